@@ -1,0 +1,78 @@
+"""miniGPT: GPT from scratch in NumPy, every layer, gradient and tokenizer written by hand.
+
+Read the source in this order: `functional`, `layers`, `model`, `tokenizers`, `data`, `optim`,
+`training`, `generation`.
+"""
+
+__version__ = "0.1.0"
+
+from minigpt.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
+from minigpt.functional import cross_entropy, softmax
+from minigpt.generation import Sampling, generate, stream, stream_text
+from minigpt.layers import (
+    GELU,
+    Dropout,
+    Embedding,
+    FeedForward,
+    Layer,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    PositionalEncoding,
+    ReLU,
+    TransformerBlock,
+)
+from minigpt.model import miniGPT
+from minigpt.optim import SGD, AdamW, clip_gradients, warmup_cosine
+from minigpt.settings import PRESETS, Settings, preset
+from minigpt.tokenizers import (
+    BPETokenizer,
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    load_tokenizer,
+)
+from minigpt.training import Step, TrainingDiverged, evaluate, train
+
+__all__ = [
+    "GELU",
+    "PRESETS",
+    "SGD",
+    "AdamW",
+    "BPETokenizer",
+    "CharTokenizer",
+    "Corpus",
+    "Dataset",
+    "Dropout",
+    "Embedding",
+    "FeedForward",
+    "Layer",
+    "LayerNorm",
+    "Linear",
+    "MultiHeadAttention",
+    "PositionalEncoding",
+    "ReLU",
+    "Sampling",
+    "Settings",
+    "Step",
+    "Tokenizer",
+    "TrainingDiverged",
+    "TransformerBlock",
+    "WordTokenizer",
+    "clip_gradients",
+    "cross_entropy",
+    "evaluate",
+    "generate",
+    "get_batch",
+    "load_corpus",
+    "load_tokenizer",
+    "miniGPT",
+    "preset",
+    "softmax",
+    "split_text",
+    "stream",
+    "stream_text",
+    "token_array",
+    "train",
+    "warmup_cosine",
+]

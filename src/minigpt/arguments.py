@@ -1,0 +1,76 @@
+"""Flags made from the fields of `Settings`, so that the two cannot disagree."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minigpt.checks import unknown
+from minigpt.settings import PRESETS, Settings, preset, read_toml
+
+
+def add_settings(parser: argparse.ArgumentParser, only: Sequence[str] | None = None) -> None:
+    """Add a flag for every setting, or for those named; one not given stays out of the result."""
+    group = parser.add_argument_group("settings, with their defaults")
+    kinds = typing.get_type_hints(Settings)
+    for field in dataclasses.fields(Settings):
+        if only is not None and field.name not in only:
+            continue
+        kind: Any = kinds[field.name]
+        options: dict[str, Any] = {"default": argparse.SUPPRESS}
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif kind == tuple[str, ...]:
+            options |= {"nargs": "+", "metavar": "TEXT"}
+        else:
+            options |= {"type": _reader(kind), "metavar": _metavar(kind)}
+        flag = "--" + field.name.replace("_", "-")
+        options["help"] = f"{field.metadata['help']} ({_shown(field.default)})"
+        group.add_argument(flag, **options)
+
+
+def given_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Give the settings that stood on the command line."""
+    names = {field.name for field in dataclasses.fields(Settings)}
+    return {name: value for name, value in vars(args).items() if name in names}
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """Put settings together: a flag counts more than the file, the file more than the preset."""
+    settings = preset(args.preset or "demo")
+    if args.config is not None:
+        settings = settings.replace(read_toml(args.config))
+    return settings.replace(given_settings(args))
+
+
+def preset_name(name: str) -> str:
+    """Give `name` if there is such a preset."""
+    if name not in PRESETS:
+        raise argparse.ArgumentTypeError(unknown("preset", name, PRESETS))
+    return name
+
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    (base,) = [t for t in typing.get_args(kind) or (kind,) if t is not type(None)]
+
+    def read(text: str) -> Any:
+        return None if text == "none" and base is not kind else base(text)
+
+    read.__name__ = base.__name__  # argparse names it in "invalid int value"
+    return read
+
+
+def _metavar(kind: Any) -> str:
+    bases = typing.get_args(kind) or (kind,)
+    return "N" if int in bases else "X" if float in bases else "TEXT"
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return " ".join(default)
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return "none" if default is None else repr(default) if default == "\n" else str(default)

@@ -1,0 +1,190 @@
+"""The command line: parse, call, print. Results go to stdout, all else to stderr.
+
+Exit codes: 0 all well, 1 something is wrong (a sentence says what), 2 the command makes no sense,
+130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from minigpt import __version__, commands
+from minigpt.arguments import add_settings, preset_name
+from minigpt.checks import unknown
+from minigpt.settings import PRESETS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; give its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8")  # Windows' consoles still have their own
+    args = _parse(sys.argv[1:] if argv is None else argv)
+    try:
+        return int(args.command(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError) as error:
+        print(f"minigpt: {_sentence(error)}", file=sys.stderr)
+        return 1
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
+    return str(error)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Full names only, and for an unknown one the nearest."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nFor help: {self.prog} --help\n")
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="minigpt",
+        description="GPT from scratch in NumPy: train a language model on your text, "
+        "let it write, look at its tokens.",
+        epilog="Start with:  minigpt demo",
+    )
+    parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_demo, _train, _generate, _eval, _tokenize, _fetch):
+        add(subparsers)
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        known = [option for option in args.parser._option_string_actions if option[:2] == "--"]
+        args.parser.error(unknown("argument", rest[0], known))
+    return args
+
+
+def _command(subparsers: Any, name: str, command: Any, help: str, examples: str) -> _Parser:
+    lines = "\n".join(f"  minigpt {name} {line}".rstrip() for line in examples.splitlines())
+    parser: _Parser = subparsers.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"examples:\n{lines}"
+    )
+    parser.set_defaults(command=command, parser=parser)
+    return parser
+
+
+def _demo(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "demo",
+        commands.demo,
+        "train a small GPT on the built-in plays, about two minutes, and let it write",
+        "\n--out runs/my-first --seed 1",
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
+    add_settings(parser, only=("seed", "steps", "threads"))
+
+
+def _train(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "train",
+        commands.train,
+        "train a model on a text, and keep it in a run folder",
+        "--data my-text.txt\n"
+        "--data my-text.txt --preset shakespeare-char --out runs/mine\n"
+        "--data books/ --tokenizer bpe --vocab-size 1024 --steps 5000 --dropout 0.1\n"
+        "--config settings.toml\n"
+        "--resume runs/mine",
+    )
+    where = parser.add_argument_group("run")
+    where.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/NAME)")
+    where.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run")
+    where.add_argument(
+        "--preset",
+        type=preset_name,
+        metavar="NAME",
+        help="; ".join(f"{name}: {text}" for name, (text, _) in PRESETS.items()),
+    )
+    where.add_argument("--config", type=Path, metavar="FILE", help="settings in a TOML file")
+    add_settings(parser)
+
+
+def _generate(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "generate",
+        commands.generate,
+        "let a model write, token by token as it chooses them",
+        'runs/demo --prompt "Enter "\n'
+        'runs/demo --prompt "my dear" --temperature 0.5 --max-new-tokens 500\n'
+        "runs/demo --prompt - < beginning.txt",
+    )
+    parser.add_argument("model", type=Path, help="folder of a model")
+    parser.add_argument("--prompt", default="\n", help="text to continue, or - for standard input")
+    parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N", help="(200)")
+    parser.add_argument(
+        "--temperature", type=float, default=0.8, metavar="X", help="0 greedy, 1 as learned (0.8)"
+    )
+    parser.add_argument("--top-k", type=int, metavar="K", help="choose among the K likeliest")
+    parser.add_argument("--top-p", type=float, metavar="P", help="among those that sum to P")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same choices each time")
+
+
+def _eval(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "eval",
+        commands.evaluate,
+        "measure a model's loss on the validation part of its text, or on another text",
+        "runs/demo\nruns/demo --data my-text.txt",
+    )
+    parser.add_argument("model", type=Path, help="folder of a model")
+    parser.add_argument(
+        "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
+    )
+
+
+def _tokenize(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "tokenize",
+        commands.tokenize,
+        "show the pieces tokenizers cut a text into, side by side",
+        '"my dear friend"\n"my dear friend" --data my-text.txt --vocab-size 1000\n'
+        '"my dear friend" --tokenizer runs/demo bpe char',
+    )
+    parser.add_argument("text", help="text to cut, or - for standard input")
+    parser.add_argument(
+        "--tokenizer",
+        nargs="+",
+        default=["bpe", "word", "char"],
+        metavar="T",
+        help="bpe, word, char (trained on --data), or a tokenizer.json or its folder "
+        "(bpe word char)",
+    )
+    parser.add_argument(
+        "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
+    )
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (512 for bpe)")
+
+
+def _fetch(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "fetch",
+        commands.fetch,
+        "download a well-known text, once, into the user's cache",
+        "shakespeare",
+    )
+    parser.add_argument("name", help="shakespeare")

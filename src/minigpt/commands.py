@@ -1,0 +1,195 @@
+"""What each command does. Heavy imports happen in the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+from minigpt.arguments import given_settings, settings_from
+
+if TYPE_CHECKING:
+    from minigpt.runs import Run
+    from minigpt.settings import Settings
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Train on the built-in plays, then write scenes."""
+    from minigpt.settings import preset
+
+    settings = preset("demo").replace(given_settings(args))
+    run = _new_run(settings, args.out, "demo")
+    code = _train(run)
+    if code == 0:
+        say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
+        _print_stream(run.folder, "\nEnter ", 400, seed=1)
+        _say_what_next(run.folder)
+    return code
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train a model, new or half done."""
+    from minigpt.runs import Run
+
+    if args.resume is not None:
+        run = Run.resume(args.resume, given_settings(args))
+        say(f"going on with {args.resume} after step {run.step}")
+        if run.step >= run.settings.steps:
+            raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
+    else:
+        settings = settings_from(args)
+        run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
+    code = _train(run)
+    if code == 0:
+        _say_what_next(run.folder)
+    return code
+
+
+def generate(args: argparse.Namespace) -> int:
+    """Print the prompt and what the model makes of it."""
+    from minigpt.generation import Sampling
+
+    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
+    sampling = Sampling(args.temperature, args.top_k, args.top_p)
+    _print_stream(args.model, prompt, args.max_new_tokens, sampling, args.seed)
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Print the loss of a model on a text."""
+    from minigpt.data import Corpus, Dataset, load_corpus
+    from minigpt.display import against_floor
+    from minigpt.model import miniGPT
+    from minigpt.runs import read_record
+    from minigpt.tokenizers import load_tokenizer
+    from minigpt.training import evaluate
+
+    model = miniGPT.from_pretrained(args.model)
+    tokenizer = load_tokenizer(args.model)
+    if args.data is None:
+        corpus = load_corpus(read_record(args.model)["settings"]["data"])
+        what = f"validation part of {corpus.name}"
+    else:
+        given = load_corpus(args.data)
+        corpus = Corpus(given.name, "", given.train + given.val)
+        what = given.name
+    dataset = Dataset.from_corpus(corpus, tokenizer)
+    loss = evaluate(model, dataset.val)
+    bits = dataset.bits_per_character(loss)
+    print(
+        f"text                {what}, {len(corpus.val):,} characters, {len(dataset.val):,} tokens"
+    )
+    print(f"loss                {loss:.4f} nats/token (windows of {model.max_len})")
+    print(f"perplexity          {2.718281828459045**loss:.2f} per token")
+    print(f"bits per character  {against_floor(bits, dataset.floor)}")
+    return 0
+
+
+def tokenize(args: argparse.Namespace) -> int:
+    """Print a text as its tokens, by several tokenizers."""
+    from rich.console import Console
+
+    from minigpt.data import load_corpus
+    from minigpt.runs import make_tokenizer
+    from minigpt.showdown import showdown
+
+    text = sys.stdin.read() if args.text == "-" else args.text
+    kinds = ("bpe", "word", "char")
+    learn = load_corpus(args.data).train if set(kinds) & set(args.tokenizer) else ""
+    tokenizers = {name: make_tokenizer(name, learn, args.vocab_size) for name in args.tokenizer}
+    showdown(tokenizers, text, Console(highlight=False))
+    return 0
+
+
+def fetch(args: argparse.Namespace) -> int:
+    """Download a text, and print where it is."""
+    from minigpt.corpus.fetch import fetch
+
+    print(fetch(args.name))
+    return 0
+
+
+def say(text: str) -> None:
+    """Tell how things go, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
+    from minigpt.runs import Run, free_folder
+
+    return Run.new(settings, folder or free_folder(name), say)
+
+
+def _train(run: Run) -> int:
+    from minigpt.display import TrainingDisplay
+    from minigpt.training import TrainingDiverged
+
+    steps = run.steps()
+    try:
+        with (
+            StopSignal() as stop,
+            TrainingDisplay(run.settings.steps, run.dataset.floor) as display,
+        ):
+            for step in steps:
+                display.show(step)
+                if stop.requested:
+                    break
+    except TrainingDiverged as error:
+        say(f"minigpt: {error}. The last good state is in {run.folder}")
+        return 1
+    finally:
+        steps.close()
+    if stop.requested and run.step < run.settings.steps:
+        run.save()
+        say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
+        say(f"  go on:     minigpt train --resume {run.folder}")
+        say(f'  generate:  minigpt generate {run.folder} --prompt "my dear"')
+        return 130
+    return 0
+
+
+class StopSignal:
+    """Turns the first Ctrl-C into a wish to stop, for the end of the step; the second stops."""
+
+    requested = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(signal.SIGINT, self._before)
+
+
+def _print_stream(
+    folder: Path, prompt: str, n_tokens: int, sampling: Any = None, seed: int | None = None
+) -> None:
+    from minigpt.generation import stream, stream_text
+    from minigpt.model import miniGPT
+    from minigpt.tokenizers import load_tokenizer
+
+    model = miniGPT.from_pretrained(folder)
+    tokenizer = load_tokenizer(folder)
+    ids = tokenizer.encode(prompt)
+    tokens = stream(model, [ids], n_tokens, sampling, seed)
+    print(prompt, end="", flush=True)
+    for text in stream_text(tokenizer, (int(token[0]) for token in tokens)):
+        print(text, end="", flush=True)
+    print()
+
+
+def _say_what_next(folder: Path) -> None:
+    say(
+        f"\nThe model is in {folder}. What to try next:\n"
+        f'  minigpt generate {folder} --prompt "my dear"      let it go on\n'
+        f"  minigpt eval {folder}      its loss on all of the validation text\n"
+        '  minigpt tokenize "my dear friend"      see how tokenizers cut a text\n'
+        "  minigpt train --data FILE      a model of your own text"
+    )

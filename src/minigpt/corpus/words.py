@@ -1,0 +1,144 @@
+"""The words of the plays, and the grammar that a word brings along.
+
+Every word of a list is equally likely. Two things must hold, and tests prove them: no word of a
+list is the beginning of another in it (as "pig" is of "pigeon"), so that a reader always knows
+which one was drawn; and a word takes "an" just if it begins with a, e, i, o or u (no "hour", no
+"unicorn"), so that articles need no dictionary.
+"""
+
+
+class Singular(str):
+    """The name of one thing; its attributes are the words that agree with it."""
+
+    a, these, they, They, them, are, Are, were = "a this it It it is Is was".split()
+
+
+class Plural(str):
+    """The name of several things; its attributes are the words that agree with them."""
+
+    a, these, they, They, them, are, Are, were = "some these they They them are Are were".split()
+
+
+class Woman(str):
+    """A woman's name; its attributes are the words that stand for her."""
+
+    he, He, him, his, sir = "she She her her madam".split()
+
+
+class Man(str):
+    """A man's name; its attributes are the words that stand for him."""
+
+    he, He, him, his, sir = "he He him his sir".split()
+
+
+class Rhyme(str):
+    """A word that brings along one of the words it rhymes with, its `echo`."""
+
+    echo: str
+
+    def __new__(cls, word: str, echo: str) -> "Rhyme":
+        rhyme = super().__new__(cls, word)
+        rhyme.echo = echo
+        return rhyme
+
+
+WOMEN = """
+    Agatha Bianca Clara Dorcas Edith Flora Greta Hilda Isolde Juno Mabel Ottilie Petra Rosa Tilda
+    Ursula
+""".split()
+
+MEN = """
+    Amos Basil Caspar Duncan Edmund Felix Gideon Hugo Jasper Lucius Milo Nestor Oswin Rufus Silas
+    Tobias
+""".split()
+
+PEOPLE = [*map(Woman, WOMEN), *map(Man, MEN)]
+
+THINGS = [
+    *map(Singular, "anchor dagger ladder lantern pudding saddle teapot umbrella".split()),
+    *map(Plural, "bagpipes candles garters keys onions sausages slippers trousers".split()),
+]
+
+RHYMES = [
+    family.split()
+    for family in (
+        "baboon balloon bassoon spoon",
+        "bat cat hat rat",
+        "bean queen sardine tureen",
+        "bear chair hare mare",
+        "bee flea pea tree",
+        "boat coat goat stoat",
+        "book cook hook rook",
+        "boot flute lute newt",
+        "bunk monk skunk trunk",
+        "cake drake rake snake",
+        "clam ham lamb ram",
+        "clown crown gown town",
+        "crumb drum plum thumb",
+        "dog frog hog log",
+        "fig pig twig wig",
+        "fool ghoul mule stool",
+        "grouse house louse mouse",
+        "jug pug rug slug",
+        "lout scout sprout trout",
+        "quail snail tail whale",
+    )
+]
+NOUNS = [word for family in RHYMES for word in family]
+RHYMING = [
+    Rhyme(word, echo) for family in RHYMES for word in family for echo in family if echo != word
+]
+
+ADJECTIVES = """
+    ancient angry awkward bashful bold brave brittle cheerful clumsy crooked curious damp dismal
+    dizzy drowsy dusty eager elegant enormous exotic famous feeble fluffy foolish frozen frugal
+    fussy gallant gilded gloomy grand greasy grumpy hairy haunted heroic hollow humble hungry icy
+    idle innocent itchy jealous jolly lazy limp lonely lopsided loyal merry mighty modest mossy
+    muddy nervous nimble noble noisy odd oily old pale perfumed pious plump polite pompous proud
+    purple quiet radiant rude rusty salty shabby shy silent sinister slippery smug soggy solemn
+    sticky stubborn thirsty tiny tragic ugly untidy vain velvet wicked wild windy wobbly wooden
+""".split()
+
+TRADES = """
+    actor admiral baker barber brewer butler captain cobbler doctor duke farmer fiddler gardener
+    hatter hermit judge lawyer miller organist painter pilgrim piper plumber poet sailor sexton
+    spy tailor thief tutor usher vicar
+""".split()
+
+RELATIVES = """
+    aunt brother cousin daughter father godson landlord mother nephew niece sister uncle
+""".split()
+
+PLACES = """
+    attic ballroom barn cellar chapel courtyard crypt cupboard dungeon forest garden harbour kitchen
+    laundry library marsh meadow orchard pantry stable tavern theatre tower vineyard
+""".split()
+
+TIMES = [
+    time.strip()
+    for time in """
+    after supper, at dawn, at dusk, at midnight, at noon, before breakfast, by candlelight,
+    by moonlight, during a storm, in spring, in the fog, in the rain, in winter, late at night,
+    on market day, on Sunday
+    """.split(",")
+]
+
+# Stems that take both endings: "she has tickled a trout" and, on the stage, "tickling a trout".
+VERBS = """
+    adopt brib butter comb crown dust embrac flatter hypnotis insult kiss knight measur nurs paint
+    perfum polish powder rescu salut scold serenad tickl weigh
+""".split()
+DOING = [verb + "ing" for verb in VERBS]
+DONE = [verb + "ed" for verb in VERBS]
+
+MOODS = """
+    blushing bowing coldly dreamily fainting frowning giggling grimly hopping humming laughing
+    limping loudly nobly proudly sadly shivering sighing sneezing sobbing swooning trembling
+    warmly yawning
+""".split()
+
+HAILS = ["Good morrow", "Greetings", "Hail", "So we meet", "Welcome", "Well met"]
+
+CRIES = """
+    Alas Bravo Courage Disaster Fiddlesticks Heavens Mercy Nonsense Poppycock Scandal Thunder Treason
+""".split()

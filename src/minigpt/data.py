@@ -1,0 +1,155 @@
+"""From text to batches: where texts come from, token arrays, and the windows a model trains on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigpt.checks import check_sizes, unknown
+from minigpt.functional import Array
+
+if TYPE_CHECKING:
+    from minigpt.tokenizers import Tokenizer
+
+
+def get_batch(
+    data: Any, block_size: int, batch_size: int, rng: np.random.Generator | None = None
+) -> tuple[Array, Array]:
+    """Draw `batch_size` windows from anywhere in `data`.
+
+    Parameters
+    ----------
+    data : integer array (N,) of token ids, longer than block_size.
+    block_size : length of a window in tokens (T).
+    batch_size : number of windows (B).
+    rng : where chance comes from; a fresh generator if None.
+
+    Returns
+    -------
+    x : int64 (B, T), the windows.
+    y : int64 (B, T), the same windows one token later: what the model shall predict.
+    """
+    check_sizes(block_size=block_size, batch_size=batch_size)
+    data = np.asarray(data)
+    if len(data) <= block_size:
+        raise ValueError(
+            f"data has {len(data)} tokens, but a window of block_size = {block_size} and the token "
+            f"after it need {block_size + 1}: give more text or take a smaller block_size"
+        )
+    rng = np.random.default_rng() if rng is None else rng
+    starts = rng.integers(0, len(data) - block_size, size=batch_size)
+    windows = data[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)  # (B, T + 1)
+    return windows[:, :-1], windows[:, 1:]
+
+
+def token_array(ids: Sequence[int], vocab_size: int) -> Array:
+    """Store token ids as the smallest unsigned type that fits the vocabulary."""
+    return np.array(ids, dtype=np.min_scalar_type(vocab_size - 1))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to learn from, and another, not to be learned from, to be examined on.
+
+    `floor` is the lowest possible loss on `val`, in bits per character, where it is known.
+    """
+
+    name: str
+    train: str
+    val: str
+    floor: float | None = None
+
+
+def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
+    """Cut off the last part of a text for validation."""
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
+    cut = int(len(text) * (1 - val_fraction))
+    return text[:cut], text[cut:]
+
+
+def load_corpus(sources: Sequence[str | Path]) -> Corpus:
+    """Find the text that `sources` name, and set its last tenth aside for validation.
+
+    Parameters
+    ----------
+    sources : "plays" (built in), "shakespeare" (see `minigpt fetch`), "-" (standard input), or
+        any number of text files and folders; of a folder, all its .txt files in order.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If there is no such text, or it is empty or not UTF-8.
+    """
+    names = [str(source) for source in sources]
+    if names == ["plays"]:
+        from minigpt.corpus import plays
+
+        built_in = plays()
+        return Corpus("plays", built_in.train, built_in.val, built_in.floor)
+    text = "".join(_read_source(name) for name in names)
+    if not text.strip():
+        raise ValueError(f"there is no text in {' '.join(names)}: give one to learn from")
+    return Corpus(Path(names[0]).stem or "text", *split_text(text))
+
+
+def _read_source(name: str) -> str:
+    if name == "-":
+        return _decode(sys.stdin.buffer.read(), "standard input")
+    path = Path(name)
+    if name == "shakespeare" and not path.exists():
+        from minigpt.corpus.fetch import cached
+
+        if (found := cached(name)) is None:
+            raise FileNotFoundError(
+                "shakespeare is not on this machine yet: run `minigpt fetch shakespeare`"
+            )
+        path = found
+    if path.is_dir():
+        files = sorted(path.rglob("*.txt"))
+        if not files:
+            raise FileNotFoundError(f"the folder {path} has no .txt files")
+        return "".join(_decode(file.read_bytes(), str(file)) for file in files)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no file {str(path)!r}; {unknown('built-in text', name, ['plays', 'shakespeare'])}"
+        )
+    return _decode(path.read_bytes(), str(path))
+
+
+def _decode(content: bytes, where: str) -> str:
+    try:
+        # utf-8-sig drops the mark some editors put first; line ends become "\n", as open() does.
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where} is not UTF-8 text (byte {error.start} is 0x{content[error.start]:02x}): "
+            "save it as UTF-8 first"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A corpus as token ids: integer arrays (N,), and what their loss means in characters."""
+
+    name: str
+    train: Array
+    val: Array
+    val_characters: int
+    floor: float | None = None
+
+    @classmethod
+    def from_corpus(cls, corpus: Corpus, tokenizer: Tokenizer) -> Dataset:
+        """Encode both parts of `corpus`."""
+        train = token_array(tokenizer.encode(corpus.train), tokenizer.vocab_size)
+        val = token_array(tokenizer.encode(corpus.val), tokenizer.vocab_size)
+        return cls(corpus.name, train, val, len(corpus.val), corpus.floor)
+
+    def bits_per_character(self, nats_per_token: float) -> float:
+        """Convert a loss on `val`, so that different tokenizers can be compared."""
+        return nats_per_token * len(self.val) / self.val_characters / float(np.log(2))

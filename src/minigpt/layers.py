@@ -1,0 +1,505 @@
+"""The layers of a Transformer, each with its forward pass and its hand-derived backward pass.
+
+A layer is a small object:
+
+- `forward(x)` computes y and keeps on `self` just what `backward` needs;
+- `backward(dy)` takes ∂L/∂y, writes (never adds) the gradients of the layer's parameters, and
+  gives dx = ∂L/∂x; it goes with the latest `forward`;
+- `params()` and `grads()` are dictionaries of live arrays under the same names. A parameter `w`
+  is the attribute `w`, its gradient the attribute `d_w`.
+
+Shapes: B batch, T time (position in the text), C = `d_model`, H heads, D = C / H, V vocabulary.
+From the smallest to the largest: `Linear`, `Embedding`, `PositionalEncoding`, `LayerNorm`, `GELU`,
+`ReLU`, `Dropout`, `MultiHeadAttention`, `FeedForward`, `TransformerBlock`.
+
+Source of the architecture: Vaswani et al., "Attention Is All You Need", 2017; with the norms
+before the sub-layers as in Radford et al., "Language Models are Unsupervised Multitask Learners"
+(GPT-2), 2019, section 2.3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import numpy as np
+
+from minigpt.checks import check_ids, check_sizes, unknown
+from minigpt.functional import Array, causal_mask, softmax, softmax_backward
+
+if TYPE_CHECKING:
+    from minigpt.generation import KVCache
+
+Seed: TypeAlias = int | np.random.Generator | None  # a number: the same random draws each time
+DType: TypeAlias = Any  # what NumPy takes for a dtype; here float32 or float64
+
+
+class Layer:
+    """What all layers share: their parameters, found by name, and a switch for training."""
+
+    parameter_names: tuple[str, ...] = ()
+    training = True
+
+    def params(self) -> dict[str, Array]:
+        """Give name → parameter, live: writing into an array changes the layer."""
+        return {path: getattr(layer, name) for path, layer, name in self.slots()}
+
+    def grads(self) -> dict[str, Array]:
+        """Give name → gradient, as the latest `backward` wrote it."""
+        return {path: getattr(layer, "d_" + name) for path, layer, name in self.slots()}
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch dropout on (or off, with `mode=False`). Gives the layer itself."""
+        self.training = mode
+        for _, child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Switch dropout off. Gives the layer itself."""
+        return self.train(False)
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """Yield the layers inside this one, with their names, in the order of their making."""
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                yield name, value
+            elif isinstance(value, list):
+                yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Layer))
+
+    def slots(self) -> Iterator[tuple[str, Layer, str]]:
+        """Yield (full name, owning layer, attribute) of every parameter, here and inside."""
+        for name in self.parameter_names:
+            if getattr(self, name) is not None:
+                yield name, self, name
+        for child_name, child in self.children():
+            for path, layer, name in child.slots():
+                yield f"{child_name}.{path}", layer, name
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            hint = "; if this is backward(), it needs a forward() before it"
+            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
+
+
+class Linear(Layer):
+    """Mix the entries of every token's vector: y = x W + b.
+
+    With dy = ∂L/∂y, and sums over all tokens:  dW = xᵀ dy,  db = Σ dy,  dx = dy Wᵀ.
+
+    Parameters
+    ----------
+    d_in, d_out : lengths of a vector of x and of y.
+    bias : False leaves b out.
+    seed, dtype : what the first weights are drawn from; float32 or float64.
+
+    Shapes: x (..., d_in), y (..., d_out); weight (d_in, d_out), bias (d_out,).
+    """
+
+    parameter_names: tuple[str, ...] = ("weight", "bias")
+
+    def __init__(
+        self, d_in: int, d_out: int, bias: bool = True, seed: Seed = None, dtype: DType = np.float32
+    ) -> None:
+        check_sizes(d_in=d_in, d_out=d_out)
+        self.weight = normal((d_in, d_out), seed, dtype)
+        self.d_weight = np.zeros_like(self.weight)
+        self.bias = np.zeros(d_out, dtype) if bias else None
+        self.d_bias = np.zeros(d_out, dtype)
+
+    def forward(self, x: Array) -> Array:
+        if x.shape[-1] != len(self.weight):
+            raise ValueError(f"x must have the shape (..., {len(self.weight)}), got {x.shape}")
+        self.x = x
+        y = as_matrix(x) @ self.weight  # one product over all tokens at once
+        if self.bias is not None:
+            y += self.bias
+        return y.reshape(*x.shape[:-1], -1)
+
+    def backward(self, dy: Array) -> Array:
+        dy_rows = as_matrix(dy)
+        np.matmul(as_matrix(self.x).T, dy_rows, out=self.d_weight)
+        if self.bias is not None:
+            np.sum(dy_rows, axis=0, out=self.d_bias)
+        return (dy_rows @ self.weight.T).reshape(self.x.shape)
+
+
+class Embedding(Layer):
+    """Look up a learned vector for every token id: y = W[ids].
+
+    A row of W gets the gradients of all places where its id stood: dW[i] = Σ_{ids = i} dy.
+
+    Parameters
+    ----------
+    n_embeddings : how many ids there are (V).
+    d_model : length of a vector (C).
+    seed, dtype : as for `Linear`.
+
+    Shapes: ids int (...), y (..., C); weight (V, C).
+    """
+
+    parameter_names = ("weight",)
+
+    def __init__(
+        self, n_embeddings: int, d_model: int, seed: Seed = None, dtype: DType = np.float32
+    ) -> None:
+        check_sizes(n_embeddings=n_embeddings, d_model=d_model)
+        self.weight = normal((n_embeddings, d_model), seed, dtype)
+        self.d_weight = np.zeros_like(self.weight)
+
+    def forward(self, ids: Array) -> Array:
+        self.ids = check_ids(ids, len(self.weight))
+        return self.weight[self.ids]
+
+    def backward(self, dy: Array) -> Array:
+        # Sorted by id, the gradients that belong together stand together, and one reduceat adds
+        # them up; np.add.at does the same one by one, and is many times slower.
+        order = np.argsort(self.ids, axis=None, kind="stable")
+        ids, first = np.unique(self.ids.ravel()[order], return_index=True)
+        self.d_weight[...] = 0
+        self.d_weight[ids] = np.add.reduceat(as_matrix(dy)[order], first, axis=0)
+        return dy
+
+
+class PositionalEncoding(Layer):
+    """Tell every token where it stands: y_t = x_t + P[t], the vector of position t.
+
+    It is an embedding of the positions 0, 1, 2, …, learned like that of the tokens. Attention
+    alone sees a set of tokens; with their positions added, it tells "dear my" from "my dear".
+
+        dP[t] = Σ_batch dy_t        dx = dy
+
+    Parameters
+    ----------
+    max_len : how many positions there are.
+    d_model, seed, dtype : as for `Embedding`.
+
+    Shapes: x, y (B, T, C) with T ≤ max_len; weight (max_len, C).
+    """
+
+    parameter_names = ("weight",)
+
+    def __init__(
+        self, max_len: int, d_model: int, seed: Seed = None, dtype: DType = np.float32
+    ) -> None:
+        check_sizes(max_len=max_len, d_model=d_model)
+        self.weight = normal((max_len, d_model), seed, dtype)
+        self.d_weight = np.zeros_like(self.weight)
+
+    def forward(self, x: Array, start: int = 0) -> Array:
+        end = start + x.shape[-2]
+        if end > len(self.weight):
+            raise ValueError(f"{end} tokens are more than max_len = {len(self.weight)}")
+        self.positions = slice(start, end)
+        return x + self.weight[self.positions]
+
+    def backward(self, dy: Array) -> Array:
+        self.d_weight[...] = 0
+        self.d_weight[self.positions] = dy.reshape(-1, *dy.shape[-2:]).sum(axis=0)
+        return dy
+
+
+class LayerNorm(Layer):
+    """Give every token's vector mean 0 and variance 1, then a learned scale and shift.
+
+        x̂ = (x − mean(x)) / √(var(x) + eps)        y = scale · x̂ + shift
+
+    Parameters
+    ----------
+    d_model : length of a vector (C).
+    bias : False leaves the shift out.
+    eps : keeps the division finite where all entries are equal.
+    dtype : float32 or float64.
+
+    Shapes: x, y (..., C); scale, shift (C,).
+    Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, section 3.
+    """
+
+    parameter_names = ("scale", "shift")
+
+    def __init__(
+        self, d_model: int, bias: bool = True, eps: float = 1e-5, dtype: DType = np.float32
+    ) -> None:
+        check_sizes(d_model=d_model)
+        self.eps = eps
+        self.scale = np.ones(d_model, dtype)
+        self.d_scale = np.zeros(d_model, dtype)
+        self.shift = np.zeros(d_model, dtype) if bias else None
+        self.d_shift = np.zeros(d_model, dtype)
+
+    def forward(self, x: Array) -> Array:
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = (centred * centred).mean(axis=-1, keepdims=True)
+        self.inverse_std = 1 / np.sqrt(variance + self.eps)
+        centred *= self.inverse_std
+        self.x_hat = centred
+        y = self.scale * self.x_hat
+        return y if self.shift is None else y + self.shift
+
+    def backward(self, dy: Array) -> Array:
+        # Mean and variance depend on every entry of x, so dx gives back what leaves through them:
+        # of dx̂, the part along the all-ones vector (the mean) and along x̂ itself (the variance).
+        #     dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / √(var + eps),    dx̂ = dy · scale
+        np.sum(as_matrix(dy * self.x_hat), axis=0, out=self.d_scale)
+        if self.shift is not None:
+            np.sum(as_matrix(dy), axis=0, out=self.d_shift)
+        dx = dy * self.scale
+        through_variance = self.x_hat * (dx * self.x_hat).mean(axis=-1, keepdims=True)
+        dx -= dx.mean(axis=-1, keepdims=True)
+        dx -= through_variance
+        dx *= self.inverse_std
+        return dx
+
+
+class GELU(Layer):
+    """Let every number through by a smooth gate of its own: y = x · g.
+
+        g = sigmoid(2u)        u = √(2/π) (x + 0.044715 x³)
+
+    It is the tanh form 0.5 x (1 + tanh u), since 0.5 (1 + tanh u) = sigmoid(2u). With the
+    derivative of sigmoid(z), which is sigmoid(z) (1 − sigmoid(z)):
+
+        dx = dy · (g + x · g (1 − g) · 2u')        u' = √(2/π) (1 + 3 · 0.044715 x²)
+
+    Source: Hendrycks & Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, section 2.
+    """
+
+    def forward(self, x: Array) -> Array:
+        self.x = x
+        gate = x * x
+        gate *= -2 * SQRT_2_OVER_PI * 0.044715
+        gate -= 2 * SQRT_2_OVER_PI
+        gate *= x  # −2u
+        with np.errstate(over="ignore"):  # exp(−2u) is inf for x < −10, and 1 / (1 + inf) = 0
+            np.exp(gate, out=gate)
+        gate += 1
+        self.gate = np.divide(1, gate, out=gate)
+        return x * self.gate
+
+    def backward(self, dy: Array) -> Array:
+        dx = self.x * self.x
+        dx *= 2 * SQRT_2_OVER_PI * 3 * 0.044715
+        dx += 2 * SQRT_2_OVER_PI  # 2u'
+        dx *= self.x
+        dx *= 1 - self.gate
+        dx += 1
+        dx *= self.gate
+        dx *= dy
+        return dx
+
+
+SQRT_2_OVER_PI = (2 / math.pi) ** 0.5
+
+
+class ReLU(Layer):
+    """Let positive numbers through: y = max(x, 0), dx = dy where x > 0, else 0."""
+
+    def forward(self, x: Array) -> Array:
+        self.positive = x > 0
+        return x * self.positive
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self.positive
+
+
+ACTIVATIONS: dict[str, type[GELU] | type[ReLU]] = {"gelu": GELU, "relu": ReLU}
+
+
+class Dropout(Layer):
+    """While training, drop each number with probability p, so that none is relied on too much.
+
+    What is kept grows by 1 / (1 − p), so that the mean stays:  y = x · mask,  dx = dy · mask.
+
+    Source: Srivastava et al., "Dropout", 2014, section 10 (scaled at training time).
+    """
+
+    def __init__(self, p: float, seed: Seed = None) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {p}")
+        self.p = p
+        self.rng = np.random.default_rng(seed)
+
+    def forward(self, x: Array) -> Array:
+        self.mask = None
+        if not self.training or self.p == 0:
+            return x
+        kept = self.rng.random(x.shape, dtype=np.float32) >= self.p
+        self.mask = kept * x.dtype.type(1 / (1 - self.p))
+        return x * self.mask
+
+    def backward(self, dy: Array) -> Array:
+        return dy if self.mask is None else dy * self.mask
+
+
+class MultiHeadAttention(Layer):
+    """Let every token gather what it needs from itself and the tokens before it, in H heads.
+
+        q, k, v = x W_qkv + b_qkv               query, key, value: three vectors for each token
+        S = q kᵀ / √D,   S_ij = −∞ for j > i    scores; the causal mask hides the future
+        A = softmax(S)                          attention weights: each row sums to 1
+        y = (A v of all heads, side by side) W_o + b_o
+
+    Each head works on its own D = C / H numbers of q, k and v. Backward, with do the gradient of
+    o = A v:
+
+        dA = do vᵀ        dv = Aᵀ do        dS = softmax_backward(dA, A)
+        dq = dS k / √D    dk = dSᵀ q / √D
+
+    A masked score has A = 0, and so dS = 0: nothing flows back from the future either.
+
+    Parameters
+    ----------
+    d_model : length of a token's vector (C), a multiple of n_heads.
+    n_heads : number of heads (H).
+    bias : False leaves the biases of both projections out.
+    dropout : probability for an attention weight, and for a number of y, to be dropped.
+    seed, dtype : as for `Linear`.
+
+    Shapes: x, y (B, T, C).
+    Source: Vaswani et al., 2017, section 3.2.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        bias: bool = True,
+        dropout: float = 0.0,
+        seed: Seed = None,
+        dtype: DType = np.float32,
+    ) -> None:
+        check_sizes(d_model=d_model, n_heads=n_heads)
+        if d_model % n_heads:
+            raise ValueError(
+                f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}"
+            )
+        rng = np.random.default_rng(seed)
+        self.n_heads = n_heads
+        self.scale = (d_model // n_heads) ** -0.5  # a Python float keeps float32 in float32
+        self.qkv = Linear(d_model, 3 * d_model, bias, seed=rng, dtype=dtype)
+        self.attention_dropout = Dropout(dropout, rng)
+        self.projection = Linear(d_model, d_model, bias, rng, dtype)
+        self.residual_dropout = Dropout(dropout, rng)
+
+    def forward(self, x: Array, cache: KVCache | None = None) -> Array:
+        B, T, C = x.shape
+        qkv = self.qkv.forward(x).reshape(B, T, 3, self.n_heads, -1)
+        self.q, self.k, self.v = qkv.transpose(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        if cache is not None:
+            self.k, self.v = cache.extend(self.k, self.v)
+
+        scores = self.q @ self.k.swapaxes(-1, -2)  # (B, H, T, T)
+        scores *= self.scale
+        scores[..., causal_mask(T, self.k.shape[2])] = -np.inf
+        self.weights = softmax(scores)
+
+        self.dropped_weights = self.attention_dropout.forward(self.weights)
+        heads = self.dropped_weights @ self.v  # (B, H, T, D)
+        y = self.projection.forward(heads.swapaxes(1, 2).reshape(B, T, C))
+        return self.residual_dropout.forward(y)
+
+    def backward(self, dy: Array) -> Array:
+        B, T, C = dy.shape
+        dy = self.projection.backward(self.residual_dropout.backward(dy))
+        d_heads = dy.reshape(B, T, self.n_heads, -1).swapaxes(1, 2)  # (B, H, T, D)
+
+        d_weights = self.attention_dropout.backward(d_heads @ self.v.swapaxes(-1, -2))
+        d_scores = softmax_backward(d_weights, self.weights)
+        d_scores *= self.scale
+
+        d_qkv = np.empty((B, T, 3, self.n_heads, C // self.n_heads), dy.dtype)
+        dq, dk, dv = d_qkv.transpose(2, 0, 3, 1, 4)  # views, each (B, H, T, D)
+        dq[...] = d_scores @ self.k
+        dk[...] = d_scores.swapaxes(-1, -2) @ self.q
+        dv[...] = self.dropped_weights.swapaxes(-1, -2) @ d_heads
+        return self.qkv.backward(d_qkv.reshape(B, T, 3 * C))
+
+
+class FeedForward(Layer):
+    """Think about each token by itself: y = activation(x W_up + b_up) W_down + b_down.
+
+    Parameters
+    ----------
+    d_model : length of a token's vector (C).
+    d_ff : length in the middle; usually 4 · d_model.
+    activation : "gelu" or "relu".
+    bias, dropout, seed, dtype : as for `MultiHeadAttention`.
+
+    Shapes: x, y (..., C).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        activation: str = "gelu",
+        bias: bool = True,
+        dropout: float = 0.0,
+        seed: Seed = None,
+        dtype: DType = np.float32,
+    ) -> None:
+        check_sizes(d_model=d_model, d_ff=d_ff)
+        if activation not in ACTIVATIONS:
+            raise ValueError(unknown("activation", activation, ACTIVATIONS))
+        rng = np.random.default_rng(seed)
+        self.up = Linear(d_model, d_ff, bias, seed=rng, dtype=dtype)
+        self.activation = ACTIVATIONS[activation]()
+        self.down = Linear(d_ff, d_model, bias, rng, dtype)
+        self.dropout = Dropout(dropout, rng)
+
+    def forward(self, x: Array) -> Array:
+        return self.dropout.forward(self.down.forward(self.activation.forward(self.up.forward(x))))
+
+    def backward(self, dy: Array) -> Array:
+        return self.up.backward(
+            self.activation.backward(self.down.backward(self.dropout.backward(dy)))
+        )
+
+
+class TransformerBlock(Layer):
+    """One round of looking around and thinking, each added to what was there (residuals).
+
+        h = x + attention(norm_1(x))        y = h + feed_forward(norm_2(h))
+
+    A sum hands its gradient to both terms, so dh = dy + (dy back through feed_forward and norm_2),
+    and dx = dh + (dh back through attention and norm_1): gradients always find a short way home.
+
+    Parameters as for `MultiHeadAttention` and `FeedForward`. Shapes: x, y (B, T, C).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        d_ff: int,
+        activation: str = "gelu",
+        bias: bool = True,
+        dropout: float = 0.0,
+        seed: Seed = None,
+        dtype: DType = np.float32,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.norm_1 = LayerNorm(d_model, bias, dtype=dtype)
+        self.attention = MultiHeadAttention(d_model, n_heads, bias, dropout, rng, dtype)
+        self.norm_2 = LayerNorm(d_model, bias, dtype=dtype)
+        self.feed_forward = FeedForward(d_model, d_ff, activation, bias, dropout, rng, dtype)
+
+    def forward(self, x: Array, cache: KVCache | None = None) -> Array:
+        h = x + self.attention.forward(self.norm_1.forward(x), cache)
+        return h + self.feed_forward.forward(self.norm_2.forward(h))
+
+    def backward(self, dy: Array) -> Array:
+        dh = dy + self.norm_2.backward(self.feed_forward.backward(dy))
+        return dh + self.norm_1.backward(self.attention.backward(dh))
+
+
+def as_matrix(x: Array) -> Array:
+    """See (..., C) as one matrix with a row for each token."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def normal(shape: tuple[int, int], seed: Seed, dtype: DType) -> Array:
+    """Draw the weights a layer starts with from GPT-2's distribution, of deviation 0.02."""
+    return np.random.default_rng(seed).normal(0.0, 0.02, shape).astype(dtype)

@@ -1,0 +1,142 @@
+"""The settings of a training run: one dataclass that flags, help, presets and files all follow."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from minigpt.checks import unknown
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides how a run goes. The same settings give the same run, on the same machine.
+
+    Each field's help, type and default are what `minigpt train --help` shows.
+    """
+
+    data: tuple[str, ...] = _setting(
+        ("plays",), "plays, shakespeare, - (standard input), or text files and folders"
+    )
+    tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json to use as it is")
+    vocab_size: int | None = _setting(
+        None, "tokens in the vocabulary; none: 512 for bpe, all there are for char and word"
+    )
+
+    n_layers: int = _setting(4, "Transformer blocks")
+    n_heads: int = _setting(4, "attention heads in a block")
+    d_model: int = _setting(128, "length of a token's vector")
+    d_ff: int | None = _setting(None, "length inside a feed-forward layer; none for 4 × d_model")
+    block_size: int = _setting(128, "context: how many tokens the model sees at once")
+    activation: str = _setting("gelu", "gelu or relu")
+    bias: bool = _setting(True, "biases in Linear and LayerNorm")
+    tie_weights: bool = _setting(False, "let the head use the token embedding's weights")
+    dropout: float = _setting(0.0, "probability of dropping a number while training")
+
+    steps: int = _setting(2000, "training steps")
+    batch_size: int = _setting(16, "windows in a batch")
+    accumulate: int = _setting(1, "batches whose gradients are averaged for one step")
+    optimizer: str = _setting("adamw", "adamw or sgd")
+    learning_rate: float = _setting(1e-3, "highest learning rate, reached after the warm-up")
+    final_learning_rate: float = _setting(1e-4, "learning rate at the end of the cosine")
+    warmup: int = _setting(100, "steps in which the learning rate rises")
+    beta1: float = _setting(0.9, "AdamW: how long the mean gradient remembers")
+    beta2: float = _setting(0.99, "AdamW: how long the mean square remembers")
+    weight_decay: float = _setting(0.1, "AdamW: decay of matrices")
+    clip: float = _setting(1.0, "longest gradient; longer ones are shortened to it")
+
+    eval_every: int = _setting(250, "steps between evaluations; the run is saved at each")
+    eval_tokens: int = _setting(16384, "tokens of the validation part used for each")
+    sample_every: int = _setting(500, "steps between samples; 0 for none")
+    sample_tokens: int = _setting(100, "length of a sample in tokens")
+    prompt: str = _setting("\n", "what samples begin with")
+    seed: int = _setting(0, "where all chance comes from")
+    threads: int = _setting(0, "threads to train on; 0 for one a core")
+
+    def __post_init__(self) -> None:
+        for name, kind in typing.get_type_hints(type(self)).items():
+            _check_type(name, getattr(self, name), kind)
+        for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("warmup", "sample_every", "seed", "threads", "final_learning_rate"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        for name in ("learning_rate", "clip", "sample_tokens"):
+            _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
+        for name in ("beta1", "beta2"):
+            _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
+
+    def replace(self, changes: Mapping[str, Any]) -> Settings:
+        """Give these settings with some changed; an unknown name is an error with a suggestion."""
+        known = [f.name for f in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ValueError(unknown("setting", name, known))
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in changes.items()
+        }
+        return dataclasses.replace(self, **values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all settings by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "demo": (
+        "scenes on the built-in plays in about two minutes on two cores",
+        {},
+    ),
+    "shakespeare-char": (
+        "nanoGPT's small CPU recipe, character by character",
+        {
+            "data": ("shakespeare",),
+            "tokenizer": "char",
+            "block_size": 64,
+            "batch_size": 12,
+            "bias": False,
+        },
+    ),
+}
+
+
+def preset(name: str) -> Settings:
+    """Give the settings called `name`, one of `PRESETS`."""
+    if name not in PRESETS:
+        raise ValueError(unknown("preset", name, PRESETS))
+    return Settings().replace(PRESETS[name][1])
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read settings from a TOML file, `name = value` each."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error}") from None
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    if kind == tuple[str, ...]:
+        if not (isinstance(value, tuple) and value and all(isinstance(v, str) for v in value)):
+            raise TypeError(f"{name} must be a list of texts, got {value!r}")
+        return
+    allowed = typing.get_args(kind) or (kind,)
+    fits = isinstance(value, (*allowed, int) if float in allowed else allowed)
+    if not fits or (isinstance(value, bool) and bool not in allowed):
+        names = ["none" if t is type(None) else t.__name__ for t in allowed]
+        raise TypeError(f"{name} must be {' or '.join(names)}, got {value!r}")
+
+
+def _require(fits: bool, name: str, expected: str, given: Any) -> None:
+    if not fits:
+        raise ValueError(f"{name} must be {expected}, got {given}")

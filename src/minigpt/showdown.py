@@ -1,0 +1,61 @@
+"""Tokenizers side by side: the pieces of a text in colour, and how many each needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from minigpt.tokenizers import Tokenizer
+
+# Neighbours differ in lightness as well as in hue, so that all eyes can tell them apart.
+_COLOURS = ("black on bright_cyan", "white on blue", "black on bright_yellow", "white on magenta")
+
+
+def pieces(tokenizer: Tokenizer, text: str) -> list[str]:
+    """Cut `text` into the pieces its tokens stand for; a part of a character is shown as bytes."""
+    shown = []
+    for token in tokenizer.encode(text):
+        content = tokenizer.token_bytes(token)
+        try:
+            shown.append(content.decode("utf-8"))
+        except UnicodeDecodeError:
+            shown.append("".join(f"<{byte:02x}>" for byte in content))
+    return shown
+
+
+def coloured(parts: list[str], colour: bool) -> Text:
+    """Give the pieces one after another, each in another colour; or with bars between them."""
+    visible = [part.replace("\n", "⏎\n").replace("\t", "⇥") for part in parts]
+    if not colour:
+        return Text("|".join(visible))
+    text = Text()
+    for i, part in enumerate(visible):
+        text.append(part, style=_COLOURS[i % len(_COLOURS)])
+    return text
+
+
+def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> None:
+    """Print how each tokenizer cuts `text`, then a table of tokens, their length, and unknowns."""
+    table = Table(title="the showdown", title_justify="left")
+    for title in ("tokenizer", "vocabulary", "tokens", "characters per token", "unknown"):
+        table.add_column(title, justify="left" if title == "tokenizer" else "right")
+    for name, tokenizer in tokenizers.items():
+        ids = tokenizer.encode(text)
+        console.print(Text(name, style="bold"))
+        colour = console.is_terminal and not console.no_color
+        console.print(coloured(pieces(tokenizer, text), colour))
+        console.print(Text("ids " + " ".join(map(str, ids)), style="dim"))
+        console.print()
+        unknown = ids.count(tokenizer.special_tokens.get("<unk>", -1))
+        table.add_row(
+            name,
+            f"{tokenizer.vocab_size:,}",
+            f"{len(ids):,}",
+            f"{len(text) / max(1, len(ids)):.2f}",
+            str(unknown),
+        )
+    console.print(table)

@@ -1,0 +1,45 @@
+"""A model as a table: its layers, the shapes of their parameters, how many numbers they hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minigpt.model import miniGPT
+
+
+def summary(model: miniGPT) -> str:
+    """Describe the architecture of `model`; blocks after the first, being alike, in one line."""
+    rows = [("layer", "parameter", "shape", "numbers")]
+    for path, layer, name in model.slots():
+        if not path.startswith("blocks.") or path.startswith("blocks.0."):
+            value = getattr(layer, name)
+            where = path.removesuffix(f".{name}")
+            rows.append(
+                (f"{where} ({type(layer).__name__})", name, str(value.shape), f"{value.size:,}")
+            )
+    last_of_block = max(i for i, row in enumerate(rows) if row[0].startswith("blocks.0."))
+    if model.n_layers > 1:
+        per_block = sum(p.size for p in model.blocks[0].params().values())
+        others = "blocks.1" if model.n_layers == 2 else f"blocks.1 … blocks.{model.n_layers - 1}"
+        total = (model.n_layers - 1) * per_block
+        rows.insert(last_of_block + 1, (others, "as blocks.0", "", f"{total:,}"))
+    if model.tie_weights:
+        rows.append(("head (Linear)", "weight", "token_embedding's, transposed", "0"))
+    rows.append(("all", "", "", f"{model.flat.params.size:,}"))
+
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"miniGPT: {model.n_layers} layers, {model.n_heads} heads, d_model {model.d_model}, "
+        f"d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
+        f"vocabulary {model.vocab_size}, {model.dtype}",
+        "",
+    ]
+    for row in rows:
+        *texts, number = row
+        cells = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
+        lines.append("  ".join([*cells, number.rjust(widths[-1])]))
+    rule = "─" * len(lines[-1])
+    lines.insert(3, rule)
+    lines.insert(-1, rule)
+    return "\n".join(lines)

@@ -1,0 +1,45 @@
+"""Tokenizers: text to token ids and back.
+
+Read `base` for what they all do, `word` and `char` for the simple ones, `bpe` for the one that
+GPT-2 uses; beneath them are `patterns` and `byte_level`, and `tokenizer_json` for the file.
+"""
+
+import os
+
+from minigpt.tokenizers import tokenizer_json
+from minigpt.tokenizers.base import Tokenizer
+from minigpt.tokenizers.bpe import BPETokenizer
+from minigpt.tokenizers.char import CharTokenizer
+from minigpt.tokenizers.vocabulary import Kind, Vocabulary
+from minigpt.tokenizers.word import WordTokenizer
+
+TOKENIZERS: dict[Kind, type[Tokenizer]] = {
+    "bpe": BPETokenizer,
+    "word": WordTokenizer,
+    "char": CharTokenizer,
+}
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """Return the tokenizer in a ``tokenizer.json``, or in a folder with one, whatever its kind.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no ``tokenizer.json``, or asks for something that is not done here.
+    """
+    vocabulary = tokenizer_json.read(path)
+    return TOKENIZERS[vocabulary.kind].from_vocabulary(vocabulary)
+
+
+__all__ = [
+    "TOKENIZERS",
+    "BPETokenizer",
+    "CharTokenizer",
+    "Tokenizer",
+    "Vocabulary",
+    "WordTokenizer",
+    "load_tokenizer",
+]

@@ -1,0 +1,225 @@
+"""What all tokenizers share: text to ids and back, and the way to a file and back."""
+
+import operator
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, Self, SupportsIndex
+
+from minigpt.tokenizers import tokenizer_json
+from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
+
+
+class Tokenizer(ABC):
+    """Turns text into token ids, whole numbers from 0 to ``vocab_size - 1``, and back.
+
+    Every token stands for some bytes of UTF-8. `train` finds a vocabulary of tokens, `encode` cuts
+    text into them, and `decode` puts their bytes together again.
+
+    >>> from minigpt.tokenizers import WordTokenizer
+    >>> tokenizer = WordTokenizer().train("my dear, my dear friend")
+    >>> tokenizer.encode("my friend")
+    [2, 1, 5]
+    >>> tokenizer.decode([2, 1, 5])
+    'my friend'
+    """
+
+    kind: ClassVar[Kind]
+
+    def __init__(self) -> None:
+        self._vocabulary: Vocabulary | None = None
+
+    @abstractmethod
+    def train(self, text: str, vocab_size: int | None = None) -> Self:
+        """Learn a vocabulary of `vocab_size` tokens from `text`, and return the tokenizer."""
+
+    @abstractmethod
+    def _encode(self, text: str) -> list[int]:
+        """Return the ids of text without special tokens."""
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """Return the ids of the tokens of `text`, none for an empty text.
+
+        Parameters
+        ----------
+        text : str
+        allow_special : bool, default False
+            Whether the name of a special token, such as ``<|endoftext|>``, gives that token
+            wherever it stands in `text`. By default it is text like any other, so that text from
+            strangers cannot hold tokens that mean something to the model.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a str.
+        ValueError
+            If `text` holds a lone surrogate, which is no character.
+        """
+        special_tokens = self.special_tokens
+        check_text(text)
+        if not (allow_special and special_tokens):
+            return self._encode(text)
+        longest_first = sorted(special_tokens, key=len, reverse=True)
+        ids = []
+        for part in re.split(f"({'|'.join(map(re.escape, longest_first))})", text):
+            ids += [special_tokens[part]] if part in special_tokens else self._encode(part)
+        return ids
+
+    def decode(self, ids: Iterable[SupportsIndex]) -> str:
+        """Return the text that `ids` stand for.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            For example a list, or an array of integers of shape (T,).
+
+        Returns
+        -------
+        str
+            Special tokens appear by name. Bytes that are not UTF-8, such as one token of a
+            character made of two, appear as the replacement character, U+FFFD.
+
+        Raises
+        ------
+        TypeError
+            If an id is not an integer.
+        ValueError
+            If an id is negative, or not below ``vocab_size``.
+        """
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
+
+    def token_bytes(self, token_id: SupportsIndex) -> bytes:
+        """Return the bytes that a token stands for; they need not be whole characters.
+
+        Raises
+        ------
+        TypeError
+            If `token_id` is not an integer.
+        ValueError
+            If `token_id` is negative, or not below ``vocab_size``.
+        """
+        tokens = self.vocabulary.tokens
+        try:
+            index = operator.index(token_id)
+        except TypeError:
+            raise TypeError(f"a token id must be an integer, not {token_id!r}") from None
+        if not 0 <= index < len(tokens):
+            raise ValueError(
+                f"token id {index} is not in the vocabulary: ids go from 0 to {len(tokens) - 1}"
+            )
+        return tokens[index]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What training found, or what was loaded."""
+        if self._vocabulary is None:
+            name = type(self).__name__
+            raise RuntimeError(
+                f"this {name} knows no tokens yet: call train(text), or use {name}.load(path)"
+            )
+        return self._vocabulary
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens, special tokens included."""
+        return len(self.vocabulary.tokens)
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The ids of the special tokens, which ordinary text never produces, by name."""
+        return self.vocabulary.special_tokens
+
+    def __len__(self) -> int:
+        return self.vocab_size
+
+    def __repr__(self) -> str:
+        if self._vocabulary is None:
+            return f"{type(self).__name__}(untrained)"
+        names = list(self.special_tokens)
+        return f"{type(self).__name__}(vocab_size={self.vocab_size}, special_tokens={names})"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the vocabulary as Hugging Face's ``tokenizer.json``.
+
+        Parameters
+        ----------
+        path : str or path
+            A file whose name ends in ``.json``, or a folder, in which the file is called
+            ``tokenizer.json``. The folder is made if it is missing.
+        """
+        tokenizer_json.write(path, self.vocabulary)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the tokenizer that a ``tokenizer.json``, or the one in a folder, describes.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is no ``tokenizer.json``, asks for something that is not done here, or
+            describes another kind of tokenizer (`minigpt.tokenizers.load_tokenizer` reads any).
+        """
+        return cls.from_vocabulary(tokenizer_json.read(path))
+
+    @classmethod
+    def from_vocabulary(cls, vocabulary: Vocabulary) -> Self:
+        """Return a tokenizer that knows `vocabulary`."""
+        if vocabulary.kind != cls.kind:
+            raise ValueError(
+                f"this is the vocabulary of a {vocabulary.kind!r} tokenizer, and "
+                f"{cls.__name__} is of the kind {cls.kind!r}: load_tokenizer takes any kind"
+            )
+        tokenizer = cls()
+        tokenizer._adopt(vocabulary)
+        return tokenizer
+
+    def _adopt(self, vocabulary: Vocabulary) -> None:
+        """Know `vocabulary` from now on. Subclasses add the tables that they look things up in."""
+        self._vocabulary = vocabulary
+
+    def tokenizer_config(self, model_max_length: int) -> dict[str, object]:
+        """Return the content of ``tokenizer_config.json``, which transformers' AutoTokenizer reads.
+
+        Parameters
+        ----------
+        model_max_length : int
+            The number of tokens that the model can look back on.
+        """
+        roles = {
+            "unk_token": UNKNOWN,
+            "bos_token": END_OF_TEXT,
+            "eos_token": END_OF_TEXT,
+            "pad_token": END_OF_TEXT,
+        }
+        return {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": model_max_length,
+            "clean_up_tokenization_spaces": False,  # which would take the space from "my !"
+            **{role: token for role, token in roles.items() if token in self.special_tokens},
+        }
+
+
+def check_text(text: object, name: str = "text") -> None:
+    """Raise an error, about `name`, unless `text` is a str that can be written as UTF-8."""
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str, not {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name} holds a lone surrogate, U+{ord(text[error.start]):04X}, at position "
+            f"{error.start}: that is half of a character in UTF-16, and no character by itself. "
+            "Remove it, or read the text again with the right encoding"
+        ) from None
+
+
+def check_training(text: object, vocab_size: object) -> None:
+    """Raise an error unless there is text to train on, and `vocab_size` is None or an integer."""
+    check_text(text)
+    if not text:
+        raise ValueError("there is nothing to train on: the text is empty")
+    if vocab_size is not None and not hasattr(vocab_size, "__index__"):
+        raise TypeError(f"vocab_size must be an integer, not {vocab_size!r}")

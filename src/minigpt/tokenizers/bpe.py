@@ -1,0 +1,252 @@
+"""Byte-pair encoding: a token for each byte, and for each run of bytes that occurs often.
+
+A vocabulary of words never ends, and one of characters makes long sequences. Byte-pair encoding
+finds the middle: it starts from the 256 bytes, in which every text can be written, and then again
+and again makes one token of the two neighbours that occur together most often.
+
+Training on "ear dear year", for example. The text is first cut into words, a space going with the
+word after it (the function of words: no token ever crosses their borders):
+
+    e a r      ␣ d e a r      ␣ y e a r
+
+1. "a r" and "e a" both occur three times. On a tie the pair with the smaller ids goes first, so
+   "ar" is token 256:  e ar      ␣ d e ar      ␣ y e ar
+2. Now "e ar" occurs three times, and "ear" is token 257:  ear      ␣ d ear      ␣ y ear
+3. All pairs that are left occur once. Training stops here if 258 tokens were asked for.
+
+The pairs in the order in which they were learned are called merges, and the place of a pair among
+them is its rank. Encoding repeats what training did: in each word it joins neighbours, lowest rank
+first, until there is nothing left to join. So "fear" becomes "f", "ear".
+
+Sources: Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units",
+2016; on bytes: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from typing import Self
+
+from minigpt.tokenizers.base import Tokenizer, check_text, check_training
+from minigpt.tokenizers.byte_level import BYTE_ORDER, spell
+from minigpt.tokenizers.patterns import GPT2_PATTERN, split
+from minigpt.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
+
+Pair = tuple[int, int]
+
+DEFAULT_VOCAB_SIZE = 1024
+
+# The ids of a word are remembered if there is room, and the word is not a freak.
+REMEMBERED_WORDS = 2**17
+REMEMBERED_LENGTH = 100
+
+GONE = -1  # stands where a token was that has been joined to the one before it
+
+
+def learn_merges(word_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
+    """Return the first `n_merges` merges, fewer if the words are whole tokens before.
+
+    The most frequent pair comes first; among equals, the one with the smaller ids, as in Hugging
+    Face's tokenizers. Ids below 256 are bytes in `BYTE_ORDER`, and 256 + n is what merge n makes.
+
+    Parameters
+    ----------
+    word_counts : mapping of str to int
+        How often each word occurs. A word is looked at once, however often it occurs.
+    n_merges : int
+    """
+    byte_ids = {byte: i for i, byte in enumerate(BYTE_ORDER)}
+    words = [[byte_ids[byte] for byte in word.encode("utf-8")] for word in word_counts]
+    counts = list(word_counts.values())
+    pair_counts: dict[Pair, int] = defaultdict(int)
+    words_with: dict[Pair, set[int]] = defaultdict(set)
+    for number, word in enumerate(words):
+        for pair in pairwise(word):
+            pair_counts[pair] += counts[number]
+            words_with[pair].add(number)
+
+    # A heap gives the most frequent pair at once. Counts that sink are not corrected in the heap
+    # when they do, but when the pair comes to its top; counts that rise are those of new pairs.
+    heap = [(-count, pair) for pair, count in pair_counts.items()]
+    heapify(heap)
+    merges: list[Pair] = []
+    while heap and len(merges) < n_merges:
+        negative_count, pair = heappop(heap)
+        if pair_counts[pair] != -negative_count:
+            if pair_counts[pair] > 0:
+                heappush(heap, (-pair_counts[pair], pair))
+            continue
+        new_id = len(BYTE_ORDER) + len(merges)
+        merges.append(pair)
+        new_pairs = set()
+        for number in words_with.pop(pair):
+            before = words[number]
+            words[number] = after = _join(before, pair, new_id)
+            for old_pair in pairwise(before):
+                pair_counts[old_pair] -= counts[number]
+            for new_pair in pairwise(after):
+                pair_counts[new_pair] += counts[number]
+                if new_id in new_pair:
+                    words_with[new_pair].add(number)
+                    new_pairs.add(new_pair)
+        for new_pair in new_pairs:
+            heappush(heap, (-pair_counts[new_pair], new_pair))
+    return merges
+
+
+def _join(word: list[int], pair: Pair, new_id: int) -> list[int]:
+    """Return `word` with `new_id` wherever `pair` stood, from left to right."""
+    first, second = pair
+    joined: list[int] = []
+    for token_id in word:
+        if token_id == second and joined and joined[-1] == first:
+            joined[-1] = new_id
+        else:
+            joined.append(token_id)
+    return joined
+
+
+class BPETokenizer(Tokenizer):
+    """Cuts words into tokens learned by byte-pair encoding, as GPT-2 does.
+
+    Ids are the 256 bytes in GPT-2's order, then the merges as they were learned, then the special
+    tokens. Every text can be encoded, and ``decode(encode(text)) == text`` always.
+
+    Parameters
+    ----------
+    special_tokens : iterable of str, default ("<|endoftext|>",)
+        Tokens that are never learned or produced from text, to mark, say, where a text ends.
+
+    >>> tokenizer = BPETokenizer().train("ear dear year", vocab_size=259)
+    >>> [tokenizer.token_bytes(token_id) for token_id in tokenizer.encode("fear")]
+    [b'f', b'ear']
+    >>> tokenizer.special_tokens
+    {'<|endoftext|>': 258}
+    """
+
+    kind = "bpe"
+
+    def __init__(self, special_tokens: Iterable[str] = (END_OF_TEXT,)) -> None:
+        super().__init__()
+        if isinstance(special_tokens, str):
+            raise TypeError(
+                f"special_tokens must be a list of names, not one name: write [{special_tokens!r}]"
+            )
+        self._special_names = tuple(special_tokens)
+        for name in self._special_names:
+            check_text(name, "a special token")
+            if not name:
+                raise ValueError("a special token must have a name, but one is empty")
+            if self._special_names.count(name) > 1:
+                raise ValueError(f"the special token {name!r} is given twice")
+
+    def train(self, text: str, vocab_size: int | None = None) -> Self:
+        """Learn tokens from `text`.
+
+        Parameters
+        ----------
+        text : str
+        vocab_size : int, optional
+            The number of tokens: bytes, merges and special tokens. By default 1024, or fewer if
+            the text gives fewer.
+
+        Returns
+        -------
+        BPETokenizer
+            This tokenizer.
+
+        Raises
+        ------
+        TypeError
+            If `text` is not a str, or `vocab_size` not an integer.
+        ValueError
+            If `text` is empty or holds a lone surrogate, if `vocab_size` is too small for the bytes
+            and special tokens or more than the text can give, or if a special token is also an
+            ordinary one.
+        """
+        check_training(text, vocab_size)
+        n_special = len(self._special_names)
+        smallest = len(BYTE_ORDER) + n_special
+        if vocab_size is not None and vocab_size < smallest:
+            raise ValueError(
+                f"vocab_size={vocab_size} is too small: the 256 bytes, in which every text can be "
+                f"written, and {n_special} special tokens are {smallest} tokens"
+            )
+        n_merges = (DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size) - smallest
+        merges = learn_merges(Counter(split(GPT2_PATTERN, text)), n_merges)
+        if vocab_size is not None and len(merges) < n_merges:
+            raise ValueError(
+                f"vocab_size={vocab_size} is more than this text can give: with "
+                f"{smallest + len(merges)} tokens every word of it is one token"
+            )
+        tokens = [bytes([byte]) for byte in BYTE_ORDER]
+        for left, right in merges:
+            tokens.append(tokens[left] + tokens[right])
+        self._adopt(self._with_special_tokens(tokens, merges))
+        return self
+
+    def _with_special_tokens(self, tokens: list[bytes], merges: list[Pair]) -> Vocabulary:
+        spellings = {spell(token) for token in tokens}
+        for name in self._special_names:
+            if name in spellings:
+                raise ValueError(
+                    f"the special token {name!r} is also an ordinary token of this text: choose a "
+                    "name that does not occur in it, such as '<|name|>'"
+                )
+        special_ids = {name: len(tokens) + n for n, name in enumerate(self._special_names)}
+        special_bytes = [name.encode("utf-8") for name in self._special_names]
+        return Vocabulary(self.kind, tokens + special_bytes, special_ids, merges)
+
+    def _adopt(self, vocabulary: Vocabulary) -> None:
+        super()._adopt(vocabulary)
+        self._special_names = tuple(vocabulary.special_tokens)
+        tokens, special_ids = vocabulary.tokens, vocabulary.special_tokens.values()
+        ids = {token: i for i, token in enumerate(tokens) if i not in special_ids}
+        self._byte_ids = [ids[bytes([byte])] for byte in range(256)]
+        self._ranks = {pair: rank for rank, pair in enumerate(vocabulary.merges)}
+        self._joined = [ids[tokens[left] + tokens[right]] for left, right in vocabulary.merges]
+        self._remembered: dict[str, list[int]] = {}
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for word in split(GPT2_PATTERN, text):
+            word_ids = self._remembered.get(word)
+            if word_ids is None:
+                word_ids = self._encode_word(word)
+                if len(self._remembered) < REMEMBERED_WORDS and len(word) <= REMEMBERED_LENGTH:
+                    self._remembered[word] = word_ids
+            ids += word_ids
+        return ids
+
+    def _encode_word(self, word: str) -> list[int]:
+        """Join neighbours, lowest rank first, leftmost first, until none can be joined.
+
+        Tokens know their neighbours, and a heap holds the pairs that can be joined, so that a word
+        of n bytes takes n log n steps, not n².
+        """
+        # One GONE at the end stands for what lies beyond both ends: Python's index -1 finds it too.
+        ids = [*(self._byte_ids[byte] for byte in word.encode("utf-8")), GONE]
+        left_of = list(range(-1, len(ids) - 1))
+        right_of = list(range(1, len(ids)))
+        heap: list[Pair] = []
+
+        def consider(left: int) -> None:
+            rank = self._ranks.get((ids[left], ids[right_of[left]]))
+            if rank is not None:
+                heappush(heap, (rank, left))
+
+        for left in range(len(ids) - 1):
+            consider(left)
+        while heap:
+            rank, left = heappop(heap)
+            right = right_of[left]
+            if self._ranks.get((ids[left], ids[right])) != rank:
+                continue  # one of the two has been joined to another since
+            ids[left] = self._joined[rank]
+            ids[right] = GONE
+            right_of[left] = right_of[right]
+            left_of[right_of[right]] = left
+            consider(left)
+            consider(left_of[left])
+        return [token_id for token_id in ids if token_id != GONE]

@@ -1,0 +1,17 @@
+"""A token for each character."""
+
+from minigpt.tokenizers.pieces import PieceTokenizer
+
+
+class CharTokenizer(PieceTokenizer):
+    """Makes a token of each character; one it does not know becomes ``<unk>``.
+
+    >>> tokenizer = CharTokenizer().train("my dear")
+    >>> [tokenizer.token_bytes(token_id) for token_id in tokenizer.encode("may")]
+    [b'm', b'a', b'y']
+    """
+
+    kind = "char"
+
+    def _split(self, text: str) -> list[str]:
+        return list(text)

@@ -1,0 +1,189 @@
+"""Training as an iterator: each turn of the loop is one step of learning, and tells how it went."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigpt.data import Dataset, get_batch
+from minigpt.functional import Array
+from minigpt.generation import generate
+from minigpt.optim import Optimizer, clip_gradients, make_optimizer, warmup_cosine
+from minigpt.parallel import Replicas
+from minigpt.settings import Settings
+
+if TYPE_CHECKING:
+    from minigpt.model import miniGPT
+    from minigpt.tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened in one training step.
+
+    Attributes
+    ----------
+    number : how many steps are done now, from 1.
+    loss : mean cross-entropy on the batch, nats per token.
+    gradient_norm : length of the gradient before clipping.
+    learning_rate : the one this step was taken with.
+    tokens_per_second : tokens trained on, per second of this step.
+    val_loss, val_bits : loss on the validation sample, in nats per token and bits per character,
+        or None where no evaluation was due.
+    sample : text the model writes now, or None where none was due.
+    """
+
+    number: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    tokens_per_second: float
+    val_loss: float | None = None
+    val_bits: float | None = None
+    sample: str | None = None
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss or the gradient is no longer a number; the model is as before that step."""
+
+
+def train(
+    model: miniGPT,
+    dataset: Dataset,
+    settings: Settings,
+    tokenizer: Tokenizer | None = None,
+    optimizer: Optimizer | None = None,
+    start: int = 0,
+) -> Generator[Step]:
+    """Train `model`, and yield a `Step` after each step.
+
+    Parameters
+    ----------
+    model : changed in place.
+    dataset : the tokens to learn from, and those to be examined on.
+    settings : how to train; see `minigpt.settings.Settings`.
+    tokenizer : turns samples into text; without it there are none.
+    optimizer : the one to go on with; a new one as `settings` say if None.
+    start : how many steps were done before. The batches of a step depend on its number and the
+        seed alone, so that training can go on where it stopped.
+
+    Raises
+    ------
+    TrainingDiverged
+        If loss or gradient are not finite. That step is not taken.
+
+    Examples
+    --------
+    >>> for step in train(model, dataset, Settings(steps=500), tokenizer):
+    ...     print(step.number, step.loss)
+    """
+    s = settings
+    optimizer = optimizer or make_optimizer(s.optimizer, model, s.beta1, s.beta2, s.weight_decay)
+    with Replicas(model, s.threads) as replicas:
+        for number in range(start + 1, s.steps + 1):
+            began = time.perf_counter()
+            learning_rate = warmup_cosine(
+                number - 1, s.steps, s.warmup, s.learning_rate, s.final_learning_rate
+            )
+            loss = _mean_gradients(replicas, dataset.train, s, number)
+            norm = clip_gradients(model.flat.grads, s.clip)
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                raise TrainingDiverged(
+                    f"step {number}: the loss is {loss:g} and the gradient's length {norm:g}, no "
+                    f"numbers to go on with. Try a lower learning rate (now {s.learning_rate:g}), "
+                    f"a longer warm-up (now {s.warmup} steps) or a lower clip (now {s.clip:g})"
+                )
+            optimizer.step(learning_rate)
+            seconds = time.perf_counter() - began
+
+            val_loss = sample = None
+            if number % s.eval_every == 0 or number in (1, s.steps):
+                val_loss = evaluate(model, dataset.val, s.block_size, max_tokens=s.eval_tokens)
+            if tokenizer and s.sample_every and number % s.sample_every == 0:
+                sample = write_sample(model, tokenizer, s.prompt, s.sample_tokens, s.seed)
+            yield Step(
+                number,
+                loss,
+                norm,
+                learning_rate,
+                s.batch_size * s.block_size * s.accumulate / seconds,
+                val_loss,
+                None if val_loss is None else dataset.bits_per_character(val_loss),
+                sample,
+            )
+
+
+def _mean_gradients(replicas: Replicas, data: Array, s: Settings, number: int) -> float:
+    """Give the loss, and leave the gradients, averaged over the batches of step `number`."""
+    rng = np.random.default_rng([s.seed, number])
+    replicas.model.train()
+    replicas.reseed(s.seed, number)
+    if s.accumulate == 1:
+        return replicas.backward(*get_batch(data, s.block_size, s.batch_size, rng))
+    grads = replicas.model.flat.grads
+    total_loss, total_grads = 0.0, np.zeros_like(grads)
+    for _ in range(s.accumulate):
+        total_loss += replicas.backward(*get_batch(data, s.block_size, s.batch_size, rng))
+        total_grads += grads
+    np.divide(total_grads, s.accumulate, out=grads)
+    return total_loss / s.accumulate
+
+
+def evaluate(
+    model: miniGPT,
+    data: Array,
+    block_size: int | None = None,
+    batch_size: int = 64,
+    max_tokens: int | None = None,
+) -> float:
+    """Measure the mean loss over `data`, cut into consecutive windows.
+
+    Parameters
+    ----------
+    data : integer array (N,) of at least 2 token ids. Every token but the first is predicted
+        once, from those before it in its window.
+    block_size : length of a window; the model's whole context if None.
+    batch_size : windows taken at once.
+    max_tokens : take windows evenly spread over `data`, of about so many tokens in all.
+
+    Returns
+    -------
+    Mean cross-entropy in nats per token.
+    """
+    if len(data) < 2:
+        raise ValueError(f"a loss needs at least 2 tokens, got {len(data)}")
+    block_size = block_size or model.max_len
+    starts = np.arange(0, len(data) - 1, block_size)
+    if max_tokens and max_tokens < len(data):
+        chosen = np.linspace(0, len(starts) - 1, max(1, max_tokens // block_size))
+        starts = starts[chosen.astype(int)]
+    whole = starts[starts + block_size < len(data)]
+    parts = [whole[i : i + batch_size] for i in range(0, len(whole), batch_size)]
+    batches = [(part, block_size) for part in parts]
+    if len(whole) < len(starts):  # the last window is shorter
+        batches.append((starts[-1:], len(data) - 1 - int(starts[-1])))
+
+    training = model.training
+    model.eval()
+    nats = tokens = 0.0
+    for part, length in batches:
+        windows = np.asarray(data)[part[:, None] + np.arange(length + 1)].astype(np.int64)
+        _, loss = model.forward(windows[:, :-1], targets=windows[:, 1:])
+        assert loss is not None
+        nats += loss * len(part) * length
+        tokens += len(part) * length
+    model.train(training)
+    return nats / tokens
+
+
+def write_sample(
+    model: miniGPT, tokenizer: Tokenizer, prompt: str, n_tokens: int, seed: int
+) -> str:
+    """Let the model continue `prompt`; with the same seed each time, samples show it improve."""
+    ids = generate(model, [tokenizer.encode(prompt)], n_tokens, temperature=0.8, seed=seed)
+    return tokenizer.decode(ids[0])
