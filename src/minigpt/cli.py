@@ -176,7 +176,7 @@ def _tokenize(subparsers: Any) -> None:
     parser.add_argument(
         "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
     )
-    parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (512 for bpe)")
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
 
 
 def _fetch(subparsers: Any) -> None:

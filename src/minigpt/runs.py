@@ -13,18 +13,17 @@ import json
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigpt.checkpoint import load_pretrained, save_pretrained, write_json
+from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
 from minigpt.files import replacing, write_text
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer, make_optimizer
 from minigpt.settings import Settings
+from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import Step, train
-
-if TYPE_CHECKING:
-    from minigpt.tokenizers import Tokenizer
 
 FIXED = (
     *("data", "tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff", "block_size"),
@@ -84,8 +83,6 @@ class Run:
     def resume(cls, folder: Path, changes: dict[str, Any]) -> Run:
         """Go on with the run kept in `folder`, with some settings changed if need be."""
         from safetensors.numpy import load_file
-
-        from minigpt.tokenizers import load_tokenizer
 
         record = read_record(folder)
         settings = Settings().replace(record["settings"])
@@ -167,20 +164,15 @@ def make_model(settings: Settings, vocab_size: int) -> miniGPT:
 
 
 def make_tokenizer(name: str, text: str, vocab_size: int | None = None) -> Tokenizer:
-    """Train a tokenizer on `text`: "bpe" (512 tokens if not said), "char" or "word" (all).
+    """Train a tokenizer, "bpe", "char" or "word", on `text`.
 
     Any other name is that of a tokenizer.json, or a folder with one, taken as it is.
     """
-    from minigpt.checks import unknown
-    from minigpt.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer
-
-    if name == "bpe":
-        return BPETokenizer().train(text, vocab_size=vocab_size or 512)
-    if name in ("char", "word"):
-        kind = CharTokenizer if name == "char" else WordTokenizer
-        return kind().train(text, vocab_size=vocab_size)
+    for kind, tokenizer in TOKENIZERS.items():
+        if name == kind:
+            return tokenizer().train(text, vocab_size)
     if not Path(name).exists():
-        raise ValueError(unknown("tokenizer", name, ["bpe", "char", "word"]) + ", or a file")
+        raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
     return load_tokenizer(name)
 
 

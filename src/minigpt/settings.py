@@ -29,7 +29,7 @@ class Settings:
     )
     tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json to use as it is")
     vocab_size: int | None = _setting(
-        None, "tokens in the vocabulary; none: 512 for bpe, all there are for char and word"
+        None, "tokens in the vocabulary; none: 1024 for bpe, all for char and word"
     )
 
     n_layers: int = _setting(4, "Transformer blocks")

@@ -49,7 +49,7 @@ class Step:
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss or the gradient is no longer a number; the model is as before that step."""
+    """The loss or the gradient is no longer a number."""
 
 
 def train(
@@ -75,7 +75,8 @@ def train(
     Raises
     ------
     TrainingDiverged
-        If loss or gradient are not finite. That step is not taken.
+        If the loss or the gradient is not finite: that step is not taken. Or if the loss on the
+        validation sample is not.
 
     Examples
     --------
@@ -92,18 +93,14 @@ def train(
             )
             loss = _mean_gradients(replicas, dataset.train, s, number)
             norm = clip_gradients(model.flat.grads, s.clip)
-            if not math.isfinite(loss) or not math.isfinite(norm):
-                raise TrainingDiverged(
-                    f"step {number}: the loss is {loss:g} and the gradient's length {norm:g}, no "
-                    f"numbers to go on with. Try a lower learning rate (now {s.learning_rate:g}), "
-                    f"a longer warm-up (now {s.warmup} steps) or a lower clip (now {s.clip:g})"
-                )
+            _check_finite(number, s, loss=loss, gradient=norm)
             optimizer.step(learning_rate)
             seconds = time.perf_counter() - began
 
             val_loss = sample = None
             if number % s.eval_every == 0 or number in (1, s.steps):
                 val_loss = evaluate(model, dataset.val, s.block_size, max_tokens=s.eval_tokens)
+                _check_finite(number, s, validation_loss=val_loss)
             if tokenizer and s.sample_every and number % s.sample_every == 0:
                 sample = write_sample(model, tokenizer, s.prompt, s.sample_tokens, s.seed)
             yield Step(
@@ -115,6 +112,16 @@ def train(
                 val_loss,
                 None if val_loss is None else dataset.bits_per_character(val_loss),
                 sample,
+            )
+
+
+def _check_finite(number: int, s: Settings, **values: float) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"step {number}: the {name.replace('_', ' ')} is {value:g}, no number to go on "
+                f"with. Try a lower learning rate (now {s.learning_rate:g}), a longer warm-up "
+                f"(now {s.warmup} steps) or a lower clip (now {s.clip:g})"
             )
 
 
@@ -173,7 +180,8 @@ def evaluate(
     nats = tokens = 0.0
     for part, length in batches:
         windows = np.asarray(data)[part[:, None] + np.arange(length + 1)].astype(np.int64)
-        _, loss = model.forward(windows[:, :-1], targets=windows[:, 1:])
+        with np.errstate(over="ignore", invalid="ignore"):  # the result tells
+            _, loss = model.forward(windows[:, :-1], targets=windows[:, 1:])
         assert loss is not None
         nats += loss * len(part) * length
         tokens += len(part) * length

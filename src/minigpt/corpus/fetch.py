@@ -116,7 +116,7 @@ def _download(url: str, text: KnownText) -> bytes:
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError("the address must start with http:// or https://")
     console = Console(stderr=True)
-    console.quiet = not console.is_terminal
+    console.quiet = not console.file.isatty()
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     content = bytearray()
     with (

@@ -24,8 +24,7 @@ Sources: Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words wit
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from heapq import heappop, heappush
 from typing import Self
 
 from minigpt.tokenizers.base import Tokenizer, check_text, check_training
@@ -41,13 +40,83 @@ DEFAULT_VOCAB_SIZE = 1024
 REMEMBERED_WORDS = 2**17
 REMEMBERED_LENGTH = 100
 
-GONE = -1  # stands where a token was that has been joined to the one before it
+NO_TOKEN = -1
+
+
+class Chain:
+    """Token ids in a row, of which two neighbours are joined in one step, however long the row.
+
+    The joined token takes the place of the left one, and the place of the right one stays empty:
+    two lists know the neighbours of each place, so that nothing has to move.
+
+    Parameters
+    ----------
+    ids : list of int
+        Ends with `NO_TOKEN`, which closes the row to a ring: it is the left neighbour of the first
+        token, and the right neighbour of the last.
+    """
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids
+        self.left_of = [len(ids) - 1, *range(len(ids) - 1)]
+        self.right_of = [*range(1, len(ids)), 0]
+
+    def pair(self, place: int) -> Pair:
+        """Return the token at `place` and its right neighbour."""
+        return self.ids[place], self.ids[self.right_of[place]]
+
+    def join(self, place: int, new_id: int) -> None:
+        """Put `new_id` for the token at `place` and its right neighbour."""
+        right = self.right_of[place]
+        after = self.right_of[right]
+        self.ids[place], self.ids[right] = new_id, NO_TOKEN
+        self.right_of[place], self.left_of[after] = after, place
+
+
+class PairCounts:
+    """How often each pair occurs, and at which places, with the most frequent one at hand.
+
+    A heap has the most frequent pair on top. A count that sinks is not corrected in the heap at
+    once, but when its pair comes to the top.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[Pair, int] = defaultdict(int)
+        self.places: dict[Pair, list[int]] = defaultdict(list)
+        self._heap: list[tuple[int, Pair]] = []
+        self._risen: set[Pair] = set()
+
+    def add(self, pair: Pair, count: int, place: int) -> None:
+        """Count `pair` at one more place, in a word that occurs `count` times."""
+        self.counts[pair] += count
+        self.places[pair].append(place)
+        self._risen.add(pair)
+
+    def remove(self, pair: Pair, count: int) -> None:
+        """Count `pair` at one place less. The place stays noted: who goes there must look."""
+        self.counts[pair] -= count
+
+    def most_frequent(self) -> Pair | None:
+        """Return the most frequent pair; of several the one with the smallest ids; or None."""
+        for pair in self._risen:
+            self._offer(pair)
+        self._risen.clear()
+        while self._heap:
+            negative_count, pair = heappop(self._heap)
+            if self.counts[pair] == -negative_count:
+                return pair
+            self._offer(pair)
+        return None
+
+    def _offer(self, pair: Pair) -> None:
+        if self.counts[pair] > 0 and NO_TOKEN not in pair:
+            heappush(self._heap, (-self.counts[pair], pair))
 
 
 def learn_merges(word_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
-    """Return the first `n_merges` merges, fewer if the words are whole tokens before.
+    """Return the first `n_merges` merges, fewer if all words are single tokens before.
 
-    The most frequent pair comes first; among equals, the one with the smaller ids, as in Hugging
+    The most frequent pair comes first; of several the one with the smallest ids, as in Hugging
     Face's tokenizers. Ids below 256 are bytes in `BYTE_ORDER`, and 256 + n is what merge n makes.
 
     Parameters
@@ -57,54 +126,30 @@ def learn_merges(word_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
     n_merges : int
     """
     byte_ids = {byte: i for i, byte in enumerate(BYTE_ORDER)}
-    words = [[byte_ids[byte] for byte in word.encode("utf-8")] for word in word_counts]
-    counts = list(word_counts.values())
-    pair_counts: dict[Pair, int] = defaultdict(int)
-    words_with: dict[Pair, set[int]] = defaultdict(set)
-    for number, word in enumerate(words):
-        for pair in pairwise(word):
-            pair_counts[pair] += counts[number]
-            words_with[pair].add(number)
+    ids: list[int] = []
+    counts: list[int] = []  # how often the word occurs that a place belongs to
+    for word, count in word_counts.items():
+        ids += [*(byte_ids[byte] for byte in word.encode("utf-8")), NO_TOKEN]
+        counts += [count] * (len(ids) - len(counts))
+    chain = Chain(ids)
+    pairs = PairCounts()
+    for place, count in enumerate(counts):
+        pairs.add(chain.pair(place), count, place)
 
-    # A heap gives the most frequent pair at once. Counts that sink are not corrected in the heap
-    # when they do, but when the pair comes to its top; counts that rise are those of new pairs.
-    heap = [(-count, pair) for pair, count in pair_counts.items()]
-    heapify(heap)
     merges: list[Pair] = []
-    while heap and len(merges) < n_merges:
-        negative_count, pair = heappop(heap)
-        if pair_counts[pair] != -negative_count:
-            if pair_counts[pair] > 0:
-                heappush(heap, (-pair_counts[pair], pair))
-            continue
+    while len(merges) < n_merges and (pair := pairs.most_frequent()):
         new_id = len(BYTE_ORDER) + len(merges)
         merges.append(pair)
-        new_pairs = set()
-        for number in words_with.pop(pair):
-            before = words[number]
-            words[number] = after = _join(before, pair, new_id)
-            for old_pair in pairwise(before):
-                pair_counts[old_pair] -= counts[number]
-            for new_pair in pairwise(after):
-                pair_counts[new_pair] += counts[number]
-                if new_id in new_pair:
-                    words_with[new_pair].add(number)
-                    new_pairs.add(new_pair)
-        for new_pair in new_pairs:
-            heappush(heap, (-pair_counts[new_pair], new_pair))
+        for place in pairs.places.pop(pair):  # in order, so that "aaa" becomes "aa", "a"
+            if chain.pair(place) != pair:
+                continue  # the second "aa" of "aaa", or joined by another merge
+            before = chain.left_of[place]
+            for changing in (before, place, chain.right_of[place]):
+                pairs.remove(chain.pair(changing), counts[place])
+            chain.join(place, new_id)
+            for changed in (before, place):
+                pairs.add(chain.pair(changed), counts[place], changed)
     return merges
-
-
-def _join(word: list[int], pair: Pair, new_id: int) -> list[int]:
-    """Return `word` with `new_id` wherever `pair` stood, from left to right."""
-    first, second = pair
-    joined: list[int] = []
-    for token_id in word:
-        if token_id == second and joined and joined[-1] == first:
-            joined[-1] = new_id
-        else:
-            joined.append(token_id)
-    return joined
 
 
 class BPETokenizer(Tokenizer):
@@ -220,33 +265,24 @@ class BPETokenizer(Tokenizer):
         return ids
 
     def _encode_word(self, word: str) -> list[int]:
-        """Join neighbours, lowest rank first, leftmost first, until none can be joined.
+        """Join neighbours, lowest rank first and leftmost first, until there are none to join.
 
-        Tokens know their neighbours, and a heap holds the pairs that can be joined, so that a word
-        of n bytes takes n log n steps, not n².
+        A heap holds what can be joined, so that a word of n bytes takes n log n steps, not n².
         """
-        # One GONE at the end stands for what lies beyond both ends: Python's index -1 finds it too.
-        ids = [*(self._byte_ids[byte] for byte in word.encode("utf-8")), GONE]
-        left_of = list(range(-1, len(ids) - 1))
-        right_of = list(range(1, len(ids)))
-        heap: list[Pair] = []
+        chain = Chain([*(self._byte_ids[byte] for byte in word.encode("utf-8")), NO_TOKEN])
+        heap: list[tuple[int, int]] = []  # ranks of pairs, and their places
 
-        def consider(left: int) -> None:
-            rank = self._ranks.get((ids[left], ids[right_of[left]]))
+        def consider(place: int) -> None:
+            rank = self._ranks.get(chain.pair(place))
             if rank is not None:
-                heappush(heap, (rank, left))
+                heappush(heap, (rank, place))
 
-        for left in range(len(ids) - 1):
-            consider(left)
+        for place in range(len(chain.ids)):
+            consider(place)
         while heap:
-            rank, left = heappop(heap)
-            right = right_of[left]
-            if self._ranks.get((ids[left], ids[right])) != rank:
-                continue  # one of the two has been joined to another since
-            ids[left] = self._joined[rank]
-            ids[right] = GONE
-            right_of[left] = right_of[right]
-            left_of[right_of[right]] = left
-            consider(left)
-            consider(left_of[left])
-        return [token_id for token_id in ids if token_id != GONE]
+            rank, place = heappop(heap)
+            if self._ranks.get(chain.pair(place)) == rank:  # else joined otherwise meanwhile
+                chain.join(place, self._joined[rank])
+                consider(place)
+                consider(chain.left_of[place])
+        return [token_id for token_id in chain.ids if token_id != NO_TOKEN]

@@ -1,0 +1,245 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 60
+TINY = (
+    *("--n-layers", "1", "--n-heads", "2", "--d-model", "16", "--block-size", "16"),
+    *("--batch-size", "4", "--steps", "6", "--eval-every", "3", "--sample-every", "3"),
+    *("--eval-tokens", "64", "--sample-tokens", "8", "--vocab-size", "280", "--threads", "1"),
+)
+
+
+def minigpt(*arguments, cwd, stdin="", **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "minigpt", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        env={**os.environ, "MINIGPT_CACHE": str(Path(cwd) / "cache"), **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a text and a trained run, made by the command itself."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    done = minigpt("train", "--data", "text.txt", "--out", "runs/a", *TINY, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "step 6/6" in done.stderr
+    assert "minigpt generate" in done.stderr
+    return folder
+
+
+def test_a_run_is_a_folder(folder):
+    run = folder / "runs" / "a"
+    assert {path.name for path in run.iterdir()} == {
+        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
+        *("generation_config.json", "training.json", "training_state.safetensors"),
+        *("metrics.jsonl", "samples.txt"),
+    }
+    record = json.loads((run / "training.json").read_text(encoding="utf-8"))
+    assert record["step"] == 6
+    assert record["settings"]["d_model"] == 16
+    assert record["settings"]["data"] == ["text.txt"]
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["number"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["number"] for row in rows if "val_bits" in row] == [1, 3, 6]
+    assert (run / "samples.txt").read_text(encoding="utf-8").count("──── step") == 2
+
+
+def test_generate_prints_text_and_nothing_else(folder):
+    done = minigpt(
+        *("generate", "runs/a", "--prompt", "my dear", "--max-new-tokens", 20, "--seed", 1),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("my dear")
+    assert len(done.stdout) > len("my dear\n")
+    assert done.stderr == ""
+    piped = minigpt(
+        *("generate", "runs/a", "--prompt", "-", "--max-new-tokens", 20, "--seed", 1),
+        cwd=folder,
+        stdin="my dear",
+    )
+    assert piped.stdout == done.stdout
+
+
+def test_eval_of_a_run_and_of_another_text(folder):
+    done = minigpt("eval", "runs/a", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "validation part of text" in done.stdout
+    assert "bits per character" in done.stdout
+    (folder / "other.txt").write_text("my dear goose " * 20, encoding="utf-8")
+    other = minigpt("eval", "runs/a", "--data", "other.txt", cwd=folder)
+    assert f"other, {14 * 20} characters" in other.stdout
+
+
+def test_tokenize_compares(folder):
+    done = minigpt("tokenize", "my dear goose\U0001f986", "--data", "text.txt", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    for line in ("my| |dear| |goose", "m|y| |d|e|a|r", "the showdown"):
+        assert line in done.stdout
+    assert "\x1b" not in done.stdout
+    alone = minigpt("tokenize", "-", "--tokenizer", "runs/a", cwd=folder, stdin="my dear")
+    assert alone.returncode == 0
+    assert "runs/a" in alone.stdout
+
+
+def test_fetch_and_data_say_what_to_do_without_network(folder):
+    dead = {"MINIGPT_MIRROR": "http://127.0.0.1:9", "no_proxy": "*"}
+    done = minigpt("fetch", "shakespeare", cwd=folder, **dead)
+    assert done.returncode == 1
+    assert "--data plays" in done.stderr
+    assert "Traceback" not in done.stderr
+    train = minigpt("train", "--data", "shakespeare", cwd=folder)
+    assert "minigpt fetch shakespeare" in train.stderr
+
+
+def test_demo_trains_on_the_plays_and_writes_scenes(tmp_path):
+    done = minigpt("demo", "--steps", 2, "--out", "runs/d", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "floor" in done.stderr
+    assert "Enter" in done.stdout
+    assert "What to try next" in done.stderr
+
+
+def test_help_teaches(folder):
+    for command in ("", "demo", "train", "generate", "eval", "tokenize", "fetch"):
+        done = minigpt(*command.split(), "--help", cwd=folder)
+        assert done.returncode == 0
+        assert "minigpt " + command in done.stdout
+    assert "(0.001)" in minigpt("train", "--help", cwd=folder).stdout
+
+
+def test_settings_from_a_file_yield_to_flags(folder):
+    (folder / "my.toml").write_text('data = ["text.txt"]\nn_layers = 2\nsteps = 1\n')
+    done = minigpt(
+        *("train", "--config", "my.toml", "--out", "runs/toml", *TINY, "--steps", "2"), cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folder / "runs/toml/training.json").read_text(encoding="utf-8"))
+    settings = record["settings"]
+    assert (settings["n_layers"], settings["steps"], settings["data"]) == (1, 2, ["text.txt"])
+
+
+def test_names_are_free_and_nothing_is_overwritten(folder):
+    for expected in ("runs/text", "runs/text-2"):
+        done = minigpt("train", "--data", "text.txt", *TINY, "--steps", "1", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert (folder / expected / "model.safetensors").exists()
+    before = (folder / "runs/a/model.safetensors").read_bytes()
+    again = minigpt("train", "--data", "text.txt", "--out", "runs/a", *TINY, cwd=folder)
+    assert again.returncode == 1
+    assert "is there already" in again.stderr
+    assert "--resume" in again.stderr
+    assert (folder / "runs/a/model.safetensors").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to a child there")
+def test_ctrl_c_saves_and_going_on_ends_where_it_would_have(folder):
+    sizes = [*TINY, "--steps", "150", "--dropout", "0.1"]
+    whole = minigpt("train", "--data", "text.txt", "--out", "runs/whole", *sizes, cwd=folder)
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "minigpt",
+            "train",
+            "--data",
+            "text.txt",
+            "--out",
+            "runs/half",
+            *sizes,
+        ],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    metrics = folder / "runs" / "half" / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 5:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "minigpt train --resume" in stderr
+    assert "minigpt generate" in stderr
+    on = minigpt("train", "--resume", "runs/half", cwd=folder)
+    assert on.returncode == 0, on.stderr
+    for file in ("model.safetensors", "training_state.safetensors", "samples.txt"):
+        assert (folder / "runs/half" / file).read_bytes() == (
+            folder / "runs/whole" / file
+        ).read_bytes()
+
+    def losses(run):
+        rows = (folder / "runs" / run / "metrics.jsonl").read_text().splitlines()
+        return [(row["number"], row["loss"], row.get("val_loss")) for row in map(json.loads, rows)]
+
+    assert losses("half") == losses("whole")
+
+
+def test_a_run_that_diverges_keeps_its_last_good_state(folder):
+    done = minigpt(
+        *("train", "--data", "text.txt", "--out", "runs/wild", *TINY, "--optimizer", "sgd"),
+        *("--learning-rate", "1e30", "--warmup", "0", "--eval-every", "1"),
+        cwd=folder,
+    )
+    assert done.returncode == 1
+    assert "lower learning rate" in done.stderr
+    assert "last good state is in" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert minigpt("generate", "runs/wild", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "COMMAND"),
+        (["trian"], 2, "invalid choice: 'trian'"),
+        (["train", "--n-layer", "3"], 2, "did you mean '--n-layers'"),
+        (["train", "--preset", "shakespere-char"], 2, "did you mean 'shakespeare-char'"),
+        (["train", "--steps", "many"], 2, "invalid int value: 'many'"),
+        (["train", "--steps", "0"], 1, "steps must be at least 1, got 0"),
+        (["train", "--data", "missing.txt"], 1, "no file 'missing.txt'"),
+        (["train", "--data", "text.txt", "--tokenizer", "bpee"], 1, "did you mean 'bpe'"),
+        (["train", "--data", "text.txt", "--vocab-size", "100"], 1, "100"),
+        (["train", "--data", "text.txt", "--vocab-size", "99999"], 1, "more than this text"),
+        (["train", "--data", "short.txt", "--vocab-size", "257"], 1, "tokens, fewer than a window"),
+        (
+            ["train", "--data", "text.txt", "--d-model", "30", "--vocab-size", "257"],
+            1,
+            "d_model=30",
+        ),
+        (["train", "--config", "missing.toml"], 1, "missing.toml"),
+        (["train", "--resume", "nowhere"], 1, "no run folder"),
+        (["train", "--resume", "runs/a", "--d-model", "8"], 1, "d_model cannot change"),
+        (["train", "--resume", "runs/a"], 1, "has done all its 6 steps"),
+        (["generate", "nowhere"], 1, "nowhere is no model folder"),
+        (["generate", "runs/a", "--prompt", ""], 1, "empty prompt"),
+        (["generate", "runs/a", "--temperature", "-1"], 1, "temperature must be 0"),
+        (["generate", "runs/a", "--top-p", "2"], 1, "top_p must be"),
+        (["generate", "runs/a", "--top-k", "0"], 1, "top_k must be at least 1"),
+        (["generate", "runs/a", "--max-new-tokens", "0"], 1, "max_new_tokens must be at least 1"),
+        (["eval", "runs/a", "--data", "short.txt", "--dat"], 2, "did you mean '--data'"),
+        (["fetch", "shakespear"], 1, "did you mean 'shakespeare'"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_no_traceback(folder, arguments, code, message):
+    (folder / "short.txt").write_text("my dear", encoding="utf-8")
+    done = minigpt(*arguments, cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,88 @@
+import math
+
+import numpy as np
+import pytest
+
+from minigpt.functional import (
+    causal_mask,
+    cross_entropy,
+    cross_entropy_backward,
+    softmax,
+    softmax_backward,
+)
+from numeric import numeric_gradient, relative_error
+
+rng = np.random.default_rng(0)
+
+
+def test_softmax_is_positive_and_sums_to_1():
+    y = softmax(rng.normal(0, 5, (3, 4, 7)))
+    assert (y > 0).all()
+    np.testing.assert_allclose(y.sum(axis=-1), 1)
+
+
+def test_softmax_by_its_definition():
+    x = rng.normal(size=(5, 6))
+    np.testing.assert_allclose(softmax(x), np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(softmax(x, axis=0), softmax(x.T).T)
+
+
+def test_softmax_survives_huge_scores_and_gives_0_for_minus_infinity():
+    y = softmax(np.array([[1e30, 0.0, -np.inf], [-1e30, -1e30, -np.inf]], dtype=np.float32))
+    np.testing.assert_array_equal(y, np.array([[1, 0, 0], [0.5, 0.5, 0]], dtype=np.float32))
+
+
+def test_softmax_leaves_its_input_alone_and_keeps_its_dtype():
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    before = x.copy()
+    assert softmax(x).dtype == np.float32
+    np.testing.assert_array_equal(x, before)
+
+
+def test_softmax_backward():
+    x, dy = rng.normal(size=(2, 5)), rng.normal(size=(2, 5))
+    expected = numeric_gradient(lambda: float((softmax(x) * dy).sum()), x)
+    assert relative_error(softmax_backward(dy, softmax(x)), expected) < 1e-8
+
+
+def test_cross_entropy_is_the_mean_negative_log_probability():
+    logits, targets = rng.normal(size=(2, 3, 5)), rng.integers(0, 5, (2, 3))
+    probabilities = softmax(logits)
+    surprises = [-math.log(probabilities[b, t, targets[b, t]]) for b in range(2) for t in range(3)]
+    assert cross_entropy(logits, targets) == pytest.approx(sum(surprises) / 6)
+
+
+def test_cross_entropy_of_even_guesses_is_ln_v_and_survives_huge_logits():
+    assert cross_entropy(np.zeros((4, 65)), np.arange(4)) == pytest.approx(math.log(65))
+    assert cross_entropy(np.array([[1e4, 0.0]]), np.array([1])) == pytest.approx(1e4)
+
+
+def test_cross_entropy_backward():
+    logits, targets = rng.normal(size=(2, 3, 5)), rng.integers(0, 5, (2, 3))
+    before = logits.copy()
+    expected = numeric_gradient(lambda: cross_entropy(logits, targets), logits)
+    assert relative_error(cross_entropy_backward(logits, targets), expected) < 1e-8
+    np.testing.assert_array_equal(logits, before)
+
+
+@pytest.mark.parametrize(
+    ("targets", "error", "message"),
+    [
+        (np.zeros((2, 2), int), ValueError, r"shape \(2, 3\), got shape \(2, 2\)"),
+        (np.full((2, 3), 5), ValueError, "targets must be from 0 to 4, got 5"),
+        (np.full((2, 3), -1), ValueError, "got -1"),
+        (np.zeros((2, 3)), TypeError, "targets must be integers, got an array of float64"),
+    ],
+)
+def test_targets_that_do_not_fit(targets, error, message):
+    with pytest.raises(error, match=message):
+        cross_entropy(np.zeros((2, 3, 5)), targets)
+
+
+def test_causal_mask():
+    np.testing.assert_array_equal(
+        causal_mask(3, 3), [[False, True, True], [False, False, True], [False, False, False]]
+    )
+    np.testing.assert_array_equal(
+        causal_mask(2, 4), [[False, False, False, True], [False, False, False, False]]
+    )

@@ -1,0 +1,216 @@
+import math
+
+import numpy as np
+import pytest
+
+from minigpt import (
+    GELU,
+    Dropout,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    PositionalEncoding,
+    ReLU,
+    TransformerBlock,
+    softmax,
+)
+from numeric import layer_errors
+
+rng = np.random.default_rng(0)
+F64 = np.float64
+X = (2, 5, 12)
+
+LAYERS = {
+    "Linear": lambda dtype: Linear(12, 7, seed=0, dtype=dtype),
+    "Linear without bias": lambda dtype: Linear(12, 7, bias=False, seed=0, dtype=dtype),
+    "PositionalEncoding": lambda dtype: PositionalEncoding(5, 12, seed=0, dtype=dtype),
+    "PositionalEncoding with room": lambda dtype: PositionalEncoding(8, 12, seed=0, dtype=dtype),
+    "LayerNorm": lambda dtype: LayerNorm(12, dtype=dtype),
+    "LayerNorm without bias": lambda dtype: LayerNorm(12, bias=False, dtype=dtype),
+    "GELU": lambda dtype: GELU(),
+    "ReLU": lambda dtype: ReLU(),
+    "attention, 1 head": lambda dtype: MultiHeadAttention(12, 1, seed=0, dtype=dtype),
+    "attention, 3 heads": lambda dtype: MultiHeadAttention(12, 3, seed=0, dtype=dtype),
+    "attention, 12 heads": lambda dtype: MultiHeadAttention(
+        12, 12, bias=False, seed=0, dtype=dtype
+    ),
+    "FeedForward gelu": lambda dtype: FeedForward(12, 20, seed=0, dtype=dtype),
+    "FeedForward relu": lambda dtype: FeedForward(12, 20, "relu", bias=False, seed=0, dtype=dtype),
+    "TransformerBlock": lambda dtype: TransformerBlock(12, 3, 20, seed=0, dtype=dtype),
+    "TransformerBlock relu": lambda dtype: TransformerBlock(
+        12, 2, 8, "relu", False, seed=0, dtype=dtype
+    ),
+}
+
+
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
+def test_every_gradient_equals_central_differences(make):
+    layer = make(F64)
+    errors = layer_errors(layer, np.random.default_rng(1).normal(size=X))
+    assert set(errors) == {"x", *layer.params()}
+    assert max(errors.values()) < 1e-6, errors
+
+
+def test_gradients_of_an_embedding_with_ids_that_repeat():
+    layer = Embedding(6, 4, seed=0, dtype=F64)
+    errors = layer_errors(layer, np.array([[0, 5, 5, 2], [2, 2, 5, 0]]))
+    assert max(errors.values()) < 1e-6
+    assert not layer.grads()["weight"][[1, 3, 4]].any()  # ids that did not occur
+
+
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
+def test_float32_stays_float32(make):
+    layer = make(np.float32)
+    y = layer.forward(rng.normal(size=X).astype(np.float32))
+    assert y.dtype == np.float32
+    assert layer.backward(y).dtype == np.float32
+    assert all(grad.dtype == np.float32 for grad in layer.grads().values())
+
+
+def test_linear_is_a_product_and_a_sum():
+    layer = Linear(3, 2, seed=0, dtype=F64)
+    layer.params()["bias"][:] = [1, 2]
+    x = rng.normal(size=(4, 5, 3))
+    np.testing.assert_allclose(layer.forward(x), x @ layer.weight + [1, 2])
+
+
+def test_params_are_live_views():
+    layer = Linear(3, 2, seed=0, dtype=F64)
+    layer.params()["weight"][:] = 0
+    assert not layer.forward(np.ones((1, 3))).any()
+
+
+def test_layer_norm_gives_mean_0_and_variance_1():
+    y = LayerNorm(64, dtype=F64).forward(rng.normal(3, 10, (2, 3, 64)))
+    np.testing.assert_allclose(y.mean(axis=-1), 0, atol=1e-12)
+    np.testing.assert_allclose(y.var(axis=-1), 1, rtol=1e-5)
+
+
+def test_gelu_is_the_tanh_form_and_quiet_at_the_ends():
+    x = np.linspace(-40, 40, 401, dtype=np.float32)
+    u = math.sqrt(2 / math.pi) * (x.astype(F64) + 0.044715 * x.astype(F64) ** 3)
+    np.testing.assert_allclose(GELU().forward(x), 0.5 * x * (1 + np.tanh(u)), atol=1e-6)
+    assert np.isfinite(GELU().forward(np.array([-1e4, 1e4], np.float32))).all()
+
+
+def test_positional_encoding_tells_positions_apart():
+    layer = PositionalEncoding(4, 3, seed=0, dtype=F64)
+    y = layer.forward(np.zeros((2, 4, 3)))
+    np.testing.assert_array_equal(y[0], layer.weight)
+    np.testing.assert_array_equal(layer.forward(np.zeros((1, 2, 3)), start=2)[0], layer.weight[2:])
+
+
+def test_attention_by_its_definition():
+    B, T, C, H = 2, 4, 6, 2
+    layer = MultiHeadAttention(C, H, seed=0, dtype=F64)
+    for param in layer.params().values():
+        param[...] = rng.normal(size=param.shape)
+    x = rng.normal(size=(B, T, C))
+    q, k, v = np.split(x @ layer.qkv.weight + layer.qkv.bias, 3, axis=-1)
+    expected = np.empty((B, T, C))
+    for b in range(B):
+        for h in range(H):
+            part = slice(h * C // H, (h + 1) * C // H)
+            for t in range(T):  # only the tokens up to t take part
+                scores = np.array([q[b, t, part] @ k[b, j, part] for j in range(t + 1)])
+                weights = softmax(scores / math.sqrt(C / H))
+                expected[b, t, part] = weights @ v[b, : t + 1, part]
+    expected = expected @ layer.projection.weight + layer.projection.bias
+    np.testing.assert_allclose(layer.forward(x), expected)
+
+
+def test_attention_weights_sum_to_1_and_never_look_ahead():
+    layer = MultiHeadAttention(12, 3, seed=0)
+    layer.forward(rng.normal(size=X).astype(np.float32))
+    np.testing.assert_allclose(layer.weights.sum(axis=-1), 1, rtol=1e-6)
+    assert not np.triu(layer.weights, k=1).any()
+
+
+@pytest.mark.parametrize("make", [LAYERS["attention, 3 heads"], LAYERS["TransformerBlock"]])
+def test_the_future_changes_nothing_before_it(make):
+    layer = make(F64)
+    x = rng.normal(size=X)
+    before = layer.forward(x)
+    for t in range(1, X[1]):
+        changed = x.copy()
+        changed[:, t:] += rng.normal(size=changed[:, t:].shape)
+        after = layer.forward(changed)
+        np.testing.assert_array_equal(after[:, :t], before[:, :t])
+        assert (after[:, t:] != before[:, t:]).any()
+
+
+def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways():
+    layer = Dropout(0.2, seed=0)
+    x = np.ones((1000, 100), np.float32)
+    y = layer.forward(x)
+    assert set(np.unique(y)) == {np.float32(0), np.float32(1.25)}
+    assert y.mean() == pytest.approx(1, abs=0.01)
+    np.testing.assert_array_equal(layer.backward(x), y)
+    assert layer.eval().forward(x) is x
+    assert layer.backward(x) is x
+
+
+@pytest.mark.parametrize("make", [MultiHeadAttention, FeedForward])
+def test_gradients_with_dropout(make):
+    layer = make(12, 3, dropout=0.4, seed=0, dtype=F64)
+    forward, state = layer.forward, np.random.default_rng(5).bit_generator.state
+
+    def with_the_same_masks(x):
+        for _, child in layer.children():
+            if isinstance(child, Dropout):
+                child.rng.bit_generator.state = state
+        return forward(x)
+
+    layer.forward = with_the_same_masks
+    assert max(layer_errors(layer, rng.normal(size=X)).values()) < 1e-6
+
+
+def test_train_and_eval_reach_all_layers_inside():
+    block = TransformerBlock(12, 3, 20, dropout=0.5, seed=0)
+    x = rng.normal(size=X).astype(np.float32)
+    assert (block.forward(x) != block.forward(x)).any()
+    assert block.eval() is block
+    np.testing.assert_array_equal(block.forward(x), block.forward(x))
+    assert (block.train().forward(x) != block.forward(x)).any()
+
+
+def test_backward_overwrites():
+    layer = TransformerBlock(12, 3, 20, seed=0, dtype=F64)
+    x, dy = rng.normal(size=X), rng.normal(size=X)
+    layer.forward(x)
+    layer.backward(dy)
+    once = {name: grad.copy() for name, grad in layer.grads().items()}
+    layer.backward(dy)
+    for name, grad in layer.grads().items():
+        np.testing.assert_array_equal(grad, once[name])
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: MultiHeadAttention(10, 4), ValueError, "d_model=10, n_heads=4"),
+        (lambda: MultiHeadAttention(8, 0), ValueError, "n_heads must be at least 1, got 0"),
+        (lambda: Linear(0, 3), ValueError, "d_in must be at least 1, got 0"),
+        (lambda: Linear(3, -1), ValueError, "d_out must be at least 1, got -1"),
+        (lambda: Linear(3.0, 1), TypeError, "d_in must be a whole number, got 3.0"),
+        (lambda: Embedding(True, 4), TypeError, "n_embeddings must be a whole number"),
+        (lambda: FeedForward(4, 8, "gleu"), ValueError, "did you mean 'gelu'"),
+        (lambda: Dropout(1.0), ValueError, "less than 1, got 1.0"),
+        (lambda: Dropout(-0.1), ValueError, "got -0.1"),
+        (lambda: Linear(3, 2).forward(np.ones((2, 4))), ValueError, r"\(\.\.\., 3\), got \(2, 4\)"),
+        (lambda: Linear(3, 2).backward(np.ones((2, 2))), AttributeError, "forward"),
+        (lambda: Embedding(5, 2).forward(np.array([5])), ValueError, "from 0 to 4, got 5"),
+        (lambda: Embedding(5, 2).forward(np.array([-1])), ValueError, "got -1"),
+        (lambda: Embedding(5, 2).forward(np.array([0.5])), TypeError, "must be integers"),
+        (
+            lambda: PositionalEncoding(4, 2).forward(np.zeros((1, 5, 2))),
+            ValueError,
+            "5 tokens are more than max_len = 4",
+        ),
+    ],
+)
+def test_bad_input_gets_a_sentence(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
