@@ -91,9 +91,14 @@ def test_saving_again_replaces_whole_files(tmp_path):
 def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     file = tmp_path / "a.txt"
     write_text(file, "old")
-    with pytest.raises(OSError, match="no room"), replacing(file) as temporary:
-        temporary.write_text("ne", encoding="utf-8")
-        raise OSError("no room")
+
+    def fail_half_way():
+        with replacing(file) as temporary:
+            temporary.write_text("ne", encoding="utf-8")
+            raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        fail_half_way()
     assert file.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [file]
 
