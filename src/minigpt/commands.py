@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 from minigpt.arguments import given_settings, settings_from
+from minigpt.terminal import say, visible
 
 if TYPE_CHECKING:
     from minigpt.runs import Run
@@ -112,11 +113,6 @@ def fetch(args: argparse.Namespace) -> int:
     return 0
 
 
-def say(text: str) -> None:
-    """Tell how things go, on stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
     from minigpt.runs import Run, free_folder
 
@@ -181,7 +177,7 @@ def _print_stream(
     tokens = stream(model, [ids], n_tokens, sampling, seed)
     print(prompt, end="", flush=True)
     for text in stream_text(tokenizer, (int(token[0]) for token in tokens)):
-        print(text, end="", flush=True)
+        print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
     print()
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from minigpt.terminal import visible
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -25,45 +28,46 @@ class TrainingDisplay:
     def __init__(self, steps: int, floor: float | None = None) -> None:
         self.steps = steps
         self.floor = floor
-        self.console = Console(stderr=True, highlight=False)
         self.validation = ""
+        self.console = Console(stderr=True, highlight=False)
         self.progress = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[now]}"),
             console=self.console,
             expand=True,
         )
-        self.task = self.progress.add_task("", total=steps, now="")
+        self.task = self.progress.add_task("", total=steps)
+        self.live = Live(console=self.console, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
-            self.progress.start()
+            self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.progress.stop()
+        self.live.stop()
 
     def show(self, step: Step) -> None:
         """Show how a step went, and its evaluation and sample where it has one."""
-        if step.val_loss is not None and step.val_bits is not None:
-            self.validation = f"val {against_floor(step.val_bits, self.floor)}"
-            line = (
-                f"step {step.number:>{len(str(self.steps))}}/{self.steps}  loss {step.loss:.3f}  "
-                f"val {step.val_loss:.3f} nats/token = {against_floor(step.val_bits, self.floor)}  "
-                f"gradient {step.gradient_norm:.2f}  {step.tokens_per_second:,.0f} tokens/s"
-            )
-            self.console.print(Text(line))
+        pace = f"gradient {step.gradient_norm:.2f}, {step.tokens_per_second:,.0f} tokens/s"
+        if step.val_bits is not None:
+            self.validation = f"validation {against_floor(step.val_bits, self.floor)}"
+            line = f"step {step.number:>{len(str(self.steps))}}/{self.steps}, {self.validation}"
+            if not self.console.is_terminal:
+                line += f", {step.val_loss:.3f} nats/token, loss {step.loss:.3f}, {pace}"
+            self.console.print(Text(line), soft_wrap=True)
         if step.sample is not None:
-            self.show_sample(step.sample, f"sample after {step.number} steps")
-        now = f"loss {step.loss:.2f} · {step.tokens_per_second / 1000:.1f}k tokens/s"
-        self.progress.update(self.task, completed=step.number, now=now)
+            self.show_sample(step.sample, f"a sample after {step.number} steps")
+        self.progress.update(self.task, completed=step.number)
+        status = Text(f"loss {step.loss:.3f} nats/token, {pace}\n{self.validation}", style="dim")
+        self.live.update(Group(self.progress, status))
 
     def show_sample(self, text: str, title: str) -> None:
         """Print a text in a frame of its own."""
-        self.console.print(Panel(Text(text.strip("\n")), title=title, title_align="left"))
+        shown = Text(visible(text.strip("\n")))
+        self.console.print(Panel(shown, title=title, title_align="left"))
 
 
 def against_floor(bits: float, floor: float | None) -> str:
@@ -71,4 +75,4 @@ def against_floor(bits: float, floor: float | None) -> str:
     text = f"{bits:.3f} bits/char"
     if floor is None:
         return text
-    return f"{text} (floor {floor:.3f}, {bits / floor - 1:+.1%})"
+    return f"{text} (floor {floor:.3f}, {bits / floor - 1:+.0%})"

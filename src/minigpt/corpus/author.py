@@ -137,7 +137,9 @@ class Author(dict[str, str]):
         if field not in REMEMBERED:
             return self.expand(self.choose(RULES[field]))
         options = RULES[REMEMBERED[field]]
-        self[field] = self.expand(self.choose([word for word in options if word not in self.values()]))
+        self[field] = self.expand(
+            self.choose([word for word in options if word not in self.values()])
+        )
         return self[field]
 
     def choose(self, options: Sequence[str]) -> str:
