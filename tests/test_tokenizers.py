@@ -23,6 +23,7 @@ from minigpt.tokenizers import (
     BPETokenizer,
     CharTokenizer,
     WordTokenizer,
+    bpe,
     load_tokenizer,
     patterns,
 )
@@ -167,7 +168,10 @@ def test_no_character_is_lost(pattern):
         ("x_1--y", ["x", "_", "1", "--", "y"]),
         ("naïve Ⅷ²½ 一二", ["naïve", " Ⅷ²½", " 一二"]),
         ("e\u0301a", ["e", "\u0301", "a"]),  # an accent by itself is no letter
-        ("a\x1c\x1db", ["a", "\x1c\x1d", "b"]),  # white space for Python, but not for Unicode
+        (
+            "a  \x1c\x1db",
+            ["a", " ", " \x1c\x1d", "b"],
+        ),  # white space for Python, but not for Unicode
     ],
 )
 def test_gpt2_words(text, words):
@@ -341,6 +345,17 @@ def test_changing_what_encode_returned_changes_nothing():
     assert tokenizer.decode(tokenizer.encode("dear")) == "dear"
 
 
+def test_only_so_much_is_remembered(monkeypatch):
+    tokenizer = trained("bpe")
+    tokenizer.encode("x" * 101)
+    assert not tokenizer._remembered
+    tokenizer.encode("my dear my dear")
+    assert set(tokenizer._remembered) == {"my", " dear", " my"}
+    monkeypatch.setattr(bpe, "REMEMBERED_WORDS", 4)
+    tokenizer.encode("don't you hear")
+    assert len(tokenizer._remembered) == 4
+
+
 # --------------------------------------------------------------------------------- special tokens
 
 
@@ -353,6 +368,14 @@ def test_special_tokens_come_from_text_only_when_allowed():
     assert tokenizer.encode(text, allow_special=True) == [*before, end, *after]
     assert tokenizer.decode(tokenizer.encode(text, allow_special=True)) == text
     assert tokenizer.decode([end]) == "<|endoftext|>"
+
+
+def test_a_special_token_may_look_like_ordinary_text():
+    tokenizer = BPETokenizer([" dear"]).train("my dear my dear")
+    special = tokenizer.special_tokens[" dear"]
+    assert tokenizer.decode([special]) == " dear"
+    assert special not in tokenizer.encode("my dear")
+    assert tokenizer.encode("my dear", allow_special=True)[-1] == special
 
 
 def test_of_two_special_tokens_the_longer_counts():
@@ -464,7 +487,7 @@ REFUSED = {
     "model__ignore_merges": [True],
     "model__end_of_word_suffix": ["</w>"],
     "model__continuing_subword_prefix": ["##"],
-    "model__merges": [[["q", "qq"]], ["a"], [["a", "b", "c"]], {"a": "b"}, [3]],
+    "model__merges": [[["q", "qq"]], [["q", "z"]], ["a"], [["a", "b", "c"]], {"a": "b"}, [3]],
     "model__vocab": [None, ["a"], {"a": "b"}, {"a": 0}, {"a": 0, "b": 2}, {"a": True}],
     "added_tokens": [
         {"a": 1},
@@ -473,7 +496,6 @@ REFUSED = {
         [{"id": 0, "content": ""}],
         [{"id": 10**6, "content": "<a>"}],
         [{"id": 0, "content": "<a>"}],
-        [{"id": 1023, "content": "<|endoftext|>", "lstrip": True}],
     ],
 }
 
@@ -487,6 +509,13 @@ def test_what_we_do_not_do_is_refused_by_its_key(key, value, tmp_path):
     ) as info:
         load_tokenizer(edited(tmp_path, **{key: value}))
     assert str(tmp_path / "tokenizer.json") in str(info.value)
+
+
+@pytest.mark.parametrize("option", ["lstrip", "rstrip", "single_word"])
+def test_special_tokens_that_are_matched_otherwise_are_refused(option, tmp_path):
+    token = {"id": BPE.vocab_size - 1, "content": "<|endoftext|>", option: True}
+    with pytest.raises(ValueError, match=rf"added_tokens has '<\|endoftext\|>' with {option}"):
+        load_tokenizer(edited(tmp_path, added_tokens=[token]))
 
 
 def test_a_byte_without_a_token_is_refused(tmp_path):

@@ -41,14 +41,14 @@ def coloured(parts: list[str], colour: bool) -> Text:
 def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> None:
     """Print how each tokenizer cuts `text`, then a table of tokens, their length, and unknowns."""
     table = Table(title="the showdown", title_justify="left")
-    for title in ("tokenizer", "vocabulary", "tokens", "characters per token", "unknown"):
+    for title in ("tokenizer", "vocabulary", "tokens", "characters/token", "unknown"):
         table.add_column(title, justify="left" if title == "tokenizer" else "right")
     for name, tokenizer in tokenizers.items():
         ids = tokenizer.encode(text)
         console.print(Text(name, style="bold"))
         colour = console.is_terminal and not console.no_color
-        console.print(coloured(pieces(tokenizer, text), colour))
-        console.print(Text("ids " + " ".join(map(str, ids)), style="dim"))
+        console.print(coloured(pieces(tokenizer, text), colour), soft_wrap=True)
+        console.print(Text("ids " + " ".join(map(str, ids)), style="dim"), soft_wrap=True)
         console.print()
         unknown = ids.count(tokenizer.special_tokens.get("<unk>", -1))
         table.add_row(
