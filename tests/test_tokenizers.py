@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import minigpt.tokenizers
@@ -34,8 +34,6 @@ FOOL. My dear, my dear, don't you hear? The bells o'er there, my dear!
 \tDer Bär hört Glöckchen: 12 Glocken, ½ Stunde, Ⅷ Uhr. Медведь, медведь!
 熊熊熊 곰이 곰을 하ी नमस्ते नमस्ते 🐻🐻🐻 👩‍👩‍👧 e\u0301e\u0301e\u0301 don’t\u00a0wait \r\n\n  the end
 """
-settings.register_profile("untimed", deadline=None)  # a busy machine makes no test fail
-settings.load_profile("untimed")
 
 KINDS = sorted(TOKENIZERS)
 
@@ -378,6 +376,15 @@ def test_a_special_token_may_look_like_ordinary_text():
     assert tokenizer.encode("my dear", allow_special=True)[-1] == special
 
 
+def test_a_special_token_of_a_word_file_is_no_word(tmp_path):
+    token_id = trained("word").encode("dear")[0]
+    special = [{"id": 0, "content": "<unk>"}, {"id": token_id, "content": "dear"}]
+    tokenizer = load_tokenizer(edited(tmp_path, "word", added_tokens=special))
+    assert tokenizer.special_tokens == {"<unk>": 0, "dear": token_id}
+    assert tokenizer.encode("dear") == [0]
+    assert tokenizer.encode("dear", allow_special=True) == [token_id]
+
+
 def test_of_two_special_tokens_the_longer_counts():
     tokenizer = BPETokenizer(["<a>", "<a><b>", "(.*)", "é 熊"]).train(TEXT, 300)
     ids = tokenizer.encode("<a><b><a>(.*)é 熊", allow_special=True)
@@ -536,8 +543,8 @@ def test_a_token_that_spells_no_bytes_is_refused(tmp_path):
     ("changes", "message"),
     [
         ({"model__vocab": {"a": 0}}, "model.vocab lacks the unknown token, <unk>"),
-        ({"model__unk_token": "[UNK]"}, r'model.unk_token is "\[UNK\]".*only "<unk>" is'),
-        ({"decoder": None}, 'decoder is null.*only "Fuse" is'),
+        ({"model__unk_token": "[UNK]"}, r'model.unk_token is "\[UNK\]".*knows only "<unk>"'),
+        ({"decoder": None}, 'decoder is null.*knows only "Fuse"'),
     ],
 )
 def test_a_word_file_we_do_not_do_is_refused(changes, message, tmp_path):
@@ -566,7 +573,7 @@ def test_a_class_loads_only_its_own_kind(kind, other, tmp_path):
         (b"[]", "this is not a tokenizer.json: it has no object called 'model'"),
         (b"{}", "this is not a tokenizer.json: it has no object called 'model'"),
         (b'{"model": 1}', "this is not a tokenizer.json: it has no object called 'model'"),
-        (b'{"model": {}}', "pre_tokenizer is null, which is not done here"),
+        (b'{"model": {}}', "pre_tokenizer is null, but miniGPT knows only GPT-2's"),
     ],
 )
 def test_a_file_that_is_no_tokenizer_is_refused(content, message, tmp_path):
@@ -625,7 +632,7 @@ def test_there_must_be_text_to_train_on(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("vocab_size", [300.0, "300", [300]])
+@pytest.mark.parametrize("vocab_size", [300.0, "300", [300], np.array([300])])
 def test_vocab_size_must_be_an_integer(kind, vocab_size):
     with pytest.raises(TypeError, match="vocab_size must be an integer, not "):
         TOKENIZERS[kind]().train(TEXT, vocab_size)

@@ -59,12 +59,9 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
     Each file is written whole or not at all. What `bias=False` leaves out is stored as zeros, as
     GPT-2 has no such option; `config.json` notes it, so that it is left out again on reading.
     """
-    from safetensors.numpy import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "model.safetensors") as temporary:
-        save_file(to_gpt2(model), temporary, metadata={"format": "pt"})
+    write_tensors(folder / "model.safetensors", to_gpt2(model))
     end = None if tokenizer is None else tokenizer.special_tokens.get("<|endoftext|>")
     write_json(folder / "config.json", config_of(model, end))
     write_json(folder / "generation_config.json", {"bos_token_id": end, "eos_token_id": end})
@@ -203,6 +200,18 @@ def arguments_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         }
     except KeyError as error:
         raise ValueError(f"{folder}: config.json has no {error.args[0]!r}") from None
+
+
+def write_tensors(path: Path, tensors: dict[str, Array]) -> None:
+    """Write named arrays as a safetensors file, whole or not at all."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from None
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minigpt.checkpoint import load_pretrained, save_pretrained, write_json
+from minigpt.checkpoint import load_pretrained, save_pretrained, write_json, write_tensors
 from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
-from minigpt.files import replacing, write_text
+from minigpt.files import write_text
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer, make_optimizer
 from minigpt.settings import Settings
@@ -113,14 +113,11 @@ class Run:
 
     def save(self) -> None:
         """Write model, tokenizer, optimizer and settings into the folder."""
-        from safetensors.numpy import save_file
-
         from minigpt import __version__
 
         save_pretrained(self.model, self.folder, self.tokenizer)
         if self.optimizer.state:
-            with replacing(self.folder / "training_state.safetensors") as temporary:
-                save_file(self.optimizer.state, temporary)
+            write_tensors(self.folder / "training_state.safetensors", self.optimizer.state)
         record = {
             "version": __version__,
             "step": self.step,

@@ -18,18 +18,14 @@ TIKTOKEN_PATTERN = (
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # GPT-2's
 )
 PHRASES = [
-    *"my dear|My dear,|don't you|o'er the hill|we'll|I'm|they've|it's|'tis|dogs'|don’t".split("|"),
-    *"x_1 = 12,345.67;|...|!?|aaaaaaaa|abababab|''''s|'S|{'k': [1, 2]}|<unk>|<a><b>".split("|"),
-    *"Zażółć gęślą jaźń|Der Bär hört's|naïve café|e\u0301a\u0300|½ ² Ⅷ ٣٤٥ 一二三".split("|"),
-    *"Καλημέρα κόσμε|Ключ к дому|שלום עולם|مرحبا بالعالم|नमस्ते दुनिया|ก็ได้ครับ".split("|"),
-    *"漢字かな交じり文|東京、京都。|안녕하세요 세계|😀😀😀|👩\u200d👩\u200d👧|🏴\U000e0067\U000e007f".split(
-        "|"
-    ),
-    *"  \t  |\r\n\r\n|\n \n|a\u00a0b\u2003c\u3000d|\x00\x1c\x1f\x85|\ufeff|\ufffd|\U0010ffff".split(
-        "|"
-    ),
-    END,
-]
+    "my dear", "My dear,", "don't you", "o'er the hill", "we'll", "I'm", "they've", "it's", "'tis",
+    "dogs'", "don’t", "x_1 = 12,345.67;", "...", "!?", "aaaaaaaa", "abababab", "''''s", "'S",
+    "{'k': [1, 2]}", "<unk>", "<a><b>", END, "Zażółć gęślą jaźń", "Der Bär hört's", "naïve café",
+    "e\u0301a\u0300", "½ ² Ⅷ ٣٤٥ 一二三", "Καλημέρα κόσμε", "Ключ к дому", "שלום עולם",
+    "مرحبا بالعالم", "नमस्ते दुनिया", "ก็ได้ครับ", "漢字かな交じり文", "東京、京都。", "안녕하세요 세계",
+    "😀😀😀", "👩\u200d👩\u200d👧", "🏴\U000e0067\U000e007f", "  \t  ", "\r\n\r\n", "\n \n",
+    "a\u00a0b\u2003c\u3000d", "\x00\x1c\x1f\x85", "\ufeff", "\ufffd", "\U0010ffff",
+]  # fmt: skip
 
 # Characters that Unicode 3.2 knew: all the libraries know their classes, however old they are.
 CHARACTERS = [
@@ -91,7 +87,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("n_phrases", [1, 30, 1_000, 20_000])
 def test_training_learns_the_merges_of_hugging_face_in_order(seed, n_phrases, tmp_path):
     text = written(seed, n_phrases)

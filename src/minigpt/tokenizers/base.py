@@ -216,10 +216,12 @@ def check_text(text: object, name: str = "text") -> None:
         ) from None
 
 
-def check_training(text: object, vocab_size: object) -> None:
+def check_training(text: object, vocab_size: SupportsIndex | None) -> None:
     """Raise an error unless there is text to train on, and `vocab_size` is None or an integer."""
     check_text(text)
     if not text:
         raise ValueError("there is nothing to train on: the text is empty")
-    if vocab_size is not None and not hasattr(vocab_size, "__index__"):
-        raise TypeError(f"vocab_size must be an integer, not {vocab_size!r}")
+    try:
+        operator.index(0 if vocab_size is None else vocab_size)
+    except TypeError:
+        raise TypeError(f"vocab_size must be an integer, not {vocab_size!r}") from None

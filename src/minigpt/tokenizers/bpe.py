@@ -4,8 +4,8 @@ A vocabulary of words never ends, and one of characters makes long sequences. By
 finds the middle: it starts from the 256 bytes, in which every text can be written, and then again
 and again makes one token of the two neighbours that occur together most often.
 
-Training on "ear dear year", for example. The text is first cut into words, a space going with the
-word after it (the function of words: no token ever crosses their borders):
+Take training on "ear dear year". The text is first cut into words, whose borders no token will
+cross; a space goes with the word after it:
 
     e a r      ␣ d e a r      ␣ y e a r
 
@@ -36,7 +36,8 @@ Pair = tuple[int, int]
 
 DEFAULT_VOCAB_SIZE = 1024
 
-# The ids of a word are remembered if there is room, and the word is not a freak.
+# The ids of so many words are remembered, if the words are not longer than this. Text consists of
+# the same words again and again.
 REMEMBERED_WORDS = 2**17
 REMEMBERED_LENGTH = 100
 

@@ -41,10 +41,12 @@ def split(pattern: str, text: str) -> list[str]:
     return _compiled(pattern, text.isascii()).findall(text)
 
 
-# Plain ASCII, the common case, gets patterns of its own with a class's few ASCII members: they
-# need no tables, and match four times as fast as classes of hundreds of ranges.
 @cache
 def _compiled(pattern: str, ascii_only: bool) -> re.Pattern[str]:
+    """Return `pattern` for all of Unicode, or for ASCII only.
+
+    ASCII, the common case, needs no tables, and its short classes match four times as fast.
+    """
     ranges = {"L": "A-Za-z", "M": "", "N": "0-9", "Z": " "} if ascii_only else _unicode_ranges()
     return re.compile(re.sub(r"\\p\{(\w)\}", lambda match: ranges[match[1]], pattern))
 
@@ -54,7 +56,7 @@ def _unicode_ranges() -> dict[str, str]:
     r"""Return the ranges of each class as the inside of brackets: ``A-Za-zªµº…`` for "L"."""
     ranges = {"L": "", "M": "", "N": "", "Z": ""}
     # Planes 4 to 13 of Unicode are empty, 15 and 16 private; 14 has marks in its first rows.
-    # Leaving out what has no members makes this four times as fast.
+    # To leave out what has no members takes a quarter of the time, 0.05 s.
     for block in (range(0x40000), range(0xE0000, 0xE1000)):
         # The first letter of a category is its class: Lu and Ll, upper and lower case, are in L.
         classes = "".join(map(unicodedata.category, map(chr, block)))[::2]

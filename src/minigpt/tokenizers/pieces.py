@@ -66,5 +66,8 @@ class PieceTokenizer(Tokenizer):
 
     def _adopt(self, vocabulary: Vocabulary) -> None:
         super()._adopt(vocabulary)
-        self._ids = {token.decode("utf-8"): i for i, token in enumerate(vocabulary.tokens)}
+        tokens, special_ids = vocabulary.tokens, vocabulary.special_tokens.values()
+        self._ids = {
+            token.decode("utf-8"): i for i, token in enumerate(tokens) if i not in special_ids
+        }
         self._unknown_id = vocabulary.special_tokens[UNKNOWN]

@@ -156,14 +156,13 @@ def _understand(data: Any) -> Vocabulary:
 def _kind_of(data: dict[str, Any]) -> Kind:
     found = data.get("pre_tokenizer")
     for kind, ours in _PRE_TOKENIZERS.items():
-        # Offsets are not our concern, and older files leave out what they have as usual.
-        if isinstance(found, dict) and ours | found | {"trim_offsets": True} == (
-            ours | {"trim_offsets": True}
-        ):
+        # What a file leaves out is as usual, and offsets, which it may trim or not, have no ids.
+        offsets = {"trim_offsets": True}
+        if isinstance(found, dict) and ours | found | offsets == ours | offsets:
             return kind
     raise ValueError(
-        f"pre_tokenizer is {_show(found)}, which is not done here: only GPT-2's (ByteLevel, with "
-        "add_prefix_space false) and those of our own word and character tokenizers are"
+        f"pre_tokenizer is {_show(found)}, but miniGPT knows only GPT-2's (ByteLevel, with "
+        "add_prefix_space false) and those of its own word and character tokenizers"
     )
 
 
@@ -186,7 +185,7 @@ def _refuse_what_we_do_not_do(data: dict[str, Any], kind: Kind) -> None:
     for key, found, ours in allowed:
         if found not in ours:
             choice = " or ".join(map(_show, ours))
-            raise ValueError(f"{key} is {_show(found)}, which is not done here: only {choice} is")
+            raise ValueError(f"{key} is {_show(found)}, but miniGPT knows only {choice}")
 
 
 def _vocab_of(model: dict[str, Any]) -> dict[str, int]:
@@ -206,7 +205,9 @@ def _special_ids_of(data: dict[str, Any]) -> dict[str, int]:
                 raise ValueError(f"added_tokens has {_show(token)}, without content and id")
         for key in ("single_word", "lstrip", "rstrip"):
             if token.get(key):
-                raise ValueError(f"added_tokens has {name!r} with {key}, which is not done here")
+                raise ValueError(
+                    f"added_tokens has {name!r} with {key}, which miniGPT does not know"
+                )
     return special_ids
 
 
