@@ -1,4 +1,4 @@
-"""A run folder opened by Hugging Face's transformers, with no code of ours: same ids, same numbers."""
+"""A run folder opened by transformers, with no code of ours: same ids, same numbers."""
 
 import numpy as np
 import pytest
