@@ -30,8 +30,7 @@ from dataclasses import dataclass
 
 from minigpt.corpus.grammar import REMEMBERED, RULES
 
-SMALLEST = 20_000
-"""Characters below which `plays` has no room for a last tenth made of whole scenes."""
+SMALLEST = 20_000  # characters: a tenth of it holds a whole scene wherever the scenes happen to end
 
 
 @dataclass(frozen=True)
@@ -136,10 +135,9 @@ class Author(dict[str, str]):
     def __missing__(self, field: str) -> str:
         if field not in REMEMBERED:
             return self.expand(self.choose(RULES[field]))
-        options = RULES[REMEMBERED[field]]
-        self[field] = self.expand(
-            self.choose([word for word in options if word not in self.values()])
-        )
+        taken = self.values()  # no two people of a scene have the same name
+        options = [word for word in RULES[REMEMBERED[field]] if word not in taken]
+        self[field] = self.expand(self.choose(options))
         return self[field]
 
     def choose(self, options: Sequence[str]) -> str:

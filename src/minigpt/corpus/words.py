@@ -37,20 +37,15 @@ class Rhyme(str):
     echo: str
 
     def __new__(cls, word: str, echo: str) -> "Rhyme":
+        """Make `word` with its echo."""
         rhyme = super().__new__(cls, word)
         rhyme.echo = echo
         return rhyme
 
 
-WOMEN = """
-    Agatha Bianca Clara Dorcas Edith Flora Greta Hilda Isolde Juno Mabel Ottilie Petra Rosa Tilda
-    Ursula
-""".split()
-
-MEN = """
-    Amos Basil Caspar Duncan Edmund Felix Gideon Hugo Jasper Lucius Milo Nestor Oswin Rufus Silas
-    Tobias
-""".split()
+# Few enough that a small model soon learns to tell from the context whose turn it is.
+WOMEN = "Agatha Bianca Flora Isolde Mabel Ottilie".split()
+MEN = "Basil Caspar Hugo Milo Oswin Rufus".split()
 
 PEOPLE = [*map(Woman, WOMEN), *map(Man, MEN)]
 
@@ -140,5 +135,6 @@ MOODS = """
 HAILS = ["Good morrow", "Greetings", "Hail", "So we meet", "Welcome", "Well met"]
 
 CRIES = """
-    Alas Bravo Courage Disaster Fiddlesticks Heavens Mercy Nonsense Poppycock Scandal Thunder Treason
+    Alas Bravo Courage Disaster Fiddlesticks Heavens Mercy Nonsense Poppycock Scandal Thunder
+    Treason
 """.split()
