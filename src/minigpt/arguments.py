@@ -40,7 +40,7 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def settings_from(args: argparse.Namespace) -> Settings:
     """Put settings together: a flag counts more than the file, the file more than the preset."""
-    settings = preset(args.preset or "demo")
+    settings = preset(args.preset) if args.preset else Settings()
     if args.config is not None:
         settings = settings.replace(read_toml(args.config))
     return settings.replace(given_settings(args))

@@ -94,8 +94,18 @@ class Settings:
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "demo": (
-        "scenes on the built-in plays in about two minutes on two cores",
-        {},
+        "scenes on the built-in plays in two to three minutes on two cores",
+        {
+            "vocab_size": 1400,
+            "n_layers": 3,
+            "batch_size": 8,
+            "steps": 2800,
+            "learning_rate": 6e-3,
+            "final_learning_rate": 3e-4,
+            "sample_every": 400,
+            "eval_every": 200,
+            "prompt": "\n\n",
+        },
     ),
     "shakespeare-char": (
         "nanoGPT's small CPU recipe, character by character",
