@@ -126,7 +126,7 @@ def _generate(subparsers: Any) -> None:
         "generate",
         commands.generate,
         "let a model write, token by token as it chooses them",
-        'runs/demo --prompt "Enter "\n'
+        'runs/demo --prompt "A windy tavern, at noon. Enter"\n'
         'runs/demo --prompt "my dear" --temperature 0.5 --max-new-tokens 500\n'
         "runs/demo --prompt - < beginning.txt",
     )

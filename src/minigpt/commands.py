@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from minigpt.arguments import given_settings, settings_from
+from minigpt.generation import Sampling
 from minigpt.terminal import say, visible
 
 if TYPE_CHECKING:
@@ -26,7 +29,12 @@ def demo(args: argparse.Namespace) -> int:
     code = _train(run)
     if code == 0:
         say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
-        _print_stream(run.folder, "\nEnter ", 400, seed=1)
+        written = ""
+        for text in _write(run.folder, "\n\n", 600, Sampling(temperature=0.8), seed=1):
+            _print(text)
+            written += text
+            if written.count("\n\n") == 3:
+                break
         _say_what_next(run.folder)
     return code
 
@@ -51,11 +59,11 @@ def train(args: argparse.Namespace) -> int:
 
 def generate(args: argparse.Namespace) -> int:
     """Print the prompt and what the model makes of it."""
-    from minigpt.generation import Sampling
-
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
     sampling = Sampling(args.temperature, args.top_k, args.top_p)
-    _print_stream(args.model, prompt, args.max_new_tokens, sampling, args.seed)
+    parts = _write(args.model, prompt, args.max_new_tokens, sampling, args.seed)
+    for text in itertools.chain([prompt], parts, ["\n"]):
+        _print(text)
     return 0
 
 
@@ -164,21 +172,22 @@ class StopSignal:
         signal.signal(signal.SIGINT, self._before)
 
 
-def _print_stream(
-    folder: Path, prompt: str, n_tokens: int, sampling: Any = None, seed: int | None = None
-) -> None:
+def _write(
+    folder: Path, prompt: str, n_tokens: int, sampling: Sampling, seed: int | None
+) -> Iterator[str]:
+    """Yield what the model in `folder` writes after `prompt`, as it writes it."""
     from minigpt.generation import stream, stream_text
     from minigpt.model import miniGPT
     from minigpt.tokenizers import load_tokenizer
 
     model = miniGPT.from_pretrained(folder)
     tokenizer = load_tokenizer(folder)
-    ids = tokenizer.encode(prompt)
-    tokens = stream(model, [ids], n_tokens, sampling, seed)
-    print(prompt, end="", flush=True)
-    for text in stream_text(tokenizer, (int(token[0]) for token in tokens)):
-        print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
-    print()
+    tokens = stream(model, [tokenizer.encode(prompt)], n_tokens, sampling, seed)
+    return stream_text(tokenizer, (int(token[0]) for token in tokens))
+
+
+def _print(text: str) -> None:
+    print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 def _say_what_next(folder: Path) -> None:

@@ -44,8 +44,8 @@ class Rhyme(str):
 
 
 # Few enough that a small model soon learns to tell from the context whose turn it is.
-WOMEN = "Agatha Bianca Flora Isolde Mabel Ottilie".split()
-MEN = "Basil Caspar Hugo Milo Oswin Rufus".split()
+WOMEN = "Agatha Flora Mabel Ottilie".split()
+MEN = "Caspar Hugo Milo Rufus".split()
 
 PEOPLE = [*map(Woman, WOMEN), *map(Man, MEN)]
 
