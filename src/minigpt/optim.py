@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
 
 
+PIECE = 2**15
+"""How many parameters `AdamW` updates at a time; four arrays of them fit a core's cache."""
+
+
 class SGD:
     """Stochastic gradient descent: p ← p − lr · g, one step straight downhill.
 
@@ -74,21 +78,22 @@ class AdamW:
 
     def step(self, learning_rate: float) -> None:
         """Take one step with the gradients as they are."""
-        params, grads, n_matrix_params = self.flat
-        m, v = self.state["m"], self.state["v"]
         self.state["t"] += 1
         t = int(self.state["t"][0])
+        correction1, correction2 = 1 - self.beta1**t, math.sqrt(1 - self.beta2**t)
 
-        params[:n_matrix_params] *= 1 - learning_rate * self.weight_decay
-        m += (1 - self.beta1) * (grads - m)
-        v *= self.beta2
-        v += (1 - self.beta2) * (grads * grads)
-        update = np.sqrt(v)
-        update /= math.sqrt(1 - self.beta2**t)
-        update += self.eps
-        np.divide(m, update, out=update)
-        update *= learning_rate / (1 - self.beta1**t)
-        params -= update
+        self.flat.params[: self.flat.n_matrix_params] *= 1 - learning_rate * self.weight_decay
+        # Piece by piece, so that all passes over a piece find it in the processor's cache.
+        for start in range(0, self.flat.params.size, PIECE):
+            piece = slice(start, start + PIECE)
+            g, m, v = self.flat.grads[piece], self.state["m"][piece], self.state["v"][piece]
+            m += (1 - self.beta1) * (g - m)
+            v *= self.beta2
+            v += (1 - self.beta2) * (g * g)
+            root = np.sqrt(v)
+            root /= correction2
+            root += self.eps
+            self.flat.params[piece] -= (learning_rate / correction1) * (m / root)
 
 
 Optimizer: TypeAlias = SGD | AdamW

@@ -99,7 +99,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "vocab_size": 1400,
             "n_layers": 3,
             "batch_size": 8,
-            "steps": 2400,
+            "steps": 2600,
             "learning_rate": 3e-3,
             "final_learning_rate": 1.5e-4,
             "sample_every": 400,
