@@ -1,7 +1,7 @@
 """Draw README's picture from a run: its loss beside the floor, and three of its samples.
 
-minigpt demo --out runs/demo
-python docs/pictures.py runs/demo docs/demo.svg       # needs the extra `notebook`
+Run `minigpt demo --out runs/demo`, then, with the extra `notebook` installed,
+`python docs/pictures.py runs/demo docs/demo.svg`.
 """
 
 import json

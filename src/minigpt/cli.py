@@ -88,7 +88,7 @@ def _demo(subparsers: Any) -> None:
         subparsers,
         "demo",
         commands.demo,
-        "train a small GPT on the built-in plays, about two minutes, and let it write",
+        "train a small GPT on the built-in plays, two to three minutes, and let it write",
         "\n--out runs/my-first --seed 1",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")

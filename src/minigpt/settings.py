@@ -102,7 +102,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "steps": 2600,
             "learning_rate": 3e-3,
             "final_learning_rate": 1.5e-4,
-            "sample_every": 400,
+            "sample_every": 200,
             "eval_every": 200,
             "prompt": "\n\n",
         },
