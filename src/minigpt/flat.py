@@ -15,7 +15,10 @@ from minigpt.layers import Layer
 
 
 class Flat(NamedTuple):
-    """The parameters and gradients of a model, matrices first, each as one array (n,)."""
+    """The parameters and gradients of a model, matrices first, each as one array (n,).
+
+    The layers see parts of these very arrays, so change them in place: `flat.params[...] = …`.
+    """
 
     params: Array
     grads: Array
