@@ -27,13 +27,13 @@ SMALL = list(itertools.islice(scenes(seed=7), 300))
 def test_the_bytes_never_change():
     # Remembered on purpose: results on this corpus can be compared only as long as it stays.
     assert digest(DEFAULT.train) == (
-        "e5cd62c0e6709af588a7050d8ec09737470ce3996ab12d34129c07e53ffa6952"
+        "889dfefe68a1ab56440306a437cbbd50c9360f85d36cd6fc64b8b85f8126b984"
     )
     assert digest(DEFAULT.val) == (
-        "000c93700cdfddaaa1c5925d1a7320ee05c48120ebf8034a09a2c7eb96b6a71b"
+        "c40aa160902f3c6496c7c8c42d1bfcc96210c72a747f2ae9852c043ca840a4d4"
     )
     assert digest(plays(SMALLEST, seed=1).text) == (
-        "dfee8e914e9360f71725bad81e0a874f885e164d5a5266840f491fdea42c88c5"
+        "b35f4fb959e557d6732b8ad00512a0d576aac5a2b99aca165689d65f191f9b78"
     )
 
 
@@ -339,8 +339,8 @@ def test_what_is_asked_back_was_handed_over_and_agrees_in_number():
 def test_a_secret_is_betrayed_in_the_words_it_was_told_in():
     betrayed = 0
     for scene in SCENES:
-        told = re.findall(r"^  (\w+)\b.*: .*\bI have (\w+ed .*)\.$", scene, re.MULTILINE)
-        heard = re.findall(r"^  (\w+)\b.*\bhas (\w+ed .*)[.!]$", scene, re.MULTILINE)
+        told = re.findall(r"^  (\w+)\b.*: .*\bI have (.*)\.$", scene, re.MULTILINE)
+        heard = re.findall(r"^  (\w+)\b.*\bhas (.*)[.!]$", scene, re.MULTILINE)
         assert len(told) <= 1
         for teller, deed in told:
             ((traitor, betrayed_deed),) = [(who, what) for who, what in heard if what == deed]
@@ -373,5 +373,15 @@ def things_in(speech):
 
 def test_every_word_comes_often_enough_to_be_learnt():
     counts = Counter(re.findall(r"\w+", DEFAULT.train))
-    for name in ("person", "thing", "noun", "adjective", "trade", "relative", "place", "done"):
-        assert min(counts[word] for word in RULES[name]) >= 50, name
+    for name in (
+        "person",
+        "thing",
+        "noun",
+        "adjective",
+        "trade",
+        "relative",
+        "place",
+        "doing",
+        "deed",
+    ):
+        assert min(counts[word.split()[0]] for word in RULES[name]) >= 50, name

@@ -71,7 +71,7 @@ RULES: Mapping[str, Sequence[str]] = {
         "I own a {adjective} {noun} and half a {adjective} {noun}.",
         "Love is a {adjective} {noun}, {to_B}.",
         "There is a {adjective} {noun} in my {adjective} {noun}.",
-        "The {trade} has {done} a {adjective} {noun}.",
+        "The {trade} has married a {adjective} {noun}.",
         "I saw my {relative} {doing} a {adjective} {noun}.",
     ],
     "retort": [
@@ -137,10 +137,6 @@ RULES: Mapping[str, Sequence[str]] = {
         "Forgive me, {to_A}. I took {thing.them} for a {adjective} {noun}.",
     ],
     # A secret is told, and later betrayed.
-    "deed": [
-        "{done} a {noun}",
-        "{done} the {trade}",
-    ],
     "confession": [
         "Can you keep a secret, {to_B}? I have {deed}.",
         "Come closer, {to_B}. I have {deed}.",
@@ -209,7 +205,7 @@ RULES: Mapping[str, Sequence[str]] = {
     "rhyme": words.RHYMING,
     "adjective": words.ADJECTIVES,
     "doing": words.DOING,
-    "done": words.DONE,
+    "deed": words.DEEDS,
     "place": words.PLACES,
     "time": words.TIMES,
     "mood": words.MOODS,

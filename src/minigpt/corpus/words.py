@@ -118,13 +118,26 @@ TIMES = [
     """.split(",")
 ]
 
-# Stems that take both endings: "she has tickled a trout" and, on the stage, "tickling a trout".
-VERBS = """
-    adopt brib butter comb crown dust embrac flatter hypnotis insult kiss knight measur nurs paint
-    perfum polish powder rescu salut scold serenad tickl weigh
+DOING = """
+    adopting bribing combing crowning embracing flattering insulting measuring painting scolding
+    tickling weighing
 """.split()
-DOING = [verb + "ing" for verb in VERBS]
-DONE = [verb + "ed" for verb in VERBS]
+
+# What one may have done, and regret: it goes on from "I have" and from "she has".
+DEEDS = [
+    "buried the silver spoons",
+    "danced with the hangman",
+    "eaten the birthday cake",
+    "forged a love letter",
+    "kissed the wrong twin",
+    "lost the crown jewels",
+    "married a weathercock",
+    "never paid the piper",
+    "painted a horse green",
+    "salted the royal tea",
+    "sold the bishop's hat",
+    "taught the parrot to swear",
+]
 
 MOODS = """
     blushing bowing coldly dreamily fainting frowning giggling grimly hopping humming laughing
