@@ -132,7 +132,9 @@ def _generate(subparsers: Any) -> None:
     )
     parser.add_argument("model", type=Path, help="folder of a model")
     parser.add_argument("--prompt", default="\n", help="text to continue, or - for standard input")
-    parser.add_argument("--max-new-tokens", type=int, default=200, metavar="N", help="(200)")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
+    )
     parser.add_argument(
         "--temperature", type=float, default=0.8, metavar="X", help="0 greedy, 1 as learned (0.8)"
     )
