@@ -8,8 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minigpt.checks import unknown
-from minigpt.settings import PRESETS, Settings, preset, read_toml
+from minigpt.settings import Settings, preset, read_toml
 
 
 def add_settings(parser: argparse.ArgumentParser, only: Sequence[str] | None = None) -> None:
@@ -48,8 +47,10 @@ def settings_from(args: argparse.Namespace) -> Settings:
 
 def preset_name(name: str) -> str:
     """Give `name` if there is such a preset."""
-    if name not in PRESETS:
-        raise argparse.ArgumentTypeError(unknown("preset", name, PRESETS))
+    try:
+        preset(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return name
 
 

@@ -11,7 +11,6 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +19,7 @@ import numpy as np
 
 from minigpt.files import replacing, write_text
 from minigpt.functional import Array
+from minigpt.tokenizers.vocabulary import END_OF_TEXT
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -62,7 +62,7 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", to_gpt2(model))
-    end = None if tokenizer is None else tokenizer.special_tokens.get("<|endoftext|>")
+    end = None if tokenizer is None else tokenizer.special_tokens.get(END_OF_TEXT)
     write_json(folder / "config.json", config_of(model, end))
     write_json(folder / "generation_config.json", {"bos_token_id": end, "eos_token_id": end})
     if tokenizer is not None:
@@ -102,8 +102,8 @@ def to_gpt2(model: miniGPT) -> dict[str, Array]:
         elif ours in params:
             tensors[theirs] = params[ours]
         else:  # left out by bias=False; as wide as what it would be added to
-            width = params[re.sub(r"(bias|shift)$", _partner, ours)].shape[-1]
-            tensors[theirs] = np.zeros(width, model.dtype)
+            partner = ours.replace("bias", "weight").replace("shift", "scale")
+            tensors[theirs] = np.zeros(params[partner].shape[-1], model.dtype)
     return tensors
 
 
@@ -224,7 +224,3 @@ def _names(n_layers: int) -> Iterator[tuple[str, str]]:
     for i in range(n_layers):
         for ours, theirs in _IN_BLOCK.items():
             yield f"blocks.{i}.{ours}", f"transformer.h.{i}.{theirs}"
-
-
-def _partner(match: re.Match[str]) -> str:
-    return "weight" if match[1] == "bias" else "scale"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import signal
 import sys
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ def evaluate(args: argparse.Namespace) -> int:
         f"text                {what}, {len(corpus.val):,} characters, {len(dataset.val):,} tokens"
     )
     print(f"loss                {loss:.4f} nats/token (windows of {model.max_len})")
-    print(f"perplexity          {2.718281828459045**loss:.2f} per token")
+    print(f"perplexity          {math.exp(loss):.2f} per token")
     print(f"bits per character  {against_floor(bits, dataset.floor)}")
     return 0
 
@@ -104,10 +105,10 @@ def tokenize(args: argparse.Namespace) -> int:
     from minigpt.data import load_corpus
     from minigpt.runs import make_tokenizer
     from minigpt.showdown import showdown
+    from minigpt.tokenizers import TOKENIZERS
 
     text = sys.stdin.read() if args.text == "-" else args.text
-    kinds = ("bpe", "word", "char")
-    learn = load_corpus(args.data).train if set(kinds) & set(args.tokenizer) else ""
+    learn = load_corpus(args.data).train if TOKENIZERS.keys() & set(args.tokenizer) else ""
     tokenizers = {name: make_tokenizer(name, learn, args.vocab_size) for name in args.tokenizer}
     showdown(tokenizers, text, Console(highlight=False))
     return 0

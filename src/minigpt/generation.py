@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -206,13 +207,22 @@ class Reader:
             self._forward(self.window)
 
     def _forward(self, ids: Array) -> None:
-        training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             logits, _ = self.model.forward(ids, cache=self.cache)
-        finally:
-            self.model.train(training)
         self.logits = logits[:, -1]
+
+
+@contextmanager
+def evaluating(model: miniGPT) -> Iterator[None]:
+    """Switch dropout off within a `with` block, and back to what it was at its end."""
+    if not model.training:
+        yield
+        return
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train()
 
 
 def stream_text(tokenizer: Tokenizer, tokens: Iterable[int]) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """A run is a folder: a model that others can open, and beside it how it came to be.
 
-config.json, model.safetensors, tokenizer.json …    see `minigpt.checkpoint`
-training.json              all settings, the seed, the version, how far it is
-training_state.safetensors what the optimizer remembers, for going on
-metrics.jsonl              one line for each step
-samples.txt                what the model wrote while it learned
+    config.json, model.safetensors, tokenizer.json …    see `minigpt.checkpoint`
+    training.json                 all settings, the seed, the version, how far it is
+    training_state.safetensors    what the optimizer remembers
+    metrics.jsonl                 one line for each step
+    samples.txt                   what the model wrote while it learned
+
+With these, training goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
 from minigpt.files import write_text
 from minigpt.model import miniGPT
-from minigpt.optim import Optimizer, make_optimizer
+from minigpt.optim import Optimizer
 from minigpt.settings import Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
-from minigpt.training import Step, train
+from minigpt.training import Step, optimizer_of, train
 
 FIXED = (
     *("data", "tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff", "block_size"),
@@ -74,7 +76,7 @@ class Run:
                 )
         model = make_model(settings, tokenizer.vocab_size)
         say(f"model: {model.flat.params.size:,} parameters")
-        run = cls(folder, settings, tokenizer, dataset, model, _optimizer(settings, model))
+        run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
         folder.mkdir(parents=True, exist_ok=True)
         run.save()
         return run
@@ -93,7 +95,7 @@ class Run:
         model = load_pretrained(folder, "float32", miniGPT)
         tokenizer = load_tokenizer(folder)
         dataset = Dataset.from_corpus(load_corpus(settings.data), tokenizer)
-        optimizer = _optimizer(settings, model)
+        optimizer = optimizer_of(settings, model)
         if optimizer.state:
             optimizer.state.update(load_file(folder / "training_state.safetensors"))
         run = cls(folder, settings, tokenizer, dataset, model, optimizer, record["step"])
@@ -191,8 +193,3 @@ def free_folder(name: str, parent: Path = Path("runs")) -> Path:
     while folder.exists():
         folder, number = parent / f"{name}-{number}", number + 1
     return folder
-
-
-def _optimizer(settings: Settings, model: miniGPT) -> Optimizer:
-    s = settings
-    return make_optimizer(s.optimizer, model, s.beta1, s.beta2, s.weight_decay)

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from minigpt.tokenizers.vocabulary import UNKNOWN
+
 if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
 
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
 _COLOURS = ("black on bright_cyan", "white on blue", "black on bright_yellow", "white on magenta")
 
 
-def pieces(tokenizer: Tokenizer, text: str) -> list[str]:
-    """Cut `text` into the pieces its tokens stand for; a part of a character is shown as bytes."""
+def pieces(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
+    """Give the pieces that tokens stand for; a part of a character is shown as bytes."""
     shown = []
-    for token in tokenizer.encode(text):
+    for token in ids:
         content = tokenizer.token_bytes(token)
         try:
             shown.append(content.decode("utf-8"))
@@ -47,10 +49,10 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> N
         ids = tokenizer.encode(text)
         console.print(Text(name, style="bold"))
         colour = console.is_terminal and not console.no_color
-        console.print(coloured(pieces(tokenizer, text), colour), soft_wrap=True)
+        console.print(coloured(pieces(tokenizer, ids), colour), soft_wrap=True)
         console.print(Text("ids " + " ".join(map(str, ids)), style="dim"), soft_wrap=True)
         console.print()
-        unknown = ids.count(tokenizer.special_tokens.get("<unk>", -1))
+        unknown = ids.count(tokenizer.special_tokens.get(UNKNOWN, -1))
         table.add_row(
             name,
             f"{tokenizer.vocab_size:,}",

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigpt.data import Dataset, get_batch
 from minigpt.functional import Array
-from minigpt.generation import generate
+from minigpt.generation import evaluating, generate
 from minigpt.optim import Optimizer, clip_gradients, make_optimizer, warmup_cosine
 from minigpt.parallel import Replicas
 from minigpt.settings import Settings
@@ -84,7 +84,7 @@ def train(
     ...     print(step.number, step.loss)
     """
     s = settings
-    optimizer = optimizer or make_optimizer(s.optimizer, model, s.beta1, s.beta2, s.weight_decay)
+    optimizer = optimizer or optimizer_of(settings, model)
     with Replicas(model, s.threads) as replicas:
         for number in range(start + 1, s.steps + 1):
             began = time.perf_counter()
@@ -113,6 +113,12 @@ def train(
                 None if val_loss is None else dataset.bits_per_character(val_loss),
                 sample,
             )
+
+
+def optimizer_of(settings: Settings, model: miniGPT) -> Optimizer:
+    """Make the optimizer that `settings` describe."""
+    s = settings
+    return make_optimizer(s.optimizer, model, s.beta1, s.beta2, s.weight_decay)
 
 
 def _check_finite(number: int, s: Settings, **values: float) -> None:
@@ -175,17 +181,14 @@ def evaluate(
     if len(whole) < len(starts):  # the last window is shorter
         batches.append((starts[-1:], len(data) - 1 - int(starts[-1])))
 
-    training = model.training
-    model.eval()
     nats = tokens = 0.0
     for part, length in batches:
         windows = np.asarray(data)[part[:, None] + np.arange(length + 1)].astype(np.int64)
-        with np.errstate(over="ignore", invalid="ignore"):  # the result tells
+        with evaluating(model), np.errstate(over="ignore", invalid="ignore"):  # the result tells
             _, loss = model.forward(windows[:, :-1], targets=windows[:, 1:])
         assert loss is not None
         nats += loss * len(part) * length
         tokens += len(part) * length
-    model.train(training)
     return nats / tokens
 
 
