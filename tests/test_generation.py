@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from minigpt import BPETokenizer, Sampling, miniGPT, softmax, stream, stream_text
-from minigpt.generation import Reader, draw
+from minigpt.generation import Reader
+from minigpt.sampling import draw
 
 V, T = 11, 8
 rng = np.random.default_rng(0)

@@ -99,7 +99,9 @@ def test_positional_encoding_tells_positions_apart():
     layer = PositionalEncoding(4, 3, seed=0, dtype=F64)
     y = layer.forward(np.zeros((2, 4, 3)))
     np.testing.assert_array_equal(y[0], layer.weight)
-    np.testing.assert_array_equal(layer.forward(np.zeros((1, 2, 3)), start=2)[0], layer.weight[2:])
+    np.testing.assert_array_equal(
+        layer.forward(np.zeros((1, 2, 3)), positions=slice(2, 4))[0], layer.weight[2:]
+    )
 
 
 def test_attention_by_its_definition():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigpt import BPETokenizer, WordTokenizer, get_batch, miniGPT
-from minigpt.generation import new_cache
+from minigpt.cache import new_cache
 from numeric import relative_error
 
 rng = np.random.default_rng(0)

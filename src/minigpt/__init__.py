@@ -6,9 +6,10 @@ Read the source in this order: `functional`, `layers`, `model`, `tokenizers`, `d
 
 __version__ = "0.1.0"
 
+from minigpt.completion import Completion, complete, stream_text
 from minigpt.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
 from minigpt.functional import cross_entropy, softmax
-from minigpt.generation import Sampling, generate, stream, stream_text
+from minigpt.generation import generate, stream
 from minigpt.layers import (
     GELU,
     Dropout,
@@ -24,6 +25,7 @@ from minigpt.layers import (
 )
 from minigpt.model import miniGPT
 from minigpt.optim import SGD, AdamW, clip_gradients, warmup_cosine
+from minigpt.sampling import Sampling
 from minigpt.settings import PRESETS, Settings, preset
 from minigpt.tokenizers import (
     BPETokenizer,
@@ -41,6 +43,7 @@ __all__ = [
     "AdamW",
     "BPETokenizer",
     "CharTokenizer",
+    "Completion",
     "Corpus",
     "Dataset",
     "Dropout",
@@ -60,6 +63,7 @@ __all__ = [
     "TransformerBlock",
     "WordTokenizer",
     "clip_gradients",
+    "complete",
     "cross_entropy",
     "evaluate",
     "generate",

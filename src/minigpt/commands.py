@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from minigpt.arguments import given_settings, settings_from
-from minigpt.generation import Sampling
+from minigpt.sampling import Sampling
 from minigpt.terminal import say, visible
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def _write(
     folder: Path, prompt: str, n_tokens: int, sampling: Sampling, seed: int | None
 ) -> Iterator[str]:
     """Yield what the model in `folder` writes after `prompt`, as it writes it."""
-    from minigpt.generation import stream, stream_text
+    from minigpt.completion import stream_text
+    from minigpt.generation import stream
     from minigpt.model import miniGPT
     from minigpt.tokenizers import load_tokenizer
 

@@ -2,28 +2,41 @@
 
 An optimizer step, a clip or a sum over threads is then one line over one array; the layers go on
 seeing their own arrays, which are views of their part of the flat ones.
+
+A model is laid flat when its `flat`, `params()` or `grads()` is first asked for. Until then its
+layers hold the arrays they were made with; those of a model that was opened from a file lie in
+the file, and only to write text they need not be copied.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minigpt.functional import Array
 from minigpt.layers import Layer
 
+if TYPE_CHECKING:
+    from minigpt.model import miniGPT
+
 
 class Flat(NamedTuple):
     """The parameters and gradients of a model, matrices first, each as one array (n,).
 
     The layers see parts of these very arrays, so change them in place: `flat.params[...] = …`.
+    What is frozen does not learn, and is not among them.
     """
 
     params: Array
     grads: Array
     n_matrix_params: int
     """How many of the numbers, from the first on, are matrices': weight decay is for them."""
+
+    named_params: dict[str, Array]
+    """The same, array by array, and those that are frozen too."""
+
+    named_grads: dict[str, Array]
 
 
 def lay_flat(layer: Layer, params: Array | None = None) -> Flat:
@@ -32,7 +45,8 @@ def lay_flat(layer: Layer, params: Array | None = None) -> Flat:
     With `params`, the flat parameters of a layer built alike, both share their weights, while
     each has gradients of its own.
     """
-    slots = sorted(layer.slots(), key=lambda slot: getattr(slot[1], slot[2]).ndim < 2)
+    learning = [slot for slot in layer.slots() if not slot[1].frozen]
+    slots = sorted(learning, key=lambda slot: getattr(slot[1], slot[2]).ndim < 2)
     values = [getattr(owner, name) for _, owner, name in slots]
     slopes = [getattr(owner, "d_" + name) for _, owner, name in slots]
     if params is None:
@@ -44,4 +58,31 @@ def lay_flat(layer: Layer, params: Array | None = None) -> Flat:
         setattr(owner, name, params[part].reshape(value.shape))
         setattr(owner, "d_" + name, grads[part].reshape(value.shape))
         start += value.size
-    return Flat(params, grads, sum(value.size for value in values if value.ndim >= 2))
+    n_matrix_params = sum(value.size for value in values if value.ndim >= 2)
+    return Flat(params, grads, n_matrix_params, Layer.params(layer), Layer.grads(layer))
+
+
+def freeze(model: miniGPT, n_blocks: int) -> None:
+    """Let the embeddings and the first `n_blocks` blocks of `model` learn no more.
+
+    `backward` then stops above them, their gradients are 0, and `model.flat` holds only what is
+    left to learn. A head that is tied to the token embedding is frozen with it. Call it before
+    an optimizer is made.
+
+    Raises
+    ------
+    ValueError
+        If the model does not have so many blocks.
+    """
+    if not 0 < n_blocks <= model.n_layers:
+        raise ValueError(
+            f"n_blocks to freeze must be from 1 to {model.n_layers}, the blocks of the model, "
+            f"got {n_blocks}"
+        )
+    for layer in (model.token_embedding, model.position_embedding, *model.blocks[:n_blocks]):
+        layer.frozen = True
+        for _, owner, name in layer.slots():
+            owner.frozen = True
+            param = getattr(owner, name)
+            setattr(owner, "d_" + name, np.zeros(param.shape, param.dtype))
+    model.bind()

@@ -1,4 +1,4 @@
-"""Generate text: read the context, then choose one next token after another.
+"""Generate tokens: read the context, then choose one next token after another.
 
 Generation only ever uses `model.forward`. It never switches dropout on, and leaves the model's
 training mode as it found it.
@@ -6,20 +6,19 @@ training mode as it found it.
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.cache import new_cache
 from minigpt.checks import check_ids, check_sizes
-from minigpt.functional import Array, softmax
+from minigpt.functional import Array
+from minigpt.sampling import Sampling
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
-    from minigpt.tokenizers import Tokenizer
 
 
 def generate(
@@ -29,6 +28,8 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
+    repetition_penalty: float = 1.0,
     seed: int | None = None,
     stop: int | None = None,
 ) -> Array:
@@ -36,68 +37,29 @@ def generate(
 
     Parameters
     ----------
-    context : int (B, T), at least one token in each row; of a long one, the last max_len count.
+    context : int (B, T), or a list of B rows of any lengths, at least one token in each; of a
+        long row, the last max_len count.
     max_new_tokens : how many tokens to add at most.
-    temperature : divides the logits. Below 1 the likely becomes likelier, above 1 less so; 0 is
-        greedy, always taking the likeliest.
-    top_k : choose among the k likeliest tokens only.
-    top_p : choose among the fewest likeliest tokens that together reach this probability.
+    temperature, top_k, top_p, min_p, repetition_penalty : how a token is chosen: see
+        `minigpt.sampling.Sampling`. Temperature 0 always takes the likeliest.
     seed : a whole number for the same choices each time.
     stop : a token id that ends a row. The rows of a batch stay equally long: one that has ended
         is filled up with it, and all end when the last has.
 
     Returns
     -------
-    int (B, T + new): the context and what follows it.
+    int (B, T + new): the context and what follows it. Rows that were shorter than the longest
+    are filled up with zeros on the left; what follows is what would have followed them alone.
 
     Raises
     ------
     ValueError, TypeError
         If the context is empty or not of ids, or a setting makes no sense.
     """
-    sampling = Sampling(temperature, top_k, top_p)
+    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
+    ids, _ = side_by_side(context, model.vocab_size)
     tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop))
-    return np.concatenate([context, np.stack(tokens, axis=1)], axis=1)
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a token is chosen from the logits: see `generate`."""
-
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"temperature must be 0 (greedy) or more, got {self.temperature}")
-        if self.top_k is not None:
-            check_sizes(top_k=self.top_k)
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be more than 0 and at most 1, got {self.top_p}")
-
-    def probabilities(self, logits: Array) -> Array:
-        """Turn logits (B, V) into the probabilities (B, V) that a token is drawn with.
-
-        In this order: temperature, then top-k, then top-p, and what is left sums to 1 again.
-        Tokens that tie with the k-th are kept. Source of top-p: Holtzman et al., "The Curious Case
-        of Neural Text Degeneration", 2020, section 3.1.
-        """
-        if self.temperature == 0:
-            return np.eye(logits.shape[-1])[logits.argmax(axis=-1)]
-        # In float64, so that a tiny temperature cannot overflow and probabilities do sum to 1.
-        scores = (logits - logits.max(axis=-1, keepdims=True)).astype(float) / self.temperature
-        if self.top_k is not None and self.top_k < scores.shape[-1]:
-            kth_best = np.partition(scores, -self.top_k, axis=-1)[:, -self.top_k, None]
-            scores[scores < kth_best] = -np.inf
-        probabilities = softmax(scores)
-        if self.top_p is not None:
-            order = np.argsort(-probabilities, axis=-1, kind="stable")
-            in_order = np.take_along_axis(probabilities, order, axis=-1)
-            reached_before = in_order.cumsum(axis=-1) - in_order >= self.top_p
-            np.put_along_axis(probabilities, order, np.where(reached_before, 0, in_order), axis=-1)
-            probabilities /= probabilities.sum(axis=-1, keepdims=True)
-        return probabilities
+    return np.concatenate([ids, np.stack(tokens, axis=1)], axis=1)
 
 
 def stream(
@@ -109,73 +71,72 @@ def stream(
     stop: int | None = None,
 ) -> Iterator[Array]:
     """Yield the new tokens as they come, int (B,) each; all else as `generate`."""
-    ids = np.asarray(context)
-    if ids.ndim != 2 or ids.size == 0:
-        raise ValueError(
-            "context must have the shape (batch, time) with at least one token in each row, "
-            f"got shape {ids.shape}: an empty prompt has nothing to continue"
-        )
-    ids = check_ids(ids, model.vocab_size)
+    choices = stream_choices(model, context, max_new_tokens, sampling, seed, stop)
+    return (tokens for tokens, _ in choices)
+
+
+def stream_choices(
+    model: miniGPT,
+    context: Any,
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
+    seed: int | None = None,
+    stop: int | None = None,
+) -> Iterator[tuple[Array, Array]]:
+    """Yield the new tokens and the log-probabilities of their choice: see `Sampling.choose`."""
+    ids, padding = side_by_side(context, model.vocab_size)
     check_sizes(max_new_tokens=max_new_tokens)
     if stop is not None:
         check_ids(stop, model.vocab_size, "stop")
-    return _stream(model, ids, max_new_tokens, sampling or Sampling(), seed, stop)
+    return _choose(model, ids, padding, max_new_tokens, sampling or Sampling(), seed, stop)
 
 
-def _stream(
+def _choose(
     model: miniGPT,
     ids: Array,
+    padding: Array,
     max_new_tokens: int,
     sampling: Sampling,
     seed: int | None,
     stop: int | None,
-) -> Iterator[Array]:
+) -> Iterator[tuple[Array, Array]]:
     rng = np.random.default_rng(seed)
+    rows = np.arange(len(ids))
+    seen = np.zeros((len(ids), model.vocab_size), dtype=bool)
+    for row in rows:
+        seen[row, ids[row, padding[row] :]] = True
     ended = np.zeros(len(ids), dtype=bool)
-    reader = Reader(model, ids)
+    reader = Reader(model, ids, padding)
     for remaining in reversed(range(max_new_tokens)):
-        tokens = draw(sampling.probabilities(reader.logits), rng)
+        tokens, log_probs = sampling.choose(reader.logits, rng, seen)
         if stop is not None:
             tokens[ended] = stop
             ended |= tokens == stop
-        yield tokens
+        yield tokens, log_probs
         if remaining == 0 or ended.all():
             return
+        seen[rows, tokens] = True
         reader.read(tokens)
 
 
-def draw(probabilities: Array, rng: np.random.Generator) -> Array:
-    """Draw a token for each row of probabilities (B, V): the one a random number falls on."""
-    cumulative = probabilities.cumsum(axis=-1)
-    cumulative /= cumulative[:, -1:]
-    return (rng.random((len(probabilities), 1)) < cumulative).argmax(axis=-1)
+def side_by_side(context: Any, vocab_size: int) -> tuple[Array, Array]:
+    """Put rows of ids under each other, the shorter ones filled up with zeros on the left.
 
-
-class KVCache:
-    """The keys and values of the tokens read so far, for one attention layer.
-
-    Tokens never look ahead, so a token's keys and values stay what they are when the text grows;
-    with them kept, the next token needs only its own. Arrays (B, H, max_len, D), allocated once.
+    Returns
+    -------
+    ids : int (B, T), T the length of the longest row.
+    padding : int (B,), how many zeros were filled in.
     """
-
-    def __init__(self, shape: tuple[int, int, int, int], dtype: Any = np.float32) -> None:
-        self.keys = np.empty(shape, dtype)
-        self.values = np.empty(shape, dtype)
-        self.length = 0
-
-    def extend(self, k: Array, v: Array) -> tuple[Array, Array]:
-        """Add the keys and values (B, H, T, D) of T more tokens; give those of all so far."""
-        end = self.length + k.shape[2]
-        self.keys[:, :, self.length : end] = k
-        self.values[:, :, self.length : end] = v
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-
-def new_cache(model: miniGPT, batch_size: int) -> list[KVCache]:
-    """Make an empty cache for `batch_size` texts, one `KVCache` for each block of the model."""
-    shape = (batch_size, model.n_heads, model.max_len, model.d_model // model.n_heads)
-    return [KVCache(shape, model.dtype) for _ in model.blocks]
+    rows = [np.asarray(row) for row in context]
+    if not rows or any(row.ndim != 1 or row.size == 0 for row in rows):
+        raise ValueError(
+            "context must have the shape (batch, time), or be a list of rows, with at least one "
+            f"token in each row, got {context!r:.200}: an empty prompt has nothing to continue"
+        )
+    rows = [check_ids(row, vocab_size) for row in rows]
+    longest = max(map(len, rows))
+    padding = np.array([longest - len(row) for row in rows])
+    return np.stack([np.pad(row, (n, 0)) for row, n in zip(rows, padding, strict=True)]), padding
 
 
 class Reader:
@@ -184,27 +145,40 @@ class Reader:
     Learned positions cannot slide: once the texts are longer than the context, each new token
     moves all others to another position, and the window is read anew.
 
+    Parameters
+    ----------
+    model : miniGPT
+    ids : int (B, T), the beginnings of the texts; of a long one, the last max_len count.
+    padding : int (B,), how many of the ids at the left of each row are filled in, and no text.
+
     Attributes
     ----------
     logits : (B, V), the scores of the next token of each text.
     """
 
-    def __init__(self, model: miniGPT, ids: Array) -> None:
+    def __init__(self, model: miniGPT, ids: Array, padding: Array | None = None) -> None:
         self.model = model
-        self.window = ids[:, -model.max_len :]
+        self.window = ids
+        self.padding = np.zeros(len(ids), int) if padding is None else padding
         self.cache = new_cache(model, len(ids))
-        self._forward(self.window)
+        self._read_window()
 
     def read(self, tokens: Array) -> None:
         """Read one more token (B,) of each text."""
-        tokens = tokens[:, None]
-        self.window = np.concatenate([self.window, tokens], axis=1)[:, -self.model.max_len :]
+        self.window = np.concatenate([self.window, tokens[:, None]], axis=1)
         if self.cache[0].length < self.model.max_len:
-            self._forward(tokens)
+            self._forward(tokens[:, None])
         else:
-            for cache in self.cache:
-                cache.length = 0
-            self._forward(self.window)
+            self._read_window()
+
+    def _read_window(self) -> None:
+        too_many = max(0, self.window.shape[1] - self.model.max_len)
+        self.window = self.window[:, too_many:]
+        self.padding = np.maximum(self.padding - too_many, 0)
+        for cache in self.cache:
+            cache.length = 0
+            cache.padding = self.padding if self.padding.any() else None
+        self._forward(self.window)
 
     def _forward(self, ids: Array) -> None:
         with evaluating(self.model):
@@ -223,16 +197,3 @@ def evaluating(model: miniGPT) -> Iterator[None]:
         yield
     finally:
         model.train()
-
-
-def stream_text(tokenizer: Tokenizer, tokens: Iterable[int]) -> Iterator[str]:
-    """Yield the text of tokens as they come, in whole characters only.
-
-    A byte-level token may end in the middle of a character; its bytes wait for the rest.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for token in tokens:
-        if text := decoder.decode(tokenizer.token_bytes(token)):
-            yield text
-    if text := decoder.decode(b"", final=True):
-        yield text

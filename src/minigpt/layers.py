@@ -29,7 +29,7 @@ from minigpt.checks import check_ids, check_sizes, unknown
 from minigpt.functional import Array, causal_mask, softmax, softmax_backward
 
 if TYPE_CHECKING:
-    from minigpt.generation import KVCache
+    from minigpt.cache import KVCache
 
 Seed: TypeAlias = int | np.random.Generator | None  # a number: the same random draws each time
 DType: TypeAlias = Any  # what NumPy takes for a dtype; here float32 or float64
@@ -40,6 +40,7 @@ class Layer:
 
     parameter_names: tuple[str, ...] = ()
     training = True
+    frozen = False  # a frozen layer learns no more: see `minigpt.flat.freeze`
 
     def params(self) -> dict[str, Array]:
         """Give name → parameter, live: writing into an array changes the layer."""
@@ -105,7 +106,7 @@ class Linear(Layer):
     ) -> None:
         check_sizes(d_in=d_in, d_out=d_out)
         self.weight = normal((d_in, d_out), seed, dtype)
-        self.d_weight = np.zeros_like(self.weight)
+        self.d_weight = np.zeros((d_in, d_out), dtype)
         self.bias = np.zeros(d_out, dtype) if bias else None
         self.d_bias = np.zeros(d_out, dtype)
 
@@ -147,7 +148,7 @@ class Embedding(Layer):
     ) -> None:
         check_sizes(n_embeddings=n_embeddings, d_model=d_model)
         self.weight = normal((n_embeddings, d_model), seed, dtype)
-        self.d_weight = np.zeros_like(self.weight)
+        self.d_weight = np.zeros((n_embeddings, d_model), dtype)
 
     def forward(self, ids: Array) -> Array:
         self.ids = check_ids(ids, len(self.weight))
@@ -186,13 +187,13 @@ class PositionalEncoding(Layer):
     ) -> None:
         check_sizes(max_len=max_len, d_model=d_model)
         self.weight = normal((max_len, d_model), seed, dtype)
-        self.d_weight = np.zeros_like(self.weight)
+        self.d_weight = np.zeros((max_len, d_model), dtype)
 
-    def forward(self, x: Array, start: int = 0) -> Array:
-        end = start + x.shape[-2]
-        if end > len(self.weight):
-            raise ValueError(f"{end} tokens are more than max_len = {len(self.weight)}")
-        self.positions = slice(start, end)
+    def forward(self, x: Array, positions: slice | Array | None = None) -> Array:
+        T = x.shape[-2]
+        if len(self.weight) < T:
+            raise ValueError(f"{T} tokens are more than max_len = {len(self.weight)}")
+        self.positions = slice(0, T) if positions is None else positions
         return x + self.weight[self.positions]
 
     def backward(self, dy: Array) -> Array:
@@ -387,12 +388,14 @@ class MultiHeadAttention(Layer):
         B, T, C = x.shape
         qkv = self.qkv.forward(x).reshape(B, T, 3, self.n_heads, -1)
         self.q, self.k, self.v = qkv.transpose(2, 0, 3, 1, 4)  # each (B, H, T, D)
-        if cache is not None:
-            self.k, self.v = cache.extend(self.k, self.v)
+        if cache is None:
+            mask = causal_mask(T, T)
+        else:
+            self.k, self.v, mask = cache.extend(self.k, self.v)
 
         scores = self.q @ self.k.swapaxes(-1, -2)  # (B, H, T, T)
         scores *= self.scale
-        scores[..., causal_mask(T, self.k.shape[2])] = -np.inf
+        np.copyto(scores, -np.inf, where=mask)
         self.weights = softmax(scores)
 
         self.dropped_weights = self.attention_dropout.forward(self.weights)
@@ -502,4 +505,4 @@ def as_matrix(x: Array) -> Array:
 
 def normal(shape: tuple[int, int], seed: Seed, dtype: DType) -> Array:
     """Draw the weights a layer starts with from GPT-2's distribution, of deviation 0.02."""
-    return np.random.default_rng(seed).normal(0.0, 0.02, shape).astype(dtype)
+    return np.random.default_rng(seed).normal(0.0, 0.02, shape).astype(dtype, copy=False)

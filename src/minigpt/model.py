@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from minigpt.checks import check_sizes, check_targets, check_text
-from minigpt.flat import lay_flat
+from minigpt.flat import Flat, lay_flat
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.generation import generate
 from minigpt.layers import (
@@ -23,7 +24,7 @@ from minigpt.layers import (
 )
 
 if TYPE_CHECKING:
-    from minigpt.generation import KVCache
+    from minigpt.cache import KVCache
     from minigpt.tokenizers import Tokenizer
 
 
@@ -78,11 +79,8 @@ class miniGPT(Layer):
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
         self.vocab_size, self.max_len, self.d_model = vocab_size, max_len, d_model
-        self.n_heads, self.n_layers, self.d_ff = (
-            n_heads,
-            n_layers,
-            4 * d_model if d_ff is None else d_ff,
-        )
+        self.n_heads, self.n_layers = n_heads, n_layers
+        self.d_ff = 4 * d_model if d_ff is None else d_ff
         self.activation, self.bias, self.tie_weights = activation, bias, tie_weights
         self.dtype = np.dtype(dtype)
 
@@ -101,10 +99,10 @@ class miniGPT(Layer):
         self.head = Linear(d_model, vocab_size, bias=False, seed=rng, dtype=dtype)
         if tie_weights:
             self.head.parameter_names = ()  # none of its own
+            self.head.weight = self.token_embedding.weight.T
 
         self.logits: Array | None = None
         self.targets: Array | None = None
-        self.bind()
 
     def forward(
         self, ids: Any, targets: Any = None, cache: list[KVCache] | None = None
@@ -115,7 +113,7 @@ class miniGPT(Layer):
         ----------
         ids : int (B, T), with 1 ≤ T ≤ max_len.
         targets : int (B, T), the id that really comes next at each position.
-        cache : from `minigpt.generation.new_cache`; `ids` then continue the tokens it has seen.
+        cache : from `minigpt.cache.new_cache`; `ids` then continue the tokens it has seen.
 
         Returns
         -------
@@ -123,10 +121,10 @@ class miniGPT(Layer):
         loss : mean cross-entropy in nats per token, or None without targets.
         """
         self.targets = None
-        start = cache[0].length if cache else 0
-        ids = check_text(ids, self.vocab_size, self.max_len - start)
-        x = self.position_embedding.forward(self.token_embedding.forward(ids), start)  # (B, T, C)
-        x = self.dropout.forward(x)
+        ids = check_text(ids, self.vocab_size, self.max_len - (cache[0].length if cache else 0))
+        positions = cache[0].next_positions(ids.shape[1]) if cache else None
+        x = self.position_embedding.forward(self.token_embedding.forward(ids), positions)
+        x = self.dropout.forward(x)  # (B, T, C)
         for i, block in enumerate(self.blocks):
             x = block.forward(x, cache[i] if cache else None)
         self.logits = self.head.forward(self.final_norm.forward(x))  # (B, T, V)
@@ -136,7 +134,7 @@ class miniGPT(Layer):
         return self.logits, cross_entropy(self.logits, self.targets)
 
     def backward(self) -> None:
-        """Write the gradient of the latest loss with respect to every parameter."""
+        """Write the gradient of the latest loss with respect to every parameter not frozen."""
         if self.logits is None or self.targets is None:
             raise RuntimeError(
                 "backward() needs the loss of the latest forward pass: "
@@ -145,6 +143,8 @@ class miniGPT(Layer):
         dx = self.head.backward(cross_entropy_backward(self.logits, self.targets))
         dx = self.final_norm.backward(dx)
         for block in reversed(self.blocks):
+            if block.frozen:  # and all below it
+                return
             dx = block.backward(dx)
         dx = self.position_embedding.backward(self.dropout.backward(dx))
         self.token_embedding.backward(dx)
@@ -153,13 +153,25 @@ class miniGPT(Layer):
 
     generate = generate
 
+    @cached_property
+    def flat(self) -> Flat:
+        """All that learns, in one array, and its gradients in another: see `minigpt.flat`."""
+        return self.bind()
+
+    def bind(self, params: Array | None = None) -> Flat:
+        """Lay all that learns flat, or share the flat `params` of a model built alike."""
+        self.flat = lay_flat(self, params)
+        if self.tie_weights:
+            self.head.weight = self.token_embedding.weight.T
+        return self.flat
+
     def params(self) -> dict[str, Array]:
         """Give name → parameter, live: writing into an array changes the model."""
-        return dict(self._params)
+        return dict(self.flat.named_params)
 
     def grads(self) -> dict[str, Array]:
         """Give name → gradient, as the latest `backward` wrote it."""
-        return dict(self._grads)
+        return dict(self.flat.named_grads)
 
     def save_pretrained(self, folder: str | Path, tokenizer: Tokenizer | None = None) -> None:
         """Write a Hugging Face GPT-2 folder: see `minigpt.checkpoint.save_pretrained`."""
@@ -174,19 +186,9 @@ class miniGPT(Layer):
 
         return load_pretrained(folder, dtype, cls)
 
-    def bind(self, params: Array | None = None) -> None:
-        """Lay all parameters flat, or share the flat `params` of a model built alike."""
-        self.flat = lay_flat(self, params)
-        if self.tie_weights:
-            self.head.weight = self.token_embedding.weight.T
-        self._params, self._grads = super().params(), super().grads()
-
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("flat", "_params", "_grads")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.bind()  # a copied or unpickled view is an array of its own: lay them flat again
+        # A copied or unpickled view is an array of its own: the copy lays them flat again.
+        return {name: value for name, value in vars(self).items() if name != "flat"}
 
     def __repr__(self) -> str:
         from minigpt.summary import summary

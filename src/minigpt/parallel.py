@@ -37,10 +37,10 @@ class Replicas:
     def __init__(self, model: miniGPT, n_threads: int = 0) -> None:
         self.model = model
         self.models = [model]
-        for i in range(1, n_threads or available_cores()):
-            replica = copy.deepcopy(model)
+        for _ in range(1, n_threads or available_cores()):
+            shared = {id(param): param for param in model.params().values()}
+            replica = copy.deepcopy(model, shared)  # which copies nothing that is in `shared`
             replica.bind(model.flat.params)
-            replica.rng.bit_generator.state = np.random.default_rng(i).bit_generator.state
             self.models.append(replica)
 
     def __enter__(self) -> Self:

@@ -75,7 +75,7 @@ class Run:
                     f"{settings.block_size + 1}: give more text, or a smaller block_size"
                 )
         model = make_model(settings, tokenizer.vocab_size)
-        say(f"model: {model.flat.params.size:,} parameters")
+        say(f"model: {sum(param.size for param in model.params().values()):,} parameters")
         run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
         folder.mkdir(parents=True, exist_ok=True)
         run.save()

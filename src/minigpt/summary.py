@@ -22,11 +22,13 @@ def summary(model: miniGPT) -> str:
     if model.n_layers > 1:
         per_block = sum(p.size for p in model.blocks[0].params().values())
         others = "blocks.1" if model.n_layers == 2 else f"blocks.1 … blocks.{model.n_layers - 1}"
-        total = (model.n_layers - 1) * per_block
-        rows.insert(last_of_block + 1, (others, "as blocks.0", "", f"{total:,}"))
+        rows.insert(
+            last_of_block + 1, (others, "as blocks.0", "", f"{(model.n_layers - 1) * per_block:,}")
+        )
     if model.tie_weights:
         rows.append(("head (Linear)", "weight", "token_embedding's, transposed", "0"))
-    rows.append(("all", "", "", f"{model.flat.params.size:,}"))
+    total = sum(getattr(layer, name).size for _, layer, name in model.slots())
+    rows.append(("all", "", "", f"{total:,}"))
 
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [

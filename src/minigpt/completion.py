@@ -1,0 +1,159 @@
+"""From prompts to texts: generation in words, with where and why it ended."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from minigpt.checks import check_sizes
+from minigpt.generation import stream_choices
+from minigpt.sampling import Sampling
+from minigpt.tokenizers.vocabulary import END_OF_TEXT
+
+if TYPE_CHECKING:
+    from minigpt.model import miniGPT
+    from minigpt.tokenizers import Tokenizer
+
+
+@dataclass
+class Completion:
+    """What a model wrote after a prompt.
+
+    Attributes
+    ----------
+    prompt : the text it was given.
+    text : what it wrote, without the stop string that ended it.
+    ids : the tokens it chose, to the last.
+    log_probs : the natural logarithm of the probability of each choice; see `Sampling.choose`.
+    finish_reason : "stop" if a stop string or the end-of-text token came, "length" if all the
+        tokens asked for were written.
+    """
+
+    prompt: str
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    finish_reason: str = "length"
+
+
+def complete(
+    model: miniGPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
+    n_samples: int = 1,
+    stop: Sequence[str] = (),
+    seed: int | None = None,
+) -> list[Completion]:
+    """Let the model go on with every prompt, all at once.
+
+    Parameters
+    ----------
+    prompts : texts of any lengths, each of at least one token.
+    max_new_tokens : how many tokens to add to each at most.
+    sampling : how tokens are chosen; as the model gives them if None.
+    n_samples : how many texts to write for each prompt.
+    stop : strings that end a text where they first appear in what is new. The tokenizer's
+        end-of-text token, if it has one, ends it too.
+    seed : a whole number for the same choices each time.
+
+    Returns
+    -------
+    len(prompts) · n_samples completions, those of the first prompt first.
+    """
+    if isinstance(prompts, str):
+        raise TypeError(f"prompts must be a list of texts, not one text: write [{prompts!r}]")
+    check_sizes(n_samples=n_samples)
+    completions = [Completion(prompt) for prompt in prompts for _ in range(n_samples)]
+    context = [tokenizer.encode(each.prompt) for each in completions]
+    writers = [TextWriter(tokenizer, stop) for _ in completions]
+    choices = stream_choices(model, context, max_new_tokens, sampling, seed)
+    for tokens, log_probs in choices:
+        for each, writer, token, log_prob in zip(
+            completions, writers, tokens.tolist(), log_probs.tolist(), strict=True
+        ):
+            if not writer.ended:
+                each.ids.append(token)
+                each.log_probs.append(log_prob)
+                each.text += writer.write(token)
+        if all(writer.ended for writer in writers):
+            break
+    for each, writer in zip(completions, writers, strict=True):
+        each.text += writer.close()
+        each.finish_reason = "stop" if writer.ended else "length"
+    return completions
+
+
+def stream_text(
+    tokenizer: Tokenizer, tokens: Iterable[int], stop: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield the text of tokens as they come, in whole characters only.
+
+    It ends before the first of the strings `stop`, and before an end-of-text token.
+    """
+    writer = TextWriter(tokenizer, stop)
+    for token in tokens:
+        if text := writer.write(token):
+            yield text
+        if writer.ended:
+            return
+    if text := writer.close():
+        yield text
+
+
+class TextWriter:
+    """Turns tokens into text, one after another, until a stop string comes.
+
+    A byte-level token may end in the middle of a character, whose bytes wait for the rest; and
+    what could be the beginning of a stop string waits until it is clear whether it is one.
+
+    Attributes
+    ----------
+    ended : whether a stop string, or an end-of-text token, has come.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+        if isinstance(stop, str) or not all(isinstance(each, str) and each for each in stop):
+            raise ValueError(f"stop must be a list of texts, none of them empty, got {stop!r}")
+        self.tokenizer = tokenizer
+        self.stop = tuple(stop)
+        self.end_of_text = tokenizer.special_tokens.get(END_OF_TEXT)
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.waiting = ""
+        self.ended = False
+
+    def write(self, token: int) -> str:
+        """Take one more token; give the text that is certain by now."""
+        if token == self.end_of_text:
+            text = self.close()
+            self.ended = True
+            return text
+        return self._certain(self.decoder.decode(self.tokenizer.token_bytes(token)))
+
+    def close(self) -> str:
+        """Give what still waits, as no more tokens will come."""
+        if self.ended:
+            return ""
+        text = self._certain(self.decoder.decode(b"", final=True))
+        text, self.waiting = text + self.waiting, ""
+        return text
+
+    def _certain(self, more: str) -> str:
+        text = self.waiting + more
+        found = [place for each in self.stop if (place := text.find(each)) >= 0]
+        if found:
+            self.ended, self.waiting = True, ""
+            return text[: min(found)]
+        could_begin_a_stop = (
+            n
+            for each in self.stop
+            for n in range(min(len(each) - 1, len(text)), 0, -1)
+            if text.endswith(each[:n])
+        )
+        n_waiting = max(could_begin_a_stop, default=0)
+        cut = len(text) - n_waiting
+        self.waiting = text[cut:]
+        return text[:cut]
