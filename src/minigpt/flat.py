@@ -83,6 +83,7 @@ def freeze(model: miniGPT, n_blocks: int) -> None:
         layer.frozen = True
         for _, owner, name in layer.slots():
             owner.frozen = True
-            param = getattr(owner, name)
+            param = np.array(getattr(owner, name))  # out of the file, which may be replaced
+            setattr(owner, name, param)
             setattr(owner, "d_" + name, np.zeros(param.shape, param.dtype))
     model.bind()

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minigpt.checkpoint import load_pretrained, save_pretrained, write_json, write_tensors
+from minigpt.checkpoint import load_pretrained, save_pretrained, write_json
 from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
 from minigpt.files import write_text
@@ -26,6 +26,7 @@ from minigpt.optim import Optimizer
 from minigpt.settings import Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import Step, optimizer_of, train
+from minigpt.weights import write_tensors
 
 FIXED = (
     *("data", "tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff", "block_size"),

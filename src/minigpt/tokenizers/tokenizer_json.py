@@ -13,7 +13,7 @@ from typing import Any
 from minigpt.files import write_text
 from minigpt.tokenizers.byte_level import BYTE_ORDER, spell, unspell
 from minigpt.tokenizers.patterns import CHARACTER_PATTERN, WORD_PATTERN
-from minigpt.tokenizers.vocabulary import UNKNOWN, Kind, Vocabulary
+from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
 
 
 def _isolate(pattern: str) -> dict[str, Any]:
@@ -51,6 +51,8 @@ def write(path: str | os.PathLike[str], vocabulary: Vocabulary) -> None:
 def read(path: str | os.PathLike[str]) -> Vocabulary:
     """Read the vocabulary in a ``.json`` file, or in the ``tokenizer.json`` of a folder.
 
+    A folder may have GPT-2's older pair of files instead, ``vocab.json`` and ``merges.txt``.
+
     Raises
     ------
     FileNotFoundError
@@ -59,16 +61,36 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
         If it is no ``tokenizer.json``, or asks for something that is not done here.
     """
     file = _file_of(path)
+    older = file.with_name("vocab.json")
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no tokenizer at {file}") from None
+        if older.is_file() and not file.is_file():
+            file = older
+            data = _gpt2_files(older)
+        else:
+            data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no tokenizer at {error.filename}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} is not a JSON file: {error}") from None
     try:
         return _understand(data)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
+
+
+def _gpt2_files(vocab: Path) -> dict[str, Any]:
+    """Return the content of a tokenizer.json that says what vocab.json and merges.txt do."""
+    ids = json.loads(vocab.read_text(encoding="utf-8"))
+    lines = vocab.with_name("merges.txt").read_text(encoding="utf-8").splitlines()
+    if lines and lines[0].startswith("#version"):
+        lines = lines[1:]
+    special = [{"content": END_OF_TEXT, "id": ids[END_OF_TEXT]}] if END_OF_TEXT in ids else []
+    return {
+        "added_tokens": special,
+        "pre_tokenizer": _BYTE_LEVEL,
+        "decoder": _BYTE_LEVEL,
+        "model": {"type": "BPE", "vocab": ids, "merges": [line for line in lines if line]},
+    }
 
 
 def _file_of(path: str | os.PathLike[str]) -> Path:

@@ -1,0 +1,86 @@
+"""Where a model is: a folder, or one of OpenAI's GPT-2s by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minigpt.checks import unknown
+
+HUB_MODELS = {
+    "gpt2": "openai-community/gpt2",
+    "gpt2-medium": "openai-community/gpt2-medium",
+    "gpt2-large": "openai-community/gpt2-large",
+    "gpt2-xl": "openai-community/gpt2-xl",
+    "distilgpt2": "distilbert/distilgpt2",
+}
+"""Names that are known without a folder, and their repositories on the Hugging Face Hub."""
+
+_FILES = (
+    *(
+        "config.json",
+        "generation_config.json",
+        "model*.safetensors",
+        "model.safetensors.index.json",
+    ),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+)
+
+
+def find_model(name: str | Path) -> Path:
+    """Give the folder of a model: `name` itself, or where the Hugging Face cache keeps it.
+
+    What is not in the cache yet is downloaded, with a progress bar on stderr. That needs the
+    package huggingface_hub (the extra `hub`); its settings, as HF_HOME, HF_ENDPOINT and
+    HF_HUB_OFFLINE, are heeded.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder or model, or it cannot be downloaded; it says what to do.
+    """
+    folder = Path(name)
+    if folder.exists():
+        return folder
+    if str(name) not in HUB_MODELS:
+        hint = "" if len(folder.parts) > 1 else f"; {unknown('model', str(name), HUB_MODELS)}"
+        raise FileNotFoundError(f"{folder} is no model folder: it is not there{hint}")
+    return _cached(str(name)) or _download(str(name))
+
+
+def _cached(name: str) -> Path | None:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ImportError:
+        return None
+    for repository in (HUB_MODELS[name], name):  # the short names are older, and still in caches
+        try:
+            folder = Path(snapshot_download(repository, local_files_only=True))
+        except LocalEntryNotFoundError:
+            continue
+        if (folder / "config.json").is_file() and any(folder.glob("model*.safetensors")):
+            return folder
+    return None
+
+
+def _download(name: str) -> Path:
+    how_else = (
+        f"or put config.json, model.safetensors, vocab.json and merges.txt of "
+        f"https://huggingface.co/{HUB_MODELS[name]} into a folder, and give that folder instead "
+        f"of {name!r}"
+    )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise FileNotFoundError(
+            f"{name} is not on this machine. Install what downloads it, "
+            f"`pip install huggingface_hub`, and try again; {how_else}"
+        ) from None
+    try:
+        return Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(_FILES)))
+    except Exception as error:  # of several libraries; which ones changes with their versions
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise FileNotFoundError(
+            f"{name} is not on this machine and cannot be downloaded ({reason}). Look at the "
+            f"network and try again; {how_else}"
+        ) from error
