@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 from minigpt.completion import Completion, complete, stream_text
 from minigpt.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
+from minigpt.evaluation import Evaluation, evaluate
 from minigpt.functional import cross_entropy, softmax
 from minigpt.generation import generate, stream
 from minigpt.layers import (
@@ -34,7 +35,7 @@ from minigpt.tokenizers import (
     WordTokenizer,
     load_tokenizer,
 )
-from minigpt.training import Step, TrainingDiverged, evaluate, train
+from minigpt.training import Step, TrainingDiverged, train
 
 __all__ = [
     "GELU",
@@ -48,6 +49,7 @@ __all__ = [
     "Dataset",
     "Dropout",
     "Embedding",
+    "Evaluation",
     "FeedForward",
     "Layer",
     "LayerNorm",

@@ -44,6 +44,9 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
+MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
+
+
 class _Parser(argparse.ArgumentParser):
     """Full names only, and for an unknown one the nearest."""
 
@@ -105,6 +108,7 @@ def _train(subparsers: Any) -> None:
         "--data my-text.txt --preset shakespeare-char --out runs/mine\n"
         "--data books/ --tokenizer bpe --vocab-size 1024 --steps 5000 --dropout 0.1\n"
         "--config settings.toml\n"
+        "--init-from gpt2 --freeze 6 --data my-text.txt --steps 200 --learning-rate 1e-4\n"
         "--resume runs/mine",
     )
     where = parser.add_argument_group("run")
@@ -127,20 +131,53 @@ def _generate(subparsers: Any) -> None:
         commands.generate,
         "let a model write, token by token as it chooses them",
         'runs/demo --prompt "A windy tavern, at noon. Enter"\n'
-        'runs/demo --prompt "my dear" --temperature 0.5 --max-new-tokens 500\n'
+        'gpt2 --prompt "My dear friend," --top-p 0.9 --stop "\\n"\n'
+        'runs/demo --prompt "my dear" --prompt "a goose" --samples 3 --json\n'
         "runs/demo --prompt - < beginning.txt",
     )
-    parser.add_argument("model", type=Path, help="folder of a model")
-    parser.add_argument("--prompt", default="\n", help="text to continue, or - for standard input")
+    parser.add_argument("model", help=MODEL)
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        metavar="TEXT",
+        help="text to continue, or - for standard input; give it again for more than one (a new "
+        "line)",
+    )
     parser.add_argument(
         "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
     )
     parser.add_argument(
+        "--samples", type=int, default=1, metavar="N", help="how many texts for each prompt (1)"
+    )
+    parser.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end before this text, where \\n is a new line; give it again for more than one",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="the same choices each time")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one line of JSON for each text: prompt, text, ids, log-probabilities, why it ended",
+    )
+    how = parser.add_argument_group("how a token is chosen, in this order")
+    how.add_argument(
+        "--repetition-penalty",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="above 1, what was said already becomes less likely (1)",
+    )
+    how.add_argument(
         "--temperature", type=float, default=0.8, metavar="X", help="0 greedy, 1 as learned (0.8)"
     )
-    parser.add_argument("--top-k", type=int, metavar="K", help="choose among the K likeliest")
-    parser.add_argument("--top-p", type=float, metavar="P", help="among those that sum to P")
-    parser.add_argument("--seed", type=int, metavar="N", help="the same choices each time")
+    how.add_argument("--top-k", type=int, metavar="K", help="choose among the K likeliest")
+    how.add_argument("--top-p", type=float, metavar="P", help="among the likeliest that sum to P")
+    how.add_argument(
+        "--min-p", type=float, metavar="P", help="among those at least P times the likeliest"
+    )
 
 
 def _eval(subparsers: Any) -> None:
@@ -149,11 +186,18 @@ def _eval(subparsers: Any) -> None:
         "eval",
         commands.evaluate,
         "measure a model's loss on the validation part of its text, or on another text",
-        "runs/demo\nruns/demo --data my-text.txt",
+        "runs/demo\nruns/demo --data my-text.txt\ngpt2 --data my-text.txt --stride 512",
     )
-    parser.add_argument("model", type=Path, help="folder of a model")
+    parser.add_argument("model", help=MODEL)
     parser.add_argument(
         "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="let windows overlap, and move on by N tokens each time: every token then sees more "
+        "of what stands before it, and it takes longer (none: windows one after another)",
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import functools
 import itertools
-import math
+import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
@@ -42,15 +44,25 @@ def demo(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a model, new or half done."""
-    from minigpt.runs import Run
+    from minigpt.runs import OF_A_MODEL, Run
 
     if args.resume is not None:
+        for name in ("preset", "config", "out"):
+            if getattr(args, name) is not None:
+                raise ValueError(
+                    f"--resume goes on with the settings and the folder of the run: leave out "
+                    f"--{name}, and give single settings as flags"
+                )
         run = Run.resume(args.resume, given_settings(args))
         say(f"going on with {args.resume} after step {run.step}")
         if run.step >= run.settings.steps:
             raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
     else:
         settings = settings_from(args)
+        brought = [name for name in OF_A_MODEL if name in given_settings(args)]
+        if settings.init_from is not None and brought:
+            flag = "--" + brought[0].replace("_", "-")
+            raise ValueError(f"{flag} comes from the model in --init-from: leave it out")
         run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
     code = _train(run)
     if code == 0:
@@ -59,42 +71,72 @@ def train(args: argparse.Namespace) -> int:
 
 
 def generate(args: argparse.Namespace) -> int:
-    """Print the prompt and what the model makes of it."""
-    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
-    sampling = Sampling(args.temperature, args.top_k, args.top_p)
-    parts = _write(args.model, prompt, args.max_new_tokens, sampling, args.seed)
-    for text in itertools.chain([prompt], parts, ["\n"]):
-        _print(text)
+    """Print what the model makes of its prompts."""
+    sampling = Sampling(
+        args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
+    )
+    prompts = [_read_stdin() if text == "-" else text for text in args.prompt or ["\n"]]
+    stop = [text.replace("\\n", "\n") for text in args.stop]
+    if len(prompts) == args.samples == 1 and not args.json:
+        parts = _write(args.model, prompts[0], args.max_new_tokens, sampling, args.seed, stop)
+        for text in itertools.chain(prompts, parts, ["\n"]):
+            _print(text)
+        return 0
+
+    from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.completion import complete
+
+    model, tokenizer = load_model_and_tokenizer(args.model)
+    completions = complete(
+        model, tokenizer, prompts, args.max_new_tokens, sampling, args.samples, stop, args.seed
+    )
+    for number, each in enumerate(completions, 1):
+        if args.json:
+            print(json.dumps(dataclasses.asdict(each), ensure_ascii=False))
+        else:
+            _print(f"──── {number}/{len(completions)} ────\n{each.prompt}{each.text}\n")
     return 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
-    from minigpt.data import Corpus, Dataset, load_corpus
-    from minigpt.display import against_floor
-    from minigpt.model import miniGPT
-    from minigpt.runs import read_record
-    from minigpt.tokenizers import load_tokenizer
-    from minigpt.training import evaluate
+    from rich.console import Console
+    from rich.progress import track
 
-    model = miniGPT.from_pretrained(args.model)
-    tokenizer = load_tokenizer(args.model)
+    from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.data import load_corpus, token_array
+    from minigpt.display import against_floor
+    from minigpt.evaluation import Evaluation, evaluate
+    from minigpt.hub import find_model
+    from minigpt.runs import read_record
+
+    folder = find_model(args.model)
+    model, tokenizer = load_model_and_tokenizer(folder)
     if args.data is None:
-        corpus = load_corpus(read_record(args.model)["settings"]["data"])
-        what = f"validation part of {corpus.name}"
+        if not (folder / "training.json").is_file():
+            raise ValueError(f"{args.model} has no text of its own: give one with --data")
+        corpus = load_corpus(read_record(folder)["settings"]["data"])
+        what, text, floor = f"validation part of {corpus.name}", corpus.val, corpus.floor
     else:
-        given = load_corpus(args.data)
-        corpus = Corpus(given.name, "", given.train + given.val)
-        what = given.name
-    dataset = Dataset.from_corpus(corpus, tokenizer)
-    loss = evaluate(model, dataset.val)
-    bits = dataset.bits_per_character(loss)
-    print(
-        f"text                {what}, {len(corpus.val):,} characters, {len(dataset.val):,} tokens"
+        corpus = load_corpus(args.data)
+        what, text, floor = corpus.name, corpus.train + corpus.val, None
+    ids = token_array(tokenizer.encode(text), tokenizer.vocab_size)
+    show = functools.partial(
+        track, description="reading", console=Console(stderr=True), transient=True
     )
-    print(f"loss                {loss:.4f} nats/token (windows of {model.max_len})")
-    print(f"perplexity          {math.exp(loss):.2f} per token")
-    print(f"bits per character  {against_floor(bits, dataset.floor)}")
+    loss = evaluate(model, ids, stride=args.stride, track=show)
+    result = Evaluation.of(loss, len(ids), text)
+    windows = f"windows of {model.max_len}"
+    if args.stride is not None:
+        windows += f", each {args.stride} tokens on"
+    print(f"text                {what}, {len(text):,} characters, {len(ids):,} tokens")
+    print(f"loss                {loss:.4f} nats/token ({windows})")
+    print(
+        f"perplexity          {result.perplexity:.2f} per token, "
+        f"{result.word_perplexity:,.2f} per word"
+    )
+    print(f"bits per byte       {result.bits_per_byte:.3f}")
+    print(f"bits per character  {against_floor(result.bits_per_character, floor)}")
     return 0
 
 
@@ -107,7 +149,7 @@ def tokenize(args: argparse.Namespace) -> int:
     from minigpt.showdown import showdown
     from minigpt.tokenizers import TOKENIZERS
 
-    text = sys.stdin.read() if args.text == "-" else args.text
+    text = _read_stdin() if args.text == "-" else args.text
     learn = load_corpus(args.data).train if TOKENIZERS.keys() & set(args.tokenizer) else ""
     tokenizers = {name: make_tokenizer(name, learn, args.vocab_size) for name in args.tokenizer}
     showdown(tokenizers, text, Console(highlight=False))
@@ -174,18 +216,27 @@ class StopSignal:
 
 
 def _write(
-    folder: Path, prompt: str, n_tokens: int, sampling: Sampling, seed: int | None
+    name: str | Path,
+    prompt: str,
+    n_tokens: int,
+    sampling: Sampling,
+    seed: int | None,
+    stop: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yield what the model in `folder` writes after `prompt`, as it writes it."""
+    """Yield what a model writes after `prompt`, as it writes it."""
+    from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.completion import stream_text
     from minigpt.generation import stream
-    from minigpt.model import miniGPT
-    from minigpt.tokenizers import load_tokenizer
 
-    model = miniGPT.from_pretrained(folder)
-    tokenizer = load_tokenizer(folder)
+    model, tokenizer = load_model_and_tokenizer(name)
     tokens = stream(model, [tokenizer.encode(prompt)], n_tokens, sampling, seed)
-    return stream_text(tokenizer, (int(token[0]) for token in tokens))
+    return stream_text(tokenizer, (int(token[0]) for token in tokens), stop)
+
+
+def _read_stdin() -> str:
+    from minigpt.data import read_text
+
+    return read_text("-")
 
 
 def _print(text: str) -> None:

@@ -92,13 +92,14 @@ def load_corpus(sources: Sequence[str | Path]) -> Corpus:
 
         built_in = plays()
         return Corpus("plays", built_in.train, built_in.val, built_in.floor)
-    text = "".join(_read_source(name) for name in names)
+    text = "".join(read_text(name) for name in names)
     if not text.strip():
         raise ValueError(f"there is no text in {' '.join(names)}: give one to learn from")
     return Corpus(Path(names[0]).stem or "text", *split_text(text))
 
 
-def _read_source(name: str) -> str:
+def read_text(name: str) -> str:
+    """Read one source of text, UTF-8 always: see `load_corpus`."""
     if name == "-":
         return _decode(sys.stdin.buffer.read(), "standard input")
     path = Path(name)

@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minigpt.checkpoint import load_pretrained, save_pretrained, write_json
+from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained, write_json
 from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
 from minigpt.files import write_text
+from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.settings import Settings
@@ -28,9 +29,15 @@ from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import Step, optimizer_of, train
 from minigpt.weights import write_tensors
 
+OF_A_MODEL = (
+    *("tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff"),
+    *("activation", "bias", "tie_weights"),
+)
+"""Settings that a trained model brings along."""
+
 FIXED = (
-    *("data", "tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff", "block_size"),
-    *("activation", "bias", "tie_weights", "dropout", "optimizer", "seed"),
+    *OF_A_MODEL,
+    *("data", "init_from", "freeze", "block_size", "dropout", "optimizer", "seed"),
 )
 """Settings that a run keeps for good; the others may change when it goes on."""
 
@@ -66,7 +73,13 @@ class Run:
             )
         corpus = load_corpus(settings.data)
         say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
-        tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+        if settings.init_from is None:
+            tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+            model = make_model(settings, tokenizer.vocab_size)
+        else:
+            model, tokenizer = load_model_and_tokenizer(settings.init_from)
+            settings = settings.replace(_settings_of(model, tokenizer))
+            _prepare(model, settings)
         dataset = Dataset.from_corpus(corpus, tokenizer)
         say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
         for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
@@ -75,8 +88,9 @@ class Run:
                     f"the {part} part of the text has {len(tokens)} tokens, fewer than a window of "
                     f"{settings.block_size + 1}: give more text, or a smaller block_size"
                 )
-        model = make_model(settings, tokenizer.vocab_size)
-        say(f"model: {sum(param.size for param in model.params().values()):,} parameters")
+        n_params = sum(param.size for param in model.params().values())
+        learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
+        say(f"model: {n_params:,} parameters{learning}")
         run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
         folder.mkdir(parents=True, exist_ok=True)
         run.save()
@@ -93,8 +107,8 @@ class Run:
             if name in changes and changes[name] != getattr(settings, name):
                 raise ValueError(f"{name} cannot change when a run goes on; start a new one")
         settings = settings.replace(changes)
-        model = load_pretrained(folder, "float32", miniGPT)
-        tokenizer = load_tokenizer(folder)
+        model, tokenizer = load_model_and_tokenizer(folder)
+        _prepare(model, settings)
         dataset = Dataset.from_corpus(load_corpus(settings.data), tokenizer)
         optimizer = optimizer_of(settings, model)
         if optimizer.state:
@@ -161,6 +175,40 @@ def make_model(settings: Settings, vocab_size: int) -> miniGPT:
         dropout=s.dropout,
         seed=s.seed,
     )
+
+
+def _settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
+    return {
+        "tokenizer": tokenizer.kind,
+        "vocab_size": tokenizer.vocab_size,
+        "n_layers": model.n_layers,
+        "n_heads": model.n_heads,
+        "d_model": model.d_model,
+        "d_ff": model.d_ff,
+        "activation": model.activation,
+        "bias": model.bias,
+        "tie_weights": model.tie_weights,
+    }
+
+
+def _prepare(model: miniGPT, settings: Settings) -> None:
+    """Let a model that was opened learn as `settings` say."""
+    if settings.block_size > model.max_len:
+        raise ValueError(
+            f"block_size {settings.block_size} is more than the context of the model, "
+            f"{model.max_len} tokens: give --block-size {model.max_len} or less"
+        )
+    model.dropout.p = settings.dropout
+    for block in model.blocks:
+        attention = block.attention
+        for dropout in (
+            attention.attention_dropout,
+            attention.residual_dropout,
+            block.feed_forward.dropout,
+        ):
+            dropout.p = settings.dropout
+    if settings.freeze:
+        freeze(model, settings.freeze)
 
 
 def make_tokenizer(name: str, text: str, vocab_size: int | None = None) -> Tokenizer:

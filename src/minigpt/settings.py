@@ -32,6 +32,11 @@ class Settings:
         None, "tokens in the vocabulary; none: 1024 for bpe, all for char and word"
     )
 
+    init_from: str | None = _setting(
+        None, "go on from a trained model and its tokenizer: a folder, gpt2, gpt2-medium, …"
+    )
+    freeze: int = _setting(0, "with init_from: how many of its first blocks learn no more")
+
     n_layers: int = _setting(4, "Transformer blocks")
     n_heads: int = _setting(4, "attention heads in a block")
     d_model: int = _setting(128, "length of a token's vector")
@@ -67,12 +72,14 @@ class Settings:
             _check_type(name, getattr(self, name), kind)
         for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("warmup", "sample_every", "seed", "threads", "final_learning_rate"):
+        for name in ("warmup", "sample_every", "seed", "threads", "final_learning_rate", "freeze"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         for name in ("learning_rate", "clip", "sample_tokens"):
             _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
         for name in ("beta1", "beta2"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        if self.freeze and self.init_from is None:
+            raise ValueError("freeze needs init_from: only what has learned can be frozen")
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
 
     def replace(self, changes: Mapping[str, Any]) -> Settings:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.data import Dataset, get_batch
+from minigpt.evaluation import evaluate
 from minigpt.functional import Array
-from minigpt.generation import evaluating, generate
+from minigpt.generation import generate
 from minigpt.optim import Optimizer, clip_gradients, make_optimizer, warmup_cosine
 from minigpt.parallel import Replicas
 from minigpt.settings import Settings
@@ -145,51 +146,6 @@ def _mean_gradients(replicas: Replicas, data: Array, s: Settings, number: int) -
         total_grads += grads
     np.divide(total_grads, s.accumulate, out=grads)
     return total_loss / s.accumulate
-
-
-def evaluate(
-    model: miniGPT,
-    data: Array,
-    block_size: int | None = None,
-    batch_size: int = 64,
-    max_tokens: int | None = None,
-) -> float:
-    """Measure the mean loss over `data`, cut into consecutive windows.
-
-    Parameters
-    ----------
-    data : integer array (N,) of at least 2 token ids. Every token but the first is predicted
-        once, from those before it in its window.
-    block_size : length of a window; the model's whole context if None.
-    batch_size : windows taken at once.
-    max_tokens : take windows evenly spread over `data`, of about so many tokens in all.
-
-    Returns
-    -------
-    Mean cross-entropy in nats per token.
-    """
-    if len(data) < 2:
-        raise ValueError(f"a loss needs at least 2 tokens, got {len(data)}")
-    block_size = block_size or model.max_len
-    starts = np.arange(0, len(data) - 1, block_size)
-    if max_tokens and max_tokens < len(data):
-        chosen = np.linspace(0, len(starts) - 1, max(1, max_tokens // block_size))
-        starts = starts[chosen.astype(int)]
-    whole = starts[starts + block_size < len(data)]
-    parts = [whole[i : i + batch_size] for i in range(0, len(whole), batch_size)]
-    batches = [(part, block_size) for part in parts]
-    if len(whole) < len(starts):  # the last window is shorter
-        batches.append((starts[-1:], len(data) - 1 - int(starts[-1])))
-
-    nats = tokens = 0.0
-    for part, length in batches:
-        windows = np.asarray(data)[part[:, None] + np.arange(length + 1)].astype(np.int64)
-        with evaluating(model), np.errstate(over="ignore", invalid="ignore"):  # the result tells
-            _, loss = model.forward(windows[:, :-1], targets=windows[:, 1:])
-        assert loss is not None
-        nats += loss * len(part) * length
-        tokens += len(part) * length
-    return nats / tokens
 
 
 def write_sample(
