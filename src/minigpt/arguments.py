@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minigpt.settings import Settings, preset, read_toml
+from minigpt.settings import OF_A_MODEL, Settings, preset, read_toml
 
 
 def add_settings(parser: argparse.ArgumentParser, only: Sequence[str] | None = None) -> None:
@@ -39,10 +39,14 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def settings_from(args: argparse.Namespace) -> Settings:
     """Put settings together: a flag counts more than the file, the file more than the preset."""
-    settings = preset(args.preset) if args.preset else Settings()
+    given = given_settings(args)
     if args.config is not None:
-        settings = settings.replace(read_toml(args.config))
-    return settings.replace(given_settings(args))
+        given = read_toml(args.config) | given
+    settings = (preset(args.preset) if args.preset else Settings()).replace(given)
+    brought = [name for name in OF_A_MODEL if name in given]
+    if settings.init_from is not None and brought:
+        raise ValueError(f"{brought[0]} comes from the model in init_from: leave it out")
+    return settings
 
 
 def preset_name(name: str) -> str:

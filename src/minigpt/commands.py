@@ -44,7 +44,7 @@ def demo(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a model, new or half done."""
-    from minigpt.runs import OF_A_MODEL, Run
+    from minigpt.runs import Run
 
     if args.resume is not None:
         for name in ("preset", "config", "out"):
@@ -59,10 +59,6 @@ def train(args: argparse.Namespace) -> int:
             raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
     else:
         settings = settings_from(args)
-        brought = [name for name in OF_A_MODEL if name in given_settings(args)]
-        if settings.init_from is not None and brought:
-            flag = "--" + brought[0].replace("_", "-")
-            raise ValueError(f"{flag} comes from the model in --init-from: leave it out")
         run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
     code = _train(run)
     if code == 0:

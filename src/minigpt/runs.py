@@ -24,16 +24,10 @@ from minigpt.files import write_text
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
-from minigpt.settings import Settings
+from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import Step, optimizer_of, train
 from minigpt.weights import write_tensors
-
-OF_A_MODEL = (
-    *("tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff"),
-    *("activation", "bias", "tie_weights"),
-)
-"""Settings that a trained model brings along."""
 
 FIXED = (
     *OF_A_MODEL,

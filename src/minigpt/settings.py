@@ -99,6 +99,12 @@ class Settings:
         return dataclasses.asdict(self)
 
 
+OF_A_MODEL = (
+    *("tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff"),
+    *("activation", "bias", "tie_weights"),
+)
+"""Settings that a trained model brings along."""
+
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "demo": (
         "scenes on the built-in plays in two to three minutes on two cores",
