@@ -136,6 +136,40 @@ def test_folders_that_are_no_model(tmp_path, damage, error, message):
         miniGPT.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scale_attn_weights", False),
+        ("scale_attn_by_inverse_layer_idx", True),
+        ("add_cross_attention", True),
+        ("quantization_config", {"bits": 8}),
+        ("activation_function", "gelu"),  # the exact form, which is not GPT-2's
+        ("model_type", "gpt_neo"),
+    ],
+)
+def test_another_architecture_is_refused_by_the_name_of_its_key(tmp_path, key, value):
+    tiny().save_pretrained(tmp_path)
+    change_config(tmp_path, **{key: value})
+    with pytest.raises(ValueError, match=key):
+        miniGPT.from_pretrained(tmp_path)
+
+
+def test_what_the_config_sets_layer_by_layer_is_kept(tmp_path):
+    model = tiny(seed=1)
+    model.save_pretrained(tmp_path)
+    change_config(tmp_path, layer_norm_epsilon=0.1, embd_pdrop=0.2, attn_pdrop=0.3, resid_pdrop=0.4)
+    back = miniGPT.from_pretrained(tmp_path)
+    block = back.blocks[1]
+    assert {back.final_norm.eps, block.norm_1.eps, block.norm_2.eps} == {0.1}
+    assert (back.dropout.p, block.attention.attention_dropout.p) == (0.2, 0.3)
+    assert block.attention.residual_dropout.p == block.feed_forward.dropout.p == 0.4
+    assert (back.forward(IDS)[0] != model.eval().forward(IDS)[0]).any()
+    back.save_pretrained(tmp_path / "again")
+    config = json.loads((tmp_path / "again" / "config.json").read_text(encoding="utf-8"))
+    assert [config[f"{k}_pdrop"] for k in ("embd", "attn", "resid")] == [0.2, 0.3, 0.4]
+    assert config["layer_norm_epsilon"] == 0.1
+
+
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
 def test_weights_cut_short(tmp_path, kept):
     tiny().save_pretrained(tmp_path)

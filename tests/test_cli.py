@@ -1,10 +1,12 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 60
 TINY = (
@@ -73,6 +75,43 @@ def test_generate_prints_text_and_nothing_else(folder):
     assert piped.stdout == done.stdout
 
 
+def test_several_texts_at_once(folder):
+    common = ("generate", "runs/a", "--max-new-tokens", 12, "--seed", 1)
+    done = minigpt(*common, "--prompt", "my dear", "--prompt", "fox", "--samples", 2, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    headings = [line for line in done.stdout.splitlines() if line.startswith("────")]
+    assert headings == [f"──── {i}/4 ────" for i in range(1, 5)]
+    json_lines = minigpt(*common, "--prompt", "my dear", "--json", cwd=folder)
+    (row,) = map(json.loads, json_lines.stdout.splitlines())
+    assert row["prompt"] == "my dear"
+    assert len(row["ids"]) == len(row["log_probs"]) == 12
+    assert row["finish_reason"] == "length"
+    streamed = minigpt(*common, "--prompt", "my dear", cwd=folder)
+    assert streamed.stdout == "my dear" + row["text"] + "\n"
+    letter = row["text"][1]
+    stopped = minigpt(*common, "--prompt", "my dear", "--stop", letter, cwd=folder)
+    assert stopped.stdout == "my dear" + row["text"].partition(letter)[0] + "\n"
+
+
+def test_fine_tuning_keeps_architecture_tokenizer_and_what_is_frozen(folder):
+    done = minigpt(
+        *("train", "--init-from", "runs/a", "--data", "text.txt", "--out", "runs/fine"),
+        *("--block-size", 16, "--steps", 2, "--batch-size", 4, "--freeze", 1, "--eval-tokens", 64),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "of them learn" in done.stderr
+    record = json.loads((folder / "runs/fine/training.json").read_text(encoding="utf-8"))
+    assert (record["settings"]["d_model"], record["settings"]["vocab_size"]) == (16, 280)
+    more = minigpt("train", "--resume", "runs/fine", "--steps", 3, cwd=folder)
+    assert more.returncode == 0, more.stderr
+    old, new = (load_file(folder / "runs" / run / "model.safetensors") for run in ("a", "fine"))
+    same = {name for name in old if (old[name] == new[name]).all()}
+    assert same == {name for name in old if not name.startswith(("transformer.ln_f", "lm_head"))}
+    tokenizers = [(folder / "runs" / run / "tokenizer.json").read_bytes() for run in ("a", "fine")]
+    assert tokenizers[0] == tokenizers[1]
+
+
 def test_eval_of_a_run_and_of_another_text(folder):
     done = minigpt("eval", "runs/a", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -81,6 +120,15 @@ def test_eval_of_a_run_and_of_another_text(folder):
     (folder / "other.txt").write_text("my dear goose " * 20, encoding="utf-8")
     other = minigpt("eval", "runs/a", "--data", "other.txt", cwd=folder)
     assert f"other, {14 * 20} characters" in other.stdout
+    for unit in ("per token", "per word", "bits per byte", "bits per character"):
+        assert unit in other.stdout
+    strided = minigpt("eval", "runs/a", "--data", "other.txt", "--stride", 4, cwd=folder)
+    assert "windows of 16, each 4 tokens on" in strided.stdout
+    shutil.copytree(folder / "runs" / "a", folder / "bare")
+    (folder / "bare" / "training.json").unlink()
+    bare = minigpt("eval", "bare", cwd=folder)
+    assert (bare.returncode, bare.stdout) == (1, "")
+    assert "give one with --data" in bare.stderr
 
 
 def test_tokenize_compares(folder):
@@ -222,7 +270,19 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["train", "--resume", "nowhere"], 1, "no run folder"),
         (["train", "--resume", "runs/a", "--d-model", "8"], 1, "d_model cannot change"),
         (["train", "--resume", "runs/a"], 1, "has done all its 6 steps"),
+        (["train", "--resume", "runs/a", "--out", "x"], 1, "leave out --out"),
+        (["train", "--resume", "runs/a", "--preset", "demo"], 1, "leave out --preset"),
+        (["train", "--freeze", "1"], 1, "freeze needs init_from"),
+        (["train", "--init-from", "runs/a", "--n-heads", "4"], 1, "n_heads comes from the model"),
+        (["train", "--init-from", "runs/a", "--data", "text.txt"], 1, "give --block-size 16"),
+        (["train", "--init-from", "nowhere", "--data", "text.txt"], 1, "no model folder"),
         (["generate", "nowhere"], 1, "nowhere is no model folder"),
+        (["generate", "gtp2"], 1, "did you mean 'gpt2'"),
+        (["generate", "runs/a", "--stop", ""], 1, "none of them empty"),
+        (["generate", "runs/a", "--samples", "0"], 1, "n_samples must be at least 1"),
+        (["generate", "runs/a", "--min-p", "2"], 1, "min_p must be"),
+        (["generate", "runs/a", "--repetition-penalty", "0"], 1, "repetition_penalty must be"),
+        (["eval", "runs/a", "--stride", "16"], 1, "stride must be at least 1 and less"),
         (["generate", "runs/a", "--prompt", ""], 1, "empty prompt"),
         (["generate", "runs/a", "--temperature", "-1"], 1, "temperature must be 0"),
         (["generate", "runs/a", "--top-p", "2"], 1, "top_p must be"),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from minigpt import BPETokenizer, Sampling, miniGPT, softmax, stream, stream_text
-from minigpt.generation import Reader
+from minigpt import Sampling, miniGPT, softmax, stream
+from minigpt.generation import Reader, side_by_side
 from minigpt.sampling import draw
 
 V, T = 11, 8
@@ -89,58 +89,49 @@ def test_stop_ends_a_row_and_all_rows_end_the_text(model):
         assert (row[ended:] == stop).all()
 
 
-LOGITS = rng.normal(0, 2, (200, 50))
+ROWS = [[4], [1, 2, 3, 4, 5, 6], [7, 8, 9]]
 
 
-def test_temperature_divides_the_logits():
-    np.testing.assert_allclose(Sampling(0.7).probabilities(LOGITS), softmax(LOGITS / 0.7))
-    np.testing.assert_allclose(Sampling().probabilities(LOGITS), softmax(LOGITS))
-    greedy = Sampling(0).probabilities(LOGITS)
-    assert (greedy.argmax(axis=1) == LOGITS.argmax(axis=1)).all()
-    assert (greedy.max(axis=1) == 1).all()
-    np.testing.assert_allclose(Sampling(1e-300).probabilities(LOGITS), greedy)
+def test_rows_of_different_lengths_are_what_they_are_alone_also_past_max_len(model):
+    together = model.generate(ROWS, 3 * T, temperature=0)
+    assert together.shape == (3, 6 + 3 * T)
+    for row, context in zip(together, ROWS, strict=True):
+        filled = 6 - len(context)
+        assert (row[:filled] == 0).all()
+        alone = model.generate([context], 3 * T, temperature=0)[0]
+        np.testing.assert_array_equal(row[filled:], alone)
 
 
-@pytest.mark.parametrize("k", [1, 2, 7, 50, 99])
-def test_top_k_by_its_definition(k):
-    got = Sampling(top_k=k).probabilities(LOGITS)
-    for row, logits in zip(got, LOGITS, strict=True):
-        best = sorted(range(50), key=lambda i: -logits[i])[:k]
-        expected = np.zeros(50)
-        expected[best] = np.exp(logits[best]) / np.exp(logits[best]).sum()
-        np.testing.assert_allclose(row, expected)
+def test_the_logits_of_a_filled_up_row_are_those_it_has_alone(model):
+    reader = Reader(model, *side_by_side(ROWS, V))
+    alone = [Reader(model, np.array([row])) for row in ROWS]
+    for _ in range(2 * T):
+        expected = np.concatenate([each.logits for each in alone])
+        np.testing.assert_allclose(reader.logits, expected, rtol=1e-9, atol=1e-12)
+        tokens = rng.integers(0, V, 3)
+        reader.read(tokens)
+        for each, token in zip(alone, tokens, strict=True):
+            each.read(np.array([token]))
 
 
-@pytest.mark.parametrize("p", [1e-9, 0.1, 0.5, 0.9, 1.0])
-def test_top_p_by_its_definition(p):
-    got = Sampling(top_p=p).probabilities(LOGITS)
-    for row, probabilities in zip(got, softmax(LOGITS), strict=True):
-        kept, reached = [], 0.0
-        for i in sorted(range(50), key=lambda i: -probabilities[i]):
-            if reached >= p:
-                break
-            kept.append(i)
-            reached += probabilities[i]
-        expected = np.zeros(50)
-        expected[kept] = probabilities[kept] / probabilities[kept].sum()
-        np.testing.assert_allclose(row, expected)
+def test_what_is_filled_in_is_not_taken_for_text_that_was_seen(model):
+    """A row's 0s on the left would else make token 0 less likely."""
+    for row, context in zip(
+        model.generate(ROWS, 9, temperature=0, repetition_penalty=3.0), ROWS, strict=True
+    ):
+        alone = model.generate([context], 9, temperature=0, repetition_penalty=3.0)[0]
+        np.testing.assert_array_equal(row[6 - len(context) :], alone)
 
 
-def test_draw_follows_the_probabilities():
-    probabilities = np.tile([0.5, 0.0, 0.3, 0.2], (20000, 1))
-    drawn = np.bincount(draw(probabilities, np.random.default_rng(0)), minlength=4) / 20000
-    np.testing.assert_allclose(drawn, probabilities[0], atol=0.015)
-    assert drawn[1] == 0
-
-
-def test_text_streams_in_whole_characters():
-    tokenizer = BPETokenizer().train("abc", vocab_size=257)
-    text = "naïve 🦆 Straße"
-    parts = list(stream_text(tokenizer, tokenizer.encode(text)))
-    assert "".join(parts) == text
-    assert "🦆" in parts
-    broken = tokenizer.encode("🦆")[:2]
-    assert "".join(stream_text(tokenizer, broken)) == "\ufffd"
+def test_repetition_penalty_counts_the_prompt_and_what_is_new(model):
+    ids, sampling = CONTEXT, Sampling(0, repetition_penalty=2.5)
+    for _ in range(2 * T):
+        seen = np.array([np.isin(np.arange(V), row) for row in ids])
+        tokens = sampling.scores(plain_logits(model, ids), seen).argmax(axis=-1)
+        ids = np.concatenate([ids, tokens[:, None]], axis=1)
+    got = model.generate(CONTEXT, 2 * T, temperature=0, repetition_penalty=2.5)
+    np.testing.assert_array_equal(got, ids)
+    assert (got != model.generate(CONTEXT, 2 * T, temperature=0)).any()
 
 
 @pytest.mark.parametrize(
@@ -148,6 +139,9 @@ def test_text_streams_in_whole_characters():
     [
         ([[]], {}, ValueError, "empty prompt"),
         ([1, 2], {}, ValueError, r"\(batch, time\)"),
+        ([[1, 2], []], {}, ValueError, "at least one token in each row"),
+        ([[1, 2], [V]], {}, ValueError, f"got {V}"),
+        ([], {}, ValueError, "at least one token in each row"),
         ([[V]], {}, ValueError, f"got {V}"),
         ([[0.5]], {}, TypeError, "must be integers"),
         ([[1]], {"max_new_tokens": 0}, ValueError, "max_new_tokens must be at least 1, got 0"),
@@ -156,6 +150,9 @@ def test_text_streams_in_whole_characters():
         ([[1]], {"top_k": 0}, ValueError, "top_k must be at least 1, got 0"),
         ([[1]], {"top_p": 0.0}, ValueError, "top_p must be more than 0 and at most 1, got 0.0"),
         ([[1]], {"top_p": 1.1}, ValueError, "got 1.1"),
+        ([[1]], {"min_p": -0.1}, ValueError, "min_p must be from 0 to 1, got -0.1"),
+        ([[1]], {"min_p": 1.1}, ValueError, "got 1.1"),
+        ([[1]], {"repetition_penalty": 0.0}, ValueError, "repetition_penalty must be more than 0"),
         ([[1]], {"stop": V}, ValueError, f"stop must be from 0 to {V - 1}, got {V}"),
     ],
 )

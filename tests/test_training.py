@@ -13,8 +13,6 @@ from minigpt import (
     Settings,
     TrainingDiverged,
     clip_gradients,
-    cross_entropy,
-    evaluate,
     get_batch,
     miniGPT,
     train,
@@ -145,31 +143,6 @@ def test_training_stops_before_a_step_that_is_no_number():
     with pytest.raises(TrainingDiverged, match="step 1: the loss is nan"):
         list(train(model, DATASET, settings))
     np.testing.assert_array_equal(model.flat.params, good)
-
-
-@pytest.mark.parametrize("n_tokens", [2, 16, 17, 18, 100])
-def test_evaluation_predicts_every_token_but_the_first_once(n_tokens):
-    model = small(dropout=0.5, dtype=np.float64)
-    data = DATASET.val[:n_tokens]
-    model.eval()
-    nats = 0.0
-    for start in range(0, n_tokens - 1, 16):
-        part = data[start : start + 17].astype(int)
-        logits, _ = model.forward(part[None, :-1])
-        nats += cross_entropy(logits[0], part[1:]) * (len(part) - 1)
-    model.train()
-    assert evaluate(model, data, batch_size=2) == pytest.approx(nats / (n_tokens - 1))
-    assert model.training
-
-
-def test_evaluation_on_a_part_is_close_and_the_same_each_time():
-    model = small()
-    list(train(model, DATASET, SETTINGS))
-    part = evaluate(model, DATASET.val, max_tokens=160)
-    assert part == evaluate(model, DATASET.val, max_tokens=160)
-    assert part == pytest.approx(evaluate(model, DATASET.val), rel=0.1)
-    with pytest.raises(ValueError, match="at least 2 tokens, got 1"):
-        evaluate(model, DATASET.val[:1])
 
 
 def test_samples_continue_the_prompt():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import itertools
 import json
 import signal
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from minigpt.arguments import given_settings, settings_from
 from minigpt.sampling import Sampling
-from minigpt.terminal import say, visible
+from minigpt.terminal import progress, say, visible
 
 if TYPE_CHECKING:
     from minigpt.runs import Run
@@ -83,8 +82,17 @@ def generate(args: argparse.Namespace) -> int:
     from minigpt.completion import complete
 
     model, tokenizer = load_model_and_tokenizer(args.model)
+    track = progress("writing", args.max_new_tokens)
     completions = complete(
-        model, tokenizer, prompts, args.max_new_tokens, sampling, args.samples, stop, args.seed
+        model,
+        tokenizer,
+        prompts,
+        args.max_new_tokens,
+        sampling,
+        args.samples,
+        stop,
+        args.seed,
+        track,
     )
     for number, each in enumerate(completions, 1):
         if args.json:
@@ -96,9 +104,6 @@ def generate(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
-    from rich.console import Console
-    from rich.progress import track
-
     from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.data import load_corpus, token_array
     from minigpt.display import against_floor
@@ -117,10 +122,7 @@ def evaluate(args: argparse.Namespace) -> int:
         corpus = load_corpus(args.data)
         what, text, floor = corpus.name, corpus.train + corpus.val, None
     ids = token_array(tokenizer.encode(text), tokenizer.vocab_size)
-    show = functools.partial(
-        track, description="reading", console=Console(stderr=True), transient=True
-    )
-    loss = evaluate(model, ids, stride=args.stride, track=show)
+    loss = evaluate(model, ids, stride=args.stride, track=progress("reading"))
     result = Evaluation.of(loss, len(ids), text)
     windows = f"windows of {model.max_len}"
     if args.stride is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from minigpt.checks import check_sizes
-from minigpt.generation import stream_choices
+from minigpt.generation import Choice, stream_choices
 from minigpt.sampling import Sampling
 from minigpt.tokenizers.vocabulary import END_OF_TEXT
 
@@ -47,6 +47,7 @@ def complete(
     n_samples: int = 1,
     stop: Sequence[str] = (),
     seed: int | None = None,
+    track: Callable[[Iterable[Choice]], Iterable[Choice]] = iter,
 ) -> list[Completion]:
     """Let the model go on with every prompt, all at once.
 
@@ -59,6 +60,7 @@ def complete(
     stop : strings that end a text where they first appear in what is new. The tokenizer's
         end-of-text token, if it has one, ends it too.
     seed : a whole number for the same choices each time.
+    track : goes through the choices; one such as rich.progress.track shows how far it is.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def complete(
     context = [tokenizer.encode(each.prompt) for each in completions]
     writers = [TextWriter(tokenizer, stop) for _ in completions]
     choices = stream_choices(model, context, max_new_tokens, sampling, seed)
-    for tokens, log_probs in choices:
+    for tokens, log_probs in track(choices):
         for each, writer, token, log_prob in zip(
             completions, writers, tokens.tolist(), log_probs.tolist(), strict=True
         ):
@@ -94,7 +96,10 @@ def stream_text(
 
     It ends before the first of the strings `stop`, and before an end-of-text token.
     """
-    writer = TextWriter(tokenizer, stop)
+    return _write_all(TextWriter(tokenizer, stop), tokens)
+
+
+def _write_all(writer: TextWriter, tokens: Iterable[int]) -> Iterator[str]:
     for token in tokens:
         if text := writer.write(token):
             yield text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from minigpt.sampling import Sampling
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
+
+Choice: TypeAlias = tuple[Array, Array]
+"""The next tokens, int (B,), and the log-probabilities of choosing them, float64 (B,)."""
 
 
 def generate(
@@ -82,8 +85,8 @@ def stream_choices(
     sampling: Sampling | None = None,
     seed: int | None = None,
     stop: int | None = None,
-) -> Iterator[tuple[Array, Array]]:
-    """Yield the new tokens and the log-probabilities of their choice: see `Sampling.choose`."""
+) -> Iterator[Choice]:
+    """Yield each `Choice` as it is made: see `Sampling.choose`."""
     ids, padding = side_by_side(context, model.vocab_size)
     check_sizes(max_new_tokens=max_new_tokens)
     if stop is not None:
@@ -99,7 +102,7 @@ def _choose(
     sampling: Sampling,
     seed: int | None,
     stop: int | None,
-) -> Iterator[tuple[Array, Array]]:
+) -> Iterator[Choice]:
     rng = np.random.default_rng(seed)
     rows = np.arange(len(ids))
     seen = np.zeros((len(ids), model.vocab_size), dtype=bool)

@@ -1,0 +1,201 @@
+"""Files of weights as they are found in the wild, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minigpt import BPETokenizer, miniGPT
+from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.weights import INDEX, SINGLE, open_file
+
+IDS = np.array([[1, 2, 3, 4, 0]])
+
+
+def tiny(**options) -> miniGPT:
+    sizes = {"vocab_size": 9, "max_len": 8, "d_model": 12, "n_heads": 3, "n_layers": 2}
+    model = miniGPT(**{"tie_weights": True, "seed": 0, **sizes, **options})
+    model.flat.params[...] += np.random.default_rng(0).normal(0, 0.3, model.flat.params.size)
+    return model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with a tied model, and the logits it gives."""
+    model = tiny()
+    model.save_pretrained(tmp_path)
+    return tmp_path, model.eval().forward(IDS)[0]
+
+
+def rewrite(folder, change):
+    """Let `change` make other tensors of those stored in `folder`."""
+    tensors = change(load_file(folder / SINGLE))
+    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / SINGLE)
+
+
+def without_prefix(tensors):
+    return {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+
+
+def with_masks(tensors):
+    mask = np.tril(np.ones((1, 1, 8, 8), np.uint8))
+    masks = {f"transformer.h.{i}.attn.bias": mask for i in range(2)}
+    return tensors | masks | {"transformer.h.0.attn.masked_bias": np.float32([-1e4])}
+
+
+def with_a_head(tensors):
+    return tensors | {"lm_head.weight": tensors["transformer.wte.weight"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_prefix,
+        with_masks,
+        with_a_head,
+        lambda tensors: without_prefix(with_masks(with_a_head(tensors))),
+    ],
+    ids=["no prefix", "masks", "head", "all three"],
+)
+def test_every_layout_of_names(saved, change):
+    folder, logits = saved
+    rewrite(folder, change)
+    np.testing.assert_array_equal(miniGPT.from_pretrained(folder).forward(IDS)[0], logits)
+
+
+def shard(folder):
+    """Spread the tensors over three files with an index."""
+    tensors = load_file(folder / SINGLE)
+    (folder / SINGLE).unlink()
+    places = {}
+    for i in range(3):
+        part = dict(sorted(tensors.items())[i::3])
+        save_file(part, folder / f"model-{i}.safetensors")
+        places |= dict.fromkeys(part, f"model-{i}.safetensors")
+    index = {"metadata": {}, "weight_map": places}
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
+
+
+def test_several_files_with_an_index(saved):
+    folder, logits = saved
+    shard(folder)
+    np.testing.assert_array_equal(miniGPT.from_pretrained(folder).forward(IDS)[0], logits)
+    (folder / "model-1.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no weights at .*model-1\.safetensors"):
+        miniGPT.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": 3}'])
+def test_an_index_that_is_none(saved, content):
+    folder, _ = saved
+    (folder / SINGLE).rename(folder / "model-0.safetensors")
+    (folder / INDEX).write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"index\.json is damaged"):
+        miniGPT.from_pretrained(folder)
+
+
+def test_an_index_cannot_lead_out_of_the_folder(saved):
+    folder, _ = saved
+    (folder / SINGLE).rename(folder.parent / "elsewhere.safetensors")
+    index = {"weight_map": {"wte.weight": "../elsewhere.safetensors"}}
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(ValueError, match="must name files beside it"):
+        miniGPT.from_pretrained(folder)
+
+
+def test_half_precision(saved):
+    folder, _ = saved
+    rewrite(folder, lambda tensors: {k: v.astype(np.float16) for k, v in tensors.items()})
+    stored = load_file(folder / SINGLE)
+    params = miniGPT.from_pretrained(folder).params()
+    assert params["token_embedding.weight"].dtype == np.float32
+    np.testing.assert_array_equal(
+        params["token_embedding.weight"], stored["transformer.wte.weight"]
+    )
+
+
+def test_bfloat16(saved):
+    folder, _ = saved
+    exact = miniGPT.from_pretrained(folder).params()
+    content = (folder / SINGLE).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    halves = np.frombuffer(content[8 + length :], "<u2")[1::2]  # the upper half of each float32
+    for about in header.values():
+        if "dtype" in about:
+            about["dtype"] = "BF16"
+            about["data_offsets"] = [place // 2 for place in about["data_offsets"]]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / SINGLE).write_bytes(len(text).to_bytes(8, "little") + text + halves.tobytes())
+    params = miniGPT.from_pretrained(folder).params()
+    for name, param in params.items():
+        np.testing.assert_allclose(param, exact[name], rtol=2**-7)
+        assert (param.view(np.uint32) & 0xFFFF == 0).all()
+
+
+def test_numbers_of_another_type_are_refused(saved):
+    folder, _ = saved
+    rewrite(folder, lambda tensors: tensors | {"transformer.ln_f.bias": np.zeros(12, np.int8)})
+    with pytest.raises(ValueError, match=r"'ln_f\.bias' is stored as I8, but miniGPT reads"):
+        miniGPT.from_pretrained(folder)
+
+
+def test_weights_are_not_copied_before_they_have_to_be(saved):
+    folder, logits = saved
+    before = (folder / SINGLE).read_bytes()
+    model = miniGPT.from_pretrained(folder)
+    assert np.shares_memory(model.head.weight, model.token_embedding.weight)
+    assert not model.token_embedding.weight.flags.owndata
+    model.token_embedding.weight[...] = 0
+    assert (model.forward(IDS)[0] != logits).any()
+    model.params()["final_norm.shift"][...] = 1
+    assert (folder / SINGLE).read_bytes() == before
+
+
+def test_a_model_can_be_saved_where_it_was_opened(saved):
+    folder, _ = saved
+    model = miniGPT.from_pretrained(folder)
+    model.params()["final_norm.shift"][...] = 1
+    model.save_pretrained(folder)
+    assert (miniGPT.from_pretrained(folder).params()["final_norm.shift"] == 1).all()
+
+
+def test_an_unaligned_file_works(saved):
+    folder, logits = saved
+    content = (folder / SINGLE).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    padded = content[8 : 8 + length] + b" "
+    longer = len(padded).to_bytes(8, "little") + padded + content[8 + length :]
+    (folder / SINGLE).write_bytes(longer)
+    model = miniGPT.from_pretrained(folder)
+    assert all(tensor.stored.flags.aligned for tensor in open_file(folder / SINGLE).values())
+    np.testing.assert_array_equal(model.forward(IDS)[0], logits)
+
+
+def test_tensors_of_another_architecture_are_named(saved):
+    folder, _ = saved
+    extra = {f"transformer.h.0.crossattention.{i}.weight": np.zeros(2) for i in range(7)}
+    rewrite(folder, lambda tensors: tensors | extra)
+    with pytest.raises(ValueError, match=r"no place for: 'h\.0\.crossattention\.0.* and 2 more"):
+        miniGPT.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt"])
+def test_a_pickle_is_never_opened(saved, name):
+    folder, _ = saved
+    shutil.copy(folder / SINGLE, folder / name)
+    (folder / SINGLE).unlink()
+    with pytest.raises(ValueError, match=f"(?s)only as {name}, which is a pickle.*save_pretrained"):
+        miniGPT.from_pretrained(folder)
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    tokenizer = BPETokenizer().train("my dear", vocab_size=258)
+    tiny(vocab_size=257).save_pretrained(tmp_path, tokenizer)
+    with pytest.raises(ValueError, match="tokenizer has 258 tokens, but the model knows only 257"):
+        load_model_and_tokenizer(tmp_path)
+    tiny(vocab_size=320).save_pretrained(tmp_path, tokenizer)  # room to spare does no harm
+    assert load_model_and_tokenizer(tmp_path)[0].vocab_size == 320
