@@ -82,17 +82,10 @@ def generate(args: argparse.Namespace) -> int:
     from minigpt.completion import complete
 
     model, tokenizer = load_model_and_tokenizer(args.model)
-    track = progress("writing", args.max_new_tokens)
+    n_tokens = args.max_new_tokens
+    track = progress("writing", n_tokens)
     completions = complete(
-        model,
-        tokenizer,
-        prompts,
-        args.max_new_tokens,
-        sampling,
-        args.samples,
-        stop,
-        args.seed,
-        track,
+        model, tokenizer, prompts, n_tokens, sampling, args.samples, stop, args.seed, track
     )
     for number, each in enumerate(completions, 1):
         if args.json:
