@@ -1,0 +1,128 @@
+"""GPT-2 as transformers saves it, opened by us: same numbers, same gradients, same text."""
+
+import tempfile
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from minigpt import miniGPT
+from minigpt.checkpoint import to_gpt2
+
+VOCAB_SIZE, MAX_LEN = 97, 80
+NEW_TOKENS = 64
+NO_END = {"bos_token_id": None, "eos_token_id": None}
+
+
+def tiny(**options) -> GPT2LMHeadModel:
+    """Make a tiny GPT-2, with weights large enough for a text that does not repeat itself."""
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCAB_SIZE, n_positions=MAX_LEN, n_embd=24, n_head=3, n_layer=3,
+        initializer_range=0.3, **NO_END, **options,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:  # biases are born as zeros, scales as ones
+                parameter += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+variants = pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"activation_function": "relu", "n_inner": 40},
+        {"tie_word_embeddings": False, "layer_norm_epsilon": 1e-5},
+    ],
+    ids=["as GPT-2", "ReLU, n_inner", "untied"],
+)
+
+
+@variants
+def test_logits_loss_and_every_gradient(deviation, tmp_path, options):
+    theirs = tiny(**options)
+    theirs.save_pretrained(tmp_path)
+    ours = miniGPT.from_pretrained(tmp_path)
+    for time in (2, 3, 17, MAX_LEN):
+        ids = np.random.default_rng(time).integers(0, VOCAB_SIZE, (3, time))
+        theirs.zero_grad()
+        answer = theirs(torch.tensor(ids), labels=torch.tensor(ids))
+        answer.loss.backward()
+        logits, _ = ours.forward(ids)
+        deviation("tiny GPT-2: logits, float32", logits, answer.logits.detach(), scale=1)
+
+        _, loss = ours.forward(ids[:, :-1], targets=ids[:, 1:])
+        ours.backward()
+        deviation("tiny GPT-2: loss, float32", loss, answer.loss.item())
+        named = dict(theirs.named_parameters())
+        gradients = by_their_names(ours)
+        assert gradients.keys() == named.keys()
+        for name, gradient in gradients.items():
+            deviation("tiny GPT-2: gradients, float32", gradient, named[name].grad)
+
+
+def by_their_names(ours: miniGPT) -> dict[str, np.ndarray]:
+    """Give the gradients of `ours` under GPT-2's names and in its shapes, as if weights."""
+    weights = ours.flat.params.copy()
+    ours.flat.params[...] = ours.flat.grads
+    named = {name: array.copy() for name, array in to_gpt2(ours).items()}
+    ours.flat.params[...] = weights
+    return named
+
+
+def greedy_without_cache(model: miniGPT, ids: np.ndarray) -> np.ndarray:
+    """Continue `ids` by reading the whole text anew for each token."""
+    for _ in range(NEW_TOKENS):
+        logits, _ = model.forward(ids)
+        ids = np.concatenate([ids, logits[:, -1:].argmax(axis=-1)], axis=1)
+    return ids
+
+
+@variants
+def test_greedy_generation(equal, tmp_path, options):
+    theirs = tiny(**options)
+    theirs.save_pretrained(tmp_path)
+    ours = miniGPT.from_pretrained(tmp_path)
+    for batch, time in [(1, 1), (3, 5), (2, MAX_LEN - NEW_TOKENS)]:
+        ids = np.random.default_rng(time).integers(0, VOCAB_SIZE, (batch, time))
+        cached = ours.generate(ids, NEW_TOKENS, temperature=0).tolist()
+        uncached = greedy_without_cache(ours, ids).tolist()
+        assert max(len(set(row)) for row in cached) > 8  # a text, not one token repeated
+        for use_cache in (True, False):
+            expected = generated(theirs, ids, use_cache=use_cache)
+            what = "tiny GPT-2: greedy ids, with{} the cache"
+            equal(what.format(""), "transformers", cached, expected, batch * NEW_TOKENS)
+            equal(what.format("out"), "transformers", uncached, expected, batch * NEW_TOKENS)
+
+
+def generated(theirs: GPT2LMHeadModel, ids: np.ndarray, use_cache: bool) -> list[list[int]]:
+    answer = theirs.generate(
+        torch.tensor(ids),
+        attention_mask=torch.ones(ids.shape, dtype=torch.long),
+        max_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        use_cache=use_cache,
+    )
+    return answer.tolist()
+
+
+def test_gpt2_of_124_million(deviation, equal):
+    torch.manual_seed(0)
+    theirs = GPT2LMHeadModel(GPT2Config(initializer_range=0.06, **NO_END)).eval()
+    with tempfile.TemporaryDirectory() as folder:  # half a gigabyte, which pytest would keep
+        theirs.save_pretrained(folder)
+        ours = miniGPT.from_pretrained(folder)
+    assert ours.flat.params.size == 124_439_808
+    ids = np.random.default_rng(0).integers(0, ours.vocab_size, (1, 32))
+    with torch.no_grad():
+        expected = theirs(torch.tensor(ids)).logits
+    logits, _ = ours.forward(ids)
+    deviation("GPT-2 124M: logits, float32", logits, expected, scale=1)
+    cached = ours.generate(ids, NEW_TOKENS, temperature=0).tolist()
+    assert len(set(cached[0][32:])) > 8
+    equal(
+        "GPT-2 124M: greedy ids", "transformers", cached, generated(theirs, ids, True), NEW_TOKENS
+    )
