@@ -19,7 +19,7 @@ class Comparison:
     what: str
     against: str
     limit: float | None = None  # none: equal
-    cases: int = 0
+    cases: int = 0  # arrays, or ids, merges, texts
     largest: float = 0.0
 
 
@@ -128,7 +128,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
     if not made:
         return
     widths = max(len(c.what) for c in made), max(len(c.against) for c in made)
-    line = f"{{:{widths[0]}}}  {{:{widths[1]}}}  {{:>9}}  {{:>9}}  {{:>7}}".format
+    line = f"{{:{widths[0]}}}  {{:{widths[1]}}}  {{:>10}}  {{:>9}}  {{:>7}}".format
     terminalreporter.section("how far miniGPT is from its references")
     terminalreporter.line(line("what", "against", "cases", "deviation", "allowed"))
     for c in made:

@@ -1,0 +1,84 @@
+"""Byte-pair encoding in other libraries, by the same ranks as ours."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tiktoken
+import tokenizers
+from texts import END
+from tiktoken.load import data_gym_to_mergeable_bpe_ranks
+from tiktoken_ext.openai_public import r50k_pat_str
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from minigpt.tokenizers import BPETokenizer, Vocabulary
+from minigpt.tokenizers.byte_level import spell, unspell
+
+
+@dataclass
+class Ranks:
+    """Three tokenizers that know the same tokens; Hugging Face's knows no special ones."""
+
+    name: str
+    ours: BPETokenizer
+    hugging_face: tokenizers.Tokenizer
+    tiktoken: tiktoken.Encoding
+
+    @classmethod
+    def trained(cls, ours: BPETokenizer) -> "Ranks":
+        """Give the tokens that `ours` has learned to the two others."""
+        vocabulary = ours.vocabulary
+        ordinary = vocabulary.tokens[: len(vocabulary.tokens) - len(ours.special_tokens)]
+        ids = {spell(token): token_id for token_id, token in enumerate(ordinary)}
+        model = models.BPE(ids, merges_of(ours))
+        ranks = {token: rank for rank, token in enumerate(ordinary)}
+        tik = tiktoken.Encoding(
+            "ours", pat_str=r50k_pat_str, mergeable_ranks=ranks, special_tokens=ours.special_tokens
+        )
+        return cls("our", ours, byte_level(model), tik)
+
+    @classmethod
+    def of_gpt2(cls, vocab: Path, merges: Path) -> "Ranks":
+        """Let each library read GPT-2's files in its own way; ours is given them by hand."""
+        ids = json.loads(vocab.read_text(encoding="utf-8"))
+        end = {END: ids.pop(END)}
+        lines = merges.read_text(encoding="utf-8").splitlines()[1:]  # the first is a version
+        pairs = [tuple(ids[token] for token in line.split(" ")) for line in lines]
+        tokens = [*map(unspell, sorted(ids, key=ids.get)), END.encode()]
+        ours = BPETokenizer.from_vocabulary(Vocabulary("bpe", tokens, end, pairs))
+        tik = tiktoken.Encoding(
+            "GPT-2",
+            pat_str=r50k_pat_str,
+            mergeable_ranks=data_gym_to_mergeable_bpe_ranks(str(merges), str(vocab)),
+            special_tokens=end,
+        )
+        return cls("GPT-2's", ours, byte_level(models.BPE.from_file(str(vocab), str(merges))), tik)
+
+
+def byte_level(model: models.Model) -> tokenizers.Tokenizer:
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def hugging_face_trained(
+    text: str, vocab_size: int, special_tokens: list[str]
+) -> tokenizers.Tokenizer:
+    tokenizer = byte_level(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=special_tokens,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([text], trainer)
+    return tokenizer
+
+
+def merges_of(tokenizer: BPETokenizer | tokenizers.Tokenizer) -> list[tuple[str, str]]:
+    """Give the merges as they are spelled in files, first learned first."""
+    if isinstance(tokenizer, BPETokenizer):
+        tokens = [spell(token) for token in tokenizer.vocabulary.tokens]
+        return [(tokens[left], tokens[right]) for left, right in tokenizer.vocabulary.merges]
+    return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
