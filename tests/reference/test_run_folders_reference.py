@@ -31,7 +31,7 @@ def runs(tmp_path_factory) -> list[Run]:
     file.write_text(TEXT * 40, encoding="utf-8")
     shared = Settings(
         data=(str(file),), vocab_size=None, n_layers=2, n_heads=2, d_model=16, block_size=80,
-        steps=2, batch_size=4, warmup=0, learning_rate=0.02, sample_every=1, sample_tokens=5,
+        steps=2, batch_size=4, warmup=0, learning_rate=0.1, sample_every=1, sample_tokens=5,
         prompt="My", threads=1,
     )  # fmt: skip
     runs = []

@@ -160,6 +160,7 @@ def torch_losses(theirs: nn.Module, data: np.ndarray, settings: Settings) -> lis
         ({"activation": "relu"}, {"threads": 3, "accumulate": 2}),
         ({}, {"threads": 1, "optimizer": "sgd", "learning_rate": 0.5}),
     ],
+    ids=["plain", "tied-no-bias-accumulate", "tied-2-threads", "relu-3-threads-accumulate", "sgd"],
 )
 def test_losses_of_200_steps(deviation, shakespeare, options, changes, dtype):
     settings = Settings(steps=200, warmup=20, batch_size=8, block_size=16).replace(changes)
