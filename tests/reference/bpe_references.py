@@ -1,18 +1,16 @@
 """Byte-pair encoding in other libraries, by the same ranks as ours."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tiktoken
 import tokenizers
-from texts import END
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from minigpt.tokenizers import BPETokenizer, Vocabulary
-from minigpt.tokenizers.byte_level import spell, unspell
+from minigpt.tokenizers import BPETokenizer
+from minigpt.tokenizers.byte_level import spell
 
 
 @dataclass
@@ -39,18 +37,13 @@ class Ranks:
 
     @classmethod
     def of_gpt2(cls, vocab: Path, merges: Path) -> "Ranks":
-        """Let each library read GPT-2's files in its own way; ours is given them by hand."""
-        ids = json.loads(vocab.read_text(encoding="utf-8"))
-        end = {END: ids.pop(END)}
-        lines = merges.read_text(encoding="utf-8").splitlines()[1:]  # the first is a version
-        pairs = [tuple(ids[token] for token in line.split(" ")) for line in lines]
-        tokens = [*map(unspell, sorted(ids, key=ids.get)), END.encode()]
-        ours = BPETokenizer.from_vocabulary(Vocabulary("bpe", tokens, end, pairs))
+        """Let each library read GPT-2's files in its own way; they lie in one folder."""
+        ours = BPETokenizer.load(vocab.parent)
         tik = tiktoken.Encoding(
             "GPT-2",
             pat_str=r50k_pat_str,
             mergeable_ranks=data_gym_to_mergeable_bpe_ranks(str(merges), str(vocab)),
-            special_tokens=end,
+            special_tokens=ours.special_tokens,
         )
         return cls("GPT-2's", ours, byte_level(models.BPE.from_file(str(vocab), str(merges))), tik)
 

@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt import miniGPT
-from minigpt.checkpoint import to_gpt2
+from minigpt.gpt2 import to_gpt2
 
 VOCAB_SIZE, MAX_LEN = 97, 80
 NEW_TOKENS = 64
