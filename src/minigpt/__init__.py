@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 from minigpt.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
 from minigpt.functional import cross_entropy, softmax
 from minigpt.generation import Sampling, generate, stream, stream_text
+from minigpt.gradients import GradientCheck, check_gradients
 from minigpt.layers import (
     GELU,
     Dropout,
@@ -46,6 +47,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "FeedForward",
+    "GradientCheck",
     "Layer",
     "LayerNorm",
     "Linear",
@@ -59,6 +61,7 @@ __all__ = [
     "TrainingDiverged",
     "TransformerBlock",
     "WordTokenizer",
+    "check_gradients",
     "clip_gradients",
     "cross_entropy",
     "evaluate",
