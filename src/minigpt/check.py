@@ -70,7 +70,7 @@ def check_folder(folder: Path, seed: int = 0) -> Iterator[LayerCheck | Property]
     model = miniGPT.from_pretrained(folder, dtype="float64")
     own = (folder / "tokenizer.json").exists()
     tokenizers = [load_tokenizer(folder)] if own else built_in_tokenizers()
-    yield from Prover(model, seed, entries=16, entries_of_whole=4).layers()
+    yield from Prover(model, seed, entries=16, entries_of_whole=2).layers()
     yield from check_properties(model, tokenizers, seed)
 
 
