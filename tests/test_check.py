@@ -1,4 +1,5 @@
 import copy
+import tempfile
 
 import numpy as np
 import pytest
@@ -342,3 +343,15 @@ def test_the_command_checks_a_folder_with_its_own_tokenizer(tmp_path, capsys):
     (tmp_path / "tokenizer.json").unlink()
     assert main(["check", str(tmp_path)]) == 0
     assert "bpe tokenizer" in capsys.readouterr().out
+
+
+def test_an_interrupted_check_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
+    def interrupt(folder):
+        assert list(tmp_path.glob("*/model.safetensors"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(miniGPT, "from_pretrained", interrupt)
+    assert main(["check"]) == 130
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""
