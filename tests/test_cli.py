@@ -142,6 +142,19 @@ def test_tokenize_compares(folder):
     assert "runs/a" in alone.stdout
 
 
+def test_check_prints_its_tables_and_nothing_else(folder):
+    for arguments in ([], ["runs/a"]):
+        done = minigpt("check", *arguments, cwd=folder, COLUMNS="60")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1].endswith("checks pass")
+        assert all(len(line) <= 60 for line in done.stdout.splitlines())
+        for name in ("head Linear", "the whole model", "causal mask", "bpe tokenizer"):
+            assert name in done.stdout
+        assert "✗" not in done.stdout
+        assert "\x1b" not in done.stdout
+        assert done.stderr == ""
+
+
 def test_fetch_and_data_say_what_to_do_without_network(folder):
     dead = {"MINIGPT_MIRROR": "http://127.0.0.1:9", "no_proxy": "*"}
     done = minigpt("fetch", "shakespeare", cwd=folder, **dead)
@@ -161,7 +174,7 @@ def test_demo_trains_on_the_plays_and_writes_scenes(tmp_path):
 
 
 def test_help_teaches(folder):
-    for command in ("", "demo", "train", "generate", "eval", "tokenize", "fetch"):
+    for command in ("", "demo", "train", "generate", "eval", "tokenize", "check", "fetch"):
         done = minigpt(*command.split(), "--help", cwd=folder)
         assert done.returncode == 0
         assert "minigpt " + command in done.stdout
@@ -289,6 +302,8 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["generate", "runs/a", "--top-k", "0"], 1, "top_k must be at least 1"),
         (["generate", "runs/a", "--max-new-tokens", "0"], 1, "max_new_tokens must be at least 1"),
         (["eval", "runs/a", "--data", "short.txt", "--dat"], 2, "did you mean '--data'"),
+        (["check", "nowhere"], 1, "nowhere is no model folder"),
+        (["check", "--sed", "1"], 2, "did you mean '--seed'"),
         (["fetch", "shakespear"], 1, "did you mean 'shakespeare'"),
     ],
 )

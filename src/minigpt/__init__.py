@@ -6,6 +6,7 @@ Read the source in this order: `functional`, `layers`, `model`, `tokenizers`, `d
 
 __version__ = "0.1.0"
 
+from minigpt.check import GradientCheck, check_gradients
 from minigpt.completion import Completion, complete, stream_text
 from minigpt.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
 from minigpt.evaluation import Evaluation, evaluate
@@ -51,6 +52,7 @@ __all__ = [
     "Embedding",
     "Evaluation",
     "FeedForward",
+    "GradientCheck",
     "Layer",
     "LayerNorm",
     "Linear",
@@ -64,6 +66,7 @@ __all__ = [
     "TrainingDiverged",
     "TransformerBlock",
     "WordTokenizer",
+    "check_gradients",
     "clip_gradients",
     "complete",
     "cross_entropy",

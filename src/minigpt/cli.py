@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_demo, _train, _generate, _eval, _tokenize, _fetch):
+    for add in (_demo, _train, _generate, _eval, _tokenize, _check, _fetch):
         add(subparsers)
     args, rest = parser.parse_known_args(argv)
     if rest:
@@ -223,6 +223,24 @@ def _tokenize(subparsers: Any) -> None:
         "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
     )
     parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
+
+
+def _check(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "check",
+        commands.check,
+        "prove that each gradient is right, and softmax, mask, cache, files and tokenizers",
+        "\nruns/demo",
+    )
+    parser.add_argument("model", nargs="?", help=f"{MODEL} (a new one, very small)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="where its weights and inputs come from (0)",
+    )
 
 
 def _fetch(subparsers: Any) -> None:

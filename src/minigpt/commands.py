@@ -147,6 +147,22 @@ def tokenize(args: argparse.Namespace) -> int:
     return 0
 
 
+def check(args: argparse.Namespace) -> int:
+    """Print a table of proofs; 1 if one of them fails."""
+    from rich.console import Console
+
+    from minigpt.check.layers import check_folder, check_fresh
+    from minigpt.check.verdict import show
+
+    checks = check_folder(args.model, args.seed) if args.model else check_fresh(args.seed)
+    found = []
+    with Console(stderr=True).status("checking") as status:
+        for result in checks:
+            found.append(result)
+            status.update(f"checked {result.name}")
+    return 0 if show(found, Console(highlight=False)) else 1
+
+
 def fetch(args: argparse.Namespace) -> int:
     """Download a text, and print where it is."""
     from minigpt.corpus.fetch import fetch

@@ -1,5 +1,6 @@
 """Byte-pair encoding in other libraries, by the same ranks as ours."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 

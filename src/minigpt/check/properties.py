@@ -1,0 +1,184 @@
+"""What must hold of a model whatever its weights are, gradients aside: each tried, not assumed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minigpt.corpus import scenes
+from minigpt.functional import softmax
+from minigpt.generation import Reader, evaluating
+from minigpt.gpt2 import arguments_of, config_of
+from minigpt.model import miniGPT
+from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from minigpt.tokenizers.pieces import PieceTokenizer
+
+TEXTS = (
+    "my dear friend, where is my lantern?",
+    "  two  spaces,\ta tab,\r\n\n\nand three lines \u00a0\u3000",
+    "Größe, Straße, œuvre, naïve; e\u0301 is é in two characters",
+    "Γειά σου, φίλε μου. Привет, дорогой друг.",
+    "שלום חבר שלי, مرحبا يا صديقي, नमस्ते मेरे दोस्त",
+    "こんにちは、友よ。你好，朋友。안녕, 내 친구",
+    "🦆 👩‍🚀 🏳️‍🌈 👍🏽 𝔤𝔬𝔬𝔰𝔢",
+    "\x00\x07\x1b[31m\x7f\u200b\ufeff\ufffd\U0010ffff",
+    "don't; x = 3.14e-10 // <|endoftext|> <unk>",
+)
+
+
+Found: TypeAlias = tuple[str, float]  # what was compared, and the largest difference
+
+
+@dataclass(frozen=True)
+class Property:
+    """What came of one trial.
+
+    Attributes
+    ----------
+    name : what was tried.
+    compared : what was compared, in a few words.
+    difference : the largest difference found.
+    limit : the largest that is allowed; 0 for agreement to the bit.
+    """
+
+    name: str
+    compared: str
+    difference: float
+    limit: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the difference is within the limit; no number (NaN) is not."""
+        return self.difference <= self.limit
+
+
+def check_properties(
+    model: miniGPT, tokenizers: Sequence[Tokenizer], seed: int = 0
+) -> Iterator[Property]:
+    """Try everything on `model`, in float64, and on the tokenizers."""
+    rng = np.random.default_rng(seed)
+    trials: list[tuple[str, float, Callable[[], Found]]] = [
+        ("softmax", 1e-12, lambda: try_softmax(rng)),
+        ("causal mask", 0, lambda: try_causal_mask(model, rng)),
+        ("KV cache", 1e-10, lambda: try_cache(model, rng)),
+        ("save and load", 0, lambda: try_saving(model, rng)),
+        *((f"{t.kind} tokenizer", 0, partial(try_round_trip, t)) for t in tokenizers),
+        # Logits begin with the variance C · 0.02², half of which the loss lies above ln V.
+        ("untrained loss", 0.1 + 0.0002 * model.d_model, lambda: try_untrained(model, rng)),
+    ]
+    for name, limit, trial in trials:
+        try:
+            compared, difference = trial()
+        except Exception as error:  # a mistake may be one that stops the trial
+            compared, difference = f"stopped by {type(error).__name__}: {error}", math.inf
+        yield Property(name, compared, difference, limit)
+
+
+def try_softmax(rng: np.random.Generator) -> Found:
+    """See rows sum to 1, whatever is added to all scores of a row, and however large they are."""
+    scores = rng.normal(0, 5, (50, 20))
+    y = softmax(scores)
+    with np.errstate(all="ignore"):  # the table will tell
+        huge = softmax(np.array([[1e4, -1e4, 0, -np.inf], [-1e4, -1e4, -np.inf, -np.inf]]))
+    differences = [
+        largest(y.sum(axis=-1), 1),
+        largest(softmax(scores + 100), y),
+        largest(huge, [[1, 0, 0, 0], [0.5, 0.5, 0, 0]]),
+    ]
+    return "sums to 1; scores + 100; scores of ±10,000 and −∞", largest(differences, 0)
+
+
+def try_causal_mask(model: miniGPT, rng: np.random.Generator) -> Found:
+    """See that a changed token changes no logit before it."""
+    ids = rng.integers(0, model.vocab_size, (2, min(model.max_len, 16)))
+    differences = [0.0]
+    with evaluating(model):
+        before, _ = model.forward(ids)
+        for t in range(1, ids.shape[1]):
+            changed = ids.copy()
+            changed[:, t] = (ids[:, t] + 1) % model.vocab_size
+            after, _ = model.forward(changed)
+            differences.append(largest(after[:, :t], before[:, :t]))
+    return "logits before a changed token", largest(differences, 0)
+
+
+def try_cache(model: miniGPT, rng: np.random.Generator) -> Found:
+    """Read token by token, beyond max_len too, and get the logits of reading all at once."""
+    start, end = max(1, model.max_len - 4), model.max_len + 2
+    ids = rng.integers(0, model.vocab_size, (1, end))
+    reader = Reader(model, ids[:, :start])
+    differences = []
+    for t in range(start, end):
+        reader.read(ids[:, t])
+        with evaluating(model):
+            logits, _ = model.forward(ids[:, : t + 1][:, -model.max_len :])
+        plain = logits[:, -1]
+        differences.append(largest(reader.logits, plain) / max(1, largest(plain, 0)))
+    return f"plain forward, tokens {start + 1} to {end} of {model.max_len}", largest(differences, 0)
+
+
+def try_saving(model: miniGPT, rng: np.random.Generator) -> Found:
+    """Save a float32 model and load it again: it is the same to the bit."""
+    ids = rng.integers(0, model.vocab_size, (1, min(model.max_len, 8)))
+    saved = alike(model, dtype="float32").eval()
+    saved.flat.params[...] = model.flat.params
+    with tempfile.TemporaryDirectory(prefix="minigpt-check-") as folder:
+        saved.save_pretrained(folder)
+        loaded = miniGPT.from_pretrained(folder)
+    params = loaded.params()
+    pairs = [(param, params[name]) for name, param in saved.params().items()]
+    pairs.append((saved.forward(ids)[0], loaded.forward(ids)[0]))
+    different = sum(a.tobytes() != b.tobytes() for a, b in pairs)
+    return f"bits of {len(pairs) - 1} tensors and of logits", different
+
+
+def try_round_trip(tokenizer: Tokenizer) -> Found:
+    """Get text back from its ids. A tokenizer of whole pieces knows no others: try just these."""
+    if isinstance(tokenizer, PieceTokenizer):
+        special = tokenizer.special_tokens.values()
+        tokens = [tokenizer.token_bytes(i) for i in range(len(tokenizer)) if i not in special]
+        texts = [token.decode() for token in tokens]
+        what = "tokens, there and back"
+    else:
+        texts = list(TEXTS)
+        what = "texts in many scripts, there and back"
+    different = sum(tokenizer.decode(tokenizer.encode(text)) != text for text in texts)
+    return f"{len(texts):,} {what}", different
+
+
+def try_untrained(model: miniGPT, rng: np.random.Generator) -> Found:
+    """See a new model of this shape guess evenly among V tokens, which costs ln V."""
+    ids, targets = rng.integers(0, model.vocab_size, (2, 256 // model.max_len + 1, model.max_len))
+    _, loss = alike(model, dtype="float32").eval().forward(ids, targets=targets)
+    even = math.log(model.vocab_size)
+    assert loss is not None
+    return f"{loss:.3f} nats, ln {model.vocab_size:,} = {even:.3f}", abs(loss - even)
+
+
+def largest(a: Any, b: Any) -> float:
+    """Give the largest difference between two arrays; NaN if there is one, as max() would not."""
+    return float(np.abs(np.subtract(a, b)).max())
+
+
+def alike(model: miniGPT, **options: Any) -> miniGPT:
+    """Make an untrained model of the same shape, but for `options`."""
+    arguments = arguments_of(config_of(model, None), Path("model"))
+    return miniGPT(**{**arguments, "seed": 0, **options})
+
+
+def built_in_tokenizers() -> list[Tokenizer]:
+    """Train one of each kind: on a scene of the plays, and on texts in many scripts."""
+    text = "".join(scene.text for scene in itertools.islice(scenes(), 20)) + "\n".join(TEXTS)
+    return [
+        BPETokenizer().train(text, vocab_size=400),
+        WordTokenizer().train(text),
+        CharTokenizer().train(text),
+    ]
