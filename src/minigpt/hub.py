@@ -90,7 +90,8 @@ def _download(name: str) -> Path:
             raise FileNotFoundError("an earlier download broke off, and the Hub is out of reach")
         return folder
     except Exception as error:  # of several libraries; which ones changes with their versions
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        cause = error.__cause__ or error  # what the library says of it is long, and often less
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
         raise FileNotFoundError(
             f"{name} is not on this machine and cannot be downloaded ({reason}). Look at the "
             f"network and try again; {how_else}"
