@@ -49,18 +49,26 @@ def find_model(name: str | Path) -> Path:
 
 def _cached(name: str) -> Path | None:
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
+        from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return None
     for repository in (HUB_MODELS[name], name):  # the short names are older, and still in caches
-        try:
-            folder = Path(snapshot_download(repository, local_files_only=True))
-        except LocalEntryNotFoundError:
-            continue
-        if (folder / "config.json").is_file() and any(folder.glob("model*.safetensors")):
-            return folder
+        config = try_to_load_from_cache(repository, "config.json")
+        if isinstance(config, str) and _is_complete(Path(config).parent):
+            return Path(config).parent
     return None
+
+
+def _is_complete(folder: Path) -> bool:
+    """Tell whether all that is needed is there: a download may break off, others want less."""
+    tokenizers = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+    return _has_weights(folder) and any(
+        all((folder / file).is_file() for file in files) for files in tokenizers
+    )
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("model*.safetensors"))
 
 
 def _download(name: str) -> Path:
@@ -77,9 +85,13 @@ def _download(name: str) -> Path:
             f"`pip install huggingface_hub`, and try again; {how_else}"
         ) from None
     try:
-        return Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(_FILES)))
+        folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(_FILES)))
+        if not _has_weights(folder):  # without a network, it gives what is there
+            raise FileNotFoundError("an earlier download broke off, and the Hub is out of reach")
+        return folder
     except Exception as error:  # of several libraries; which ones changes with their versions
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = error.__cause__ or error  # what the library says of it is long, and often less
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
         raise FileNotFoundError(
             f"{name} is not on this machine and cannot be downloaded ({reason}). Look at the "
             f"network and try again; {how_else}"

@@ -73,7 +73,7 @@ class Sampling:
         if self.top_k is not None and self.top_k < scores.shape[-1]:
             kth_best = np.partition(scores, -self.top_k, axis=-1)[:, -self.top_k, None]
             scores[scores < kth_best] = -np.inf
-        if self.top_p is not None:
+        if self.top_p is not None and self.top_p < 1:  # rounded sums reach 1 too early
             probabilities = softmax(scores)
             order = np.argsort(-probabilities, axis=-1, kind="stable")
             in_order = np.take_along_axis(probabilities, order, axis=-1)
