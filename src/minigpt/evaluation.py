@@ -33,7 +33,8 @@ class Evaluation:
     ----------
     loss : mean cross-entropy, nats per token.
     n_tokens, n_words, n_bytes, n_characters : the length of the text; words stand between white
-        space, bytes are those of UTF-8.
+        space, bytes are those of UTF-8. The first token, which nothing predicts, counts as if it
+        had cost what the others do on average.
     """
 
     loss: float

@@ -16,12 +16,7 @@ HUB_MODELS = {
 """Names that are known without a folder, and their repositories on the Hugging Face Hub."""
 
 _FILES = (
-    *(
-        "config.json",
-        "generation_config.json",
-        "model*.safetensors",
-        "model.safetensors.index.json",
-    ),
+    *("config.json", "generation_config.json", "model*.safetensors", "model*.index.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
 )
 
