@@ -42,6 +42,11 @@ def test_top_p_by_its_definition(p):
         np.testing.assert_allclose(row, expected)
 
 
+def test_a_top_p_of_1_keeps_even_what_rounding_would_lose():
+    logits = np.array([[0.0, -60.0, -30.0]])
+    assert (Sampling(top_p=1.0).probabilities(logits) > 0).all()
+
+
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
 def test_min_p_by_its_definition(p):
     got = Sampling(min_p=p).probabilities(LOGITS)
