@@ -140,8 +140,8 @@ def _generate(subparsers: Any) -> None:
         "--prompt",
         action="append",
         metavar="TEXT",
-        help="text to continue, or - for standard input; give it again for more than one (a new "
-        "line)",
+        help="text to continue, or - for standard input; give it again for more than one "
+        "(default: a new line)",
     )
     parser.add_argument(
         "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
@@ -233,7 +233,7 @@ def _check(subparsers: Any) -> None:
         "prove that each gradient is right, and softmax, mask, cache, files and tokenizers",
         "\nruns/demo",
     )
-    parser.add_argument("model", nargs="?", help=f"{MODEL} (a new one, very small)")
+    parser.add_argument("model", nargs="?", help=f"{MODEL}; without one, a new one, very small")
     parser.add_argument(
         "--seed",
         type=int,
