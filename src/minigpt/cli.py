@@ -156,7 +156,7 @@ def _generate(subparsers: Any) -> None:
         metavar="TEXT",
         help="end before this text, where \\n is a new line; give it again for more than one",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="the same choices each time")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="the same choices each time")
     parser.add_argument(
         "--json",
         action="store_true",
@@ -236,7 +236,7 @@ def _check(subparsers: Any) -> None:
     parser.add_argument("model", nargs="?", help=f"{MODEL}; without one, a new one, very small")
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_seed,
         default=0,
         metavar="N",
         help="where its weights and inputs come from (0)",
@@ -252,3 +252,9 @@ def _fetch(subparsers: Any) -> None:
         "shakespeare",
     )
     parser.add_argument("name", help="shakespeare")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, got {text!r}")
+    return int(text)
