@@ -305,7 +305,6 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["generate", "runs/a", "--top-k", "0"], 1, "top_k must be at least 1"),
         (["generate", "runs/a", "--max-new-tokens", "0"], 1, "max_new_tokens must be at least 1"),
         (["eval", "runs/a", "--data", "short.txt", "--dat"], 2, "did you mean '--data'"),
-        (["check", "nowhere"], 1, "nowhere is no model folder"),
         (["check", "--sed", "1"], 2, "did you mean '--seed'"),
         (["fetch", "shakespear"], 1, "did you mean 'shakespeare'"),
     ],
