@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,8 +27,24 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Parse the command line, measure, print and save."""
+    """Run what the command line says; give the exit code."""
     args = _parse()
+    if sys.platform == "win32":
+        print("benchmarks: memory can only be measured on Linux and macOS", file=sys.stderr)
+        return 1
+    try:
+        _measure(args)
+    except ModuleNotFoundError as error:
+        print(f"benchmarks: {error}; install the extra: pip install -e '.[bench]'", file=sys.stderr)
+        return 1
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _measure(args: argparse.Namespace) -> None:
+    """Measure, print and save."""
     names = list(NAMES) if args.name == "all" else [args.name]
     console = Console(width=None if sys.stdout.isatty() else 120)
     with machine.threads(args.threads) as n_threads:
@@ -47,7 +64,6 @@ def main() -> int:
                 seconds=round(time.perf_counter() - began, 1),
                 machine=machine.describe(n_threads),
             )
-    return 0
 
 
 def _parse() -> argparse.Namespace:

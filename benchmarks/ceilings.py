@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.interleave import Work, always, interleave
+from benchmarks.report import Table
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,21 @@ class Ceiling:
     work : does it once.
     amount : how much that is, in operations or bytes.
     rate : amount per second, in the best round.
-    found : what → rate, of all the ways that were tried.
+    found : shape → library → rate, of all the ways that were tried.
     """
 
     what: str
     work: Work
     amount: float
     rate: float
-    found: dict[str, float]
+    found: dict[str, dict[str, float]]
+
+    def table(self, title: str, unit: str) -> Table:
+        """Show all the ways that were tried, `unit` being 10⁹ of what is counted."""
+        table = Table(title, ["Ours is NumPy, the peer PyTorch. The best of all is the ceiling."])
+        for shape, rates in self.found.items():
+            table.add(shape, unit, *(rates[library] / 1e9 for library in ("NumPy", "PyTorch")))
+        return table
 
 
 def matrix_product(quick: bool = False) -> Ceiling:
@@ -58,29 +66,33 @@ def matrix_vector(quick: bool = False) -> Ceiling:
     matrix = np.ones(shape, np.float32)
     row, column = np.ones(shape[0], np.float32), np.ones(shape[1], np.float32)
     shared, torch_row, torch_column = map(torch.from_numpy, (matrix, row, column))
-    ways = [
-        (f"NumPy, W {shape} @ x", lambda: matrix @ column),
-        (f"NumPy, x @ W {shape}", lambda: row @ matrix),
-        (f"PyTorch, W {shape} @ x", lambda: torch.mv(shared, torch_column)),
-        (f"PyTorch, x @ W {shape}", lambda: torch_row @ shared),
+    ways: list[tuple[str, str, Work]] = [
+        ("NumPy", f"W {shape} @ x", lambda: matrix @ column),
+        ("PyTorch", f"W {shape} @ x", lambda: torch.mv(shared, torch_column)),
+        ("NumPy", f"x @ W {shape}", lambda: row @ matrix),
+        ("PyTorch", f"x @ W {shape}", lambda: torch_row @ shared),
     ]
     return _best(((float(matrix.nbytes), way) for way in ways), quick)
 
 
-def _products(n: int, k: int, m: int) -> Iterator[tuple[str, Work]]:
+def _products(n: int, k: int, m: int) -> Iterator[tuple[str, str, Work]]:
     rng = np.random.default_rng(0)
     a, b = (rng.random(shape, np.float32) for shape in ((n, k), (k, m)))
     out = np.empty((n, m), np.float32)
     torch_a, torch_b, torch_out = map(torch.from_numpy, (a, b, out))
-    yield f"NumPy, ({n}, {k}) @ ({k}, {m})", lambda: np.matmul(a, b, out=out)
-    yield f"PyTorch, ({n}, {k}) @ ({k}, {m})", lambda: torch.mm(torch_a, torch_b, out=torch_out)
+    shape = f"({n}, {k}) @ ({k}, {m})"
+    yield "NumPy", shape, lambda: np.matmul(a, b, out=out)
+    yield "PyTorch", shape, lambda: torch.mm(torch_a, torch_b, out=torch_out)
 
 
-def _best(ways: Iterator[tuple[float, tuple[str, Work]]], quick: bool) -> Ceiling:
-    found: dict[str, tuple[float, float, Work]] = {}
-    for amount, (what, work) in ways:
+def _best(ways: Iterator[tuple[float, tuple[str, str, Work]]], quick: bool) -> Ceiling:
+    best: Ceiling | None = None
+    found: dict[str, dict[str, float]] = {}
+    for amount, (library, shape, work) in ways:
         times = interleave({"it": always(work)}, 2 if quick else 5, at_least=0.01 if quick else 0.3)
-        found[what] = (amount / min(times.seconds["it"]), amount, work)
-    what = max(found, key=lambda name: found[name][0])
-    rate, amount, work = found[what]
-    return Ceiling(what, work, amount, rate, {name: entry[0] for name, entry in found.items()})
+        rate = amount / min(times.seconds["it"])
+        found.setdefault(shape, {})[library] = rate
+        if best is None or rate > best.rate:
+            best = Ceiling(f"{library}, {shape}", work, amount, rate, found)
+    assert best is not None
+    return best

@@ -6,7 +6,8 @@ tokens are those of the whole text at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -14,23 +15,34 @@ from minigpt import BPETokenizer, token_array
 from minigpt.functional import Array
 from minigpt.tokenizers.vocabulary import Vocabulary
 
-PIECE = 1_000_000  # characters
+PIECE = 500_000  # characters
 
 _tokenizer: BPETokenizer  # that of a worker process
 
 
-def pieces_of_file(path: Path) -> Iterator[str]:
+def read(path: Path) -> Iterator[str]:
     """Read a file piece by piece."""
-    rest = ""
     with path.open(encoding="utf-8", newline="") as file:
-        while more := file.read(PIECE):
-            text = rest + more
-            cut = len(text) - 1
-            while cut > 0 and not (text[cut].isspace() and not text[cut - 1].isspace()):
-                cut -= 1
-            if cut:
-                yield text[:cut]
-            rest = text[cut:]
+        yield from cut_between_words(iter(lambda: file.read(PIECE), ""))
+
+
+def pieces_of(text: str, size: int = PIECE) -> list[str]:
+    """Cut a text into pieces of about `size` characters."""
+    parts = (text[start : start + size] for start in range(0, len(text), size))
+    return list(cut_between_words(parts))
+
+
+def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
+    """Move what is after the last border of words in a part to the next part."""
+    rest = ""
+    for part in parts:
+        text = rest + part
+        cut = len(text) - 1
+        while cut > 0 and not (text[cut].isspace() and not text[cut - 1].isspace()):
+            cut -= 1
+        if cut > 0:
+            yield text[:cut]
+        rest = text[max(cut, 0) :]
     if rest:
         yield rest
 
@@ -39,7 +51,7 @@ def encode_file(tokenizer: BPETokenizer, path: Path, out: Path) -> int:
     """Encode a file to a file of ids; give the number of ids."""
     n_ids = 0
     with out.open("wb") as file:
-        for piece in pieces_of_file(path):
+        for piece in read(path):
             ids = token_array(tokenizer.encode(piece), tokenizer.vocab_size)
             file.write(ids.tobytes())
             n_ids += len(ids)
@@ -48,7 +60,10 @@ def encode_file(tokenizer: BPETokenizer, path: Path, out: Path) -> int:
 
 def workers(vocabulary: Vocabulary, n: int) -> ProcessPoolExecutor:
     """Start processes that have a tokenizer each."""
-    return ProcessPoolExecutor(n, initializer=_learn, initargs=(vocabulary,))
+    context = multiprocessing.get_context("spawn")  # as a fork copies locks that threads hold
+    pool = ProcessPoolExecutor(n, context, initializer=_learn, initargs=(vocabulary,))
+    list(pool.map(len, [""] * n))
+    return pool
 
 
 def encode_all(pool: ProcessPoolExecutor, pieces: list[str]) -> list[Array]:

@@ -91,17 +91,22 @@ def interleave(
     at_least : seconds that a turn shall take; short work is repeated as often as that needs.
     warm_up : False for work that is only ever done once, such as a start.
     """
-    repeats = dict.fromkeys(sides, 1)
-    if warm_up:
-        for name, side in sides.items():
-            _turn(side, 1)
-            once = _turn(side, 1)
-            repeats[name] = max(1, round(at_least / max(once, 1e-6)))
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            seconds[name].append(_turn(side, repeats[name]))
-    return Rounds(seconds)
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked through again in each turn
+    try:
+        repeats = dict.fromkeys(sides, 1)
+        if warm_up:
+            for name, side in sides.items():
+                _turn(side, 1)
+                once = _turn(side, 1)
+                repeats[name] = max(1, round(at_least / max(once, 1e-6)))
+        seconds: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(rounds):
+            for name, side in sides.items():
+                seconds[name].append(_turn(side, repeats[name]))
+        return Rounds(seconds)
+    finally:
+        gc.unfreeze()
 
 
 def _turn(side: Side, repeats: int) -> float:

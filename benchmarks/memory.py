@@ -1,8 +1,9 @@
 """Peak memory of the training step, each side in a process of its own.
 
-What counts is the highest resident memory the process ever had, less that after the imports and a
-training of a tiny model, as both sides import some of what they need when they first train: weights, gradients, AdamW's two means, activations, and whatever a side needs besides. Weights are
-drawn by each side itself, as a copy would count; the numbers of parameters are compared instead.
+What counts is the highest resident memory the process ever had, less that after the imports and
+the training of a tiny model, as both sides import some things only when they first train: weights,
+gradients, AdamW's two means, activations, and whatever else a side needs. Each side draws its
+weights itself, as a copy would count; the numbers of parameters are compared instead.
 
 `python -m benchmarks.memory WHAT ARGUMENTS…` is such a process: it prints its figures as JSON.
 """
@@ -45,10 +46,11 @@ def peak_bytes() -> int:
 
 
 def measure_work(work: Callable[[], Any]) -> dict[str, Any]:
-    """Do work; say by how many bytes the peak rose, and what the work gave."""
+    """Do work; say how far the peak rose, how high it is with all imports, and the result."""
     before = peak_bytes()
     result = work()
-    return {"peak_bytes": max(PAGE, peak_bytes() - before), "result": result}
+    peak = peak_bytes()
+    return {"risen": max(PAGE, peak - before), "total": peak, "result": result}
 
 
 def in_a_process(what: str, *arguments: object) -> dict[str, Any]:
@@ -131,22 +133,20 @@ def run(options: Options) -> list[Table]:
     """Measure all configurations."""
     table = Table(
         "Training step, peak memory",
-        [f"Highest resident memory over that of the imports, {N_STEPS} steps; PyTorch eager."],
+        [f"Highest resident memory over that of the imports, {N_STEPS} steps; PyTorch is eager."],
         "share of PyTorch's",
     )
     for c in configurations(options.quick):
         options.say(str(c))
         rounds = [
             [in_a_process(side, c.name, options.threads) for side in ("ours", "pytorch")]
-            for _ in range(2 if options.quick else 3)
+            for _ in range(1 if options.quick else 3)
         ]
         for left, right in rounds:
             if left["result"] != right["result"]:
                 raise RuntimeError(f"{c}: {left['result']} parameters, {right['result']} theirs")
-        ratio = Spread.of([left["peak_bytes"] / right["peak_bytes"] for left, right in rounds])
-        medians = [
-            Spread.of([both[i]["peak_bytes"] / 1e6 for both in rounds]).median for i in (0, 1)
-        ]
+        ratio = Spread.of([left["risen"] / right["risen"] for left, right in rounds])
+        medians = [Spread.of([both[i]["risen"] / 1e6 for both in rounds]).median for i in (0, 1)]
         table.add(c.name, "MB", *medians, ratio, TARGET.get(c.name), at_most=True)
     return [table]
 

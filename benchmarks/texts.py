@@ -44,7 +44,7 @@ def vocabulary(quick: bool = False) -> Vocabulary:
 
         hf_hub_download("openai-community/gpt2", "merges.txt")
         folder = Path(hf_hub_download("openai-community/gpt2", "vocab.json")).parent
-    return load_tokenizer(folder / "vocab.json").vocabulary
+    return load_tokenizer(folder).vocabulary
 
 
 @cache

@@ -18,6 +18,7 @@ from benchmarks.ceilings import Ceiling, matrix_product
 from benchmarks.configurations import Configuration, configurations
 from benchmarks.interleave import Side, Spread, Work, always, interleave
 from benchmarks.options import Options
+from benchmarks.plots import draw_bars
 from benchmarks.report import Table
 from benchmarks.texts import batch_of
 from benchmarks.torch_gpt import TorchGPT, adamw, copy_weights, step_of
@@ -124,22 +125,28 @@ def run(options: Options) -> list[Table]:
     ceiling = matrix_product(options.quick)
     against = Table(
         "Training step, against PyTorch",
-        ["Forward, backward, clipping, AdamW; float32, all cores on both sides.",
-         "Fused AdamW is not PyTorch's default on processors; it is shown for completeness."],
+        [
+            "Forward, backward, clipping, AdamW; float32, all cores on both sides.",
+            "Fused AdamW is not PyTorch's default on processors, and shown for completeness.",
+        ],
         "times as fast",
-    )  # fmt: skip
+    )
     shares = Table(
         "Training step, against the rate of matrix products",
-        [f"The ceiling: {ceiling.what}; a turn of it in each round. Operations by PaLM's convention.",
-         "Half attention: without what the causal mask makes superfluous."],
+        [
+            f"The ceiling: {ceiling.what}; a turn of it in each round.",
+            "Operations by PaLM's convention; half attention: without what the causal mask spares.",
+        ],
         "share",
-    )  # fmt: skip
+    )
     own = Table("Training step, threads, dropout and the plain loop", (), "ratio")
     for c in configurations(options.quick):
         options.say(str(c))
         against_pytorch(c, options, ceiling, against, shares)
         among_ourselves(c, options, own)
-    return [against, shares, own]
+    draw_bars(options.plots / "training.svg", against.title, against.rows, against.ratio_is)
+    top = ceiling.table("Matrix products, float32, all cores", "GFLOP/s")
+    return [top, against, shares, own]
 
 
 def against_pytorch(
@@ -192,6 +199,6 @@ def among_ourselves(c: Configuration, options: Options, own: Table) -> None:
 
     if "two" in sides:
         add("two threads, one thread", "two", "one", SECOND_THREAD.get(c.name), at_most=False)
-    add("dropout 0.2, none", "dropout", "all", DROPOUT, at_most=True)
+    add("dropout 0.2, none", "dropout", "all", None if options.quick else DROPOUT, at_most=True)
     if small:
         add("plain loop with SGD, trainer", "plain", "all", PLAIN_LOOP.get(c.name), at_most=True)
