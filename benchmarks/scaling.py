@@ -9,6 +9,7 @@ matrix products, it lies above.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.ceilings import matrix_product
 from benchmarks.configurations import TINY, Configuration
@@ -43,7 +44,8 @@ def run(options: Options) -> list[Table]:
     for size, values in SWEEPS.items():
         curve = Curve(size)
         for value in values[:2] if options.quick else values:
-            c = replace(base, **{size: value})
+            changed: dict[str, Any] = {size: value}
+            c = replace(base, **changed)
             options.say(f"{size} = {value}")
             sides = {"ours": Ours(c, options.threads).side, "ceiling": always(ceiling.work)}
             rounds = interleave(sides, options.large, options.at_least)

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,8 @@ def compare_training(options: Options, table: Table, large: Path) -> None:
             raise RuntimeError(f"{name}: the merges differ from those of Hugging Face")
         del ours, theirs
         sides = {
-            "ours": always(lambda text=text: BPETokenizer().train(text, vocab_size)),
-            "theirs": always(lambda pieces=pieces: hugging_face_trained(pieces, vocab_size)),
+            "ours": always(partial(BPETokenizer().train, text, vocab_size)),
+            "theirs": always(partial(hugging_face_trained, pieces, vocab_size)),
         }
         times = interleave(sides, rounds, at_least=0, warm_up=False)
         table.add(
@@ -207,14 +208,14 @@ def worst_cases(options: Options) -> Table:
     )
     jobs: dict[str, Callable[[str], object]] = {
         "encoding": encoder.encode,
-        "training": lambda text: BPETokenizer().train(text),
+        "training": BPETokenizer().train,
     }
     for job, work in jobs.items():
         for kind, text in kinds.items():
             options.say(f"{job}, {kind}")
             sides = {
-                "whole": always(lambda work=work, text=text: work(text)),
-                "tenth": always(lambda work=work, text=text: work(text[:n])),
+                "whole": always(partial(work, text)),
+                "tenth": always(partial(work, text[:n])),
             }
             times = interleave(sides, options.large, at_least=0)
             seconds = times.median("whole"), times.median("tenth")

@@ -5,15 +5,14 @@ Modules have the names of ours, so that weights are copied by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.configurations import Configuration
-from minigpt import miniGPT
+from minigpt.functional import Array
 
 
 class Attention(nn.Module):
@@ -86,16 +85,25 @@ class TorchGPT(nn.Module):
         return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-@torch.no_grad()
-def copy_weights(ours: miniGPT, theirs: TorchGPT) -> None:
-    """Give the PyTorch model the weights of ours, by name; both must have the same names."""
+def paired(ours: Mapping[str, Array], theirs: TorchGPT) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield our parameters as tensors, each with theirs of the same name, in our shape.
+
+    Both must have the same names. A `Linear` of PyTorch multiplies by the transpose of its weight.
+    """
     named = dict(theirs.named_parameters())
-    for name, value in ours.params().items():
+    for name, value in ours.items():
         their_name = name.replace(".scale", ".weight").replace(".shift", ".bias")
-        matrix = value.ndim == 2 and "embedding" not in name
-        named.pop(their_name).copy_(torch.from_numpy(np.array(value.T if matrix else value)))
+        param = named.pop(their_name).detach()
+        transposed = value.ndim == 2 and "embedding" not in name
+        yield torch.from_numpy(value), param.T if transposed else param
     if named:
         raise ValueError(f"the PyTorch model has parameters that ours has not: {sorted(named)}")
+
+
+def copy_weights(ours: Mapping[str, Array], theirs: TorchGPT) -> None:
+    """Give the PyTorch model our weights."""
+    for our_param, their_param in paired(ours, theirs):
+        their_param.copy_(our_param)
 
 
 def adamw(model: nn.Module, fused: bool | None = None) -> torch.optim.AdamW:

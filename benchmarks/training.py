@@ -1,14 +1,16 @@
 """The training step against PyTorch: forward, backward, clipping, AdamW, in tokens a second.
 
 Both sides start from the same weights and see the same batches. Before anything is timed, three
-steps must give the same losses, so that the gradients, the clipping and AdamW are the same too.
+steps must give the same losses, and end at the same weights.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +23,9 @@ from benchmarks.options import Options
 from benchmarks.plots import draw_bars
 from benchmarks.report import Table
 from benchmarks.texts import batch_of
-from benchmarks.torch_gpt import TorchGPT, adamw, copy_weights, step_of
+from benchmarks.torch_gpt import TorchGPT, adamw, copy_weights, paired, step_of
 from minigpt import AdamW, clip_gradients
+from minigpt.functional import Array
 from minigpt.parallel import Replicas
 
 LEARNING_RATE = 1e-4
@@ -81,43 +84,64 @@ def plain_loop(c: Configuration) -> Work:
 def pytorch_sides(
     c: Configuration, ours: Ours, backend: str = "inductor", n_checked: int = 3
 ) -> tuple[dict[str, Side], str]:
-    """Make PyTorch's sides, checked against the losses of ours; `backend` compiles.
+    """Make PyTorch's sides, checked to take the same steps as ours; `backend` compiles.
 
     Returns
     -------
     name → side, and why the compiled one is missing if it is.
     """
+    start = {name: param.copy() for name, param in ours.model.params().items()}
+    with ours.side() as our_step:
+        losses = [our_step() for _ in range(n_checked)]
+
     model = TorchGPT(c)
-    steps: dict[str, Callable[[], float]] = {}
-    losses: dict[str, list[float]] = {}
+    sides: dict[str, Side] = {}
     problem = ""
     for name, fused in (("eager", None), ("compiled", None), ("eager, fused AdamW", True)):
-        copy_weights(ours.model, model)
+        copy_weights(start, model)
         batches = itertools.cycle(
             [tuple(map(torch.tensor, batch_of(c, seed))) for seed in range(N_BATCHES)]
         )
         loss_of = torch.compile(model, backend=backend) if name == "compiled" else model
-        step = step_of(loss_of, model, adamw(model, fused), LEARNING_RATE)
-        work = lambda step=step, batches=batches: step(*next(batches))  # noqa: E731
+        work = in_turn(step_of(loss_of, model, adamw(model, fused), LEARNING_RATE), batches)
         try:
-            losses[name] = [work() for _ in range(n_checked)]
+            their_losses = [work() for _ in range(n_checked)]
         except Exception as error:
             if name != "compiled":
                 raise
-            problem = f"torch.compile does not work here: {str(error).splitlines()[0]:.200}"
+            problem = f"torch.compile does not work here: {error!r:.200}"
             continue
-        steps[name] = work
-    with ours.side() as step:
-        expected = [step() for _ in range(n_checked)]
-    for name, found in losses.items():
-        check_losses(f"{c.name}, PyTorch {name}", expected, found)
-    return {name: always(step) for name, step in steps.items()}, problem
+        what = f"{c.name}, PyTorch {name}"
+        check_losses(what, losses, their_losses)
+        check_movement(what, start, ours.model.params(), model)
+        sides[name] = always(work)
+    return sides, problem
+
+
+def in_turn(step: Callable[..., float], batches: Iterator[tuple[Any, ...]]) -> Callable[[], float]:
+    """Let each step have the next batch."""
+    return lambda: step(*next(batches))
 
 
 def check_losses(what: str, ours: Sequence[float], theirs: Sequence[float]) -> None:
     """Refuse to compare what does not compute the same."""
     if not np.allclose(ours, theirs, rtol=2e-4):
         raise RuntimeError(f"{what}: the losses are {theirs}, ours are {ours}: not the same model")
+
+
+def check_movement(
+    what: str, start: Mapping[str, Array], ours: Mapping[str, Array], theirs: TorchGPT
+) -> None:
+    """Refuse to compare steps that lead elsewhere.
+
+    Rounding parts the ends by a ten-thousandth of their way at most; no weight decay, or another
+    β₂, by a thousandth at least.
+    """
+    pairs = list(paired(ours, theirs))
+    apart = math.hypot(*(float((end - their_end).norm()) for end, their_end in pairs))
+    moved = math.hypot(*(float(np.linalg.norm(ours[name] - start[name])) for name in ours))
+    if apart > 5e-4 * moved:
+        raise RuntimeError(f"{what}: the steps end {apart / moved:.2%} of their length apart")
 
 
 def run(options: Options) -> list[Table]:
