@@ -1,12 +1,13 @@
 # make demo    watch a GPT learn to write, from nothing, in about three minutes
 # make test    run all tests
 # make check   lint and types, as the continuous integration does
+# make bench   measure speed and memory against PyTorch and others; an hour or more
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check notebook clean
+.PHONY: demo test check bench notebook clean
 
 demo: $(VENV)/.installed
 	$(BIN)/minigpt demo
@@ -19,6 +20,9 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks all
+
 notebook: $(VENV)/.installed-dev
 	$(BIN)/jupyter lab notebooks/minigpt.ipynb
 
@@ -27,6 +31,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+# PyTorch first and alone: its pinned version is what the others have to fit.
+$(VENV)/.installed-bench: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
 $(VENV)/.installed-%: pyproject.toml $(VENV)/bin/python

@@ -1,0 +1,97 @@
+"""Run benchmarks: `python -m benchmarks NAME`, with `--quick` to see whether all of it works."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import machine
+from benchmarks.options import Options
+from benchmarks.report import save, show
+
+NAMES = {
+    "training": "the training step against PyTorch, and against the rate of matrix products",
+    "memory": "peak memory of the training step against PyTorch",
+    "scaling": "how the step's cost grows with length, width, depth and batch",
+    "generation": "writing against transformers, and against the rate of reading memory",
+    "tokenizers": "training and encoding against tokenizers and tiktoken; worst cases",
+    "startup": "import, --help, size on disk, time to the first token",
+}
+FOLDER = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Run what the command line says; give the exit code."""
+    args = _parse()
+    if sys.platform == "win32":
+        print("benchmarks: memory can only be measured on Linux and macOS", file=sys.stderr)
+        return 1
+    try:
+        _measure(args)
+    except ModuleNotFoundError as error:
+        print(f"benchmarks: {error}; install the extra: pip install -e '.[bench]'", file=sys.stderr)
+        return 1
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _measure(args: argparse.Namespace) -> None:
+    """Measure, print and save."""
+    names = list(NAMES) if args.name == "all" else [args.name]
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    with machine.threads(args.threads) as n_threads:
+        out = args.out or (Path("build/benchmarks") if args.quick else FOLDER / "results")
+        plots = args.plots or (out if args.quick else FOLDER.parent / "docs")
+        options = Options(args.rounds, n_threads, args.quick, out, plots)
+        for name in names:
+            began = time.perf_counter()
+            tables = importlib.import_module(f"benchmarks.{name}").run(options)
+            for table in tables:
+                show(table, console)
+            save(
+                out / f"{name}.json",
+                name,
+                tables,
+                quick=args.quick,
+                seconds=round(time.perf_counter() - began, 1),
+                machine=machine.describe(n_threads),
+            )
+
+
+def _parse() -> argparse.Namespace:
+    lines = "\n".join(f"  {name:<12}{what}" for name, what in NAMES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure miniGPT against its peers and against what the machine can do.",
+        epilog=f"what to measure:\n{lines}\n  all         all of it, an hour or more",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=[*NAMES, "all"], metavar="NAME", help="what to measure")
+    parser.add_argument(
+        "--rounds", type=_count, default=0, metavar="N", help="rounds of each comparison (10 or 5)"
+    )
+    parser.add_argument(
+        "--threads", type=_count, default=0, metavar="N", help="threads for both sides (all cores)"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see whether it works")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for JSON (benchmarks/results)")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="for pictures (docs)")
+    return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {count}")
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(main())

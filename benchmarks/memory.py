@@ -1,0 +1,155 @@
+"""Peak memory of the training step, each side in a process of its own.
+
+What counts is the highest resident memory the process ever had, less that after the imports and
+the training of a tiny model, as both sides import some things only when they first train: weights,
+gradients, AdamW's two means, activations, and whatever else a side needs. Each side draws its
+weights itself, as a copy would count; the numbers of parameters are compared instead.
+
+`python -m benchmarks.memory WHAT ARGUMENTS…` is such a process: it prints its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.configurations import TINY, Configuration, L, M, S, X, configurations
+from benchmarks.interleave import Spread
+from benchmarks.options import Options
+from benchmarks.report import Table
+from benchmarks.texts import batch_of
+
+N_STEPS = 3  # the first makes AdamW's means, the second needs them beside the activations
+PAGE = 4096  # what a system gives at least, so that ratios exist
+TARGET = {"S": 1.0, "M": 1.0, "L": 1.0, "X": 0.8}  # "clearly lower" is a fifth
+
+
+def peak_bytes() -> int:
+    """Give the highest resident memory this process had so far.
+
+    Linux tells it per program. What `getrusage` tells there is inherited from the process that
+    started this one, and so is only asked elsewhere.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def measure_work(work: Callable[[], Any]) -> dict[str, Any]:
+    """Do work; say how far the peak rose, how high it is with all imports, and the result."""
+    before = peak_bytes()
+    result = work()
+    peak = peak_bytes()
+    return {"risen": max(PAGE, peak - before), "total": peak, "result": result}
+
+
+def in_a_process(what: str, *arguments: object) -> dict[str, Any]:
+    """Run one of `WORKS` in a process of its own; give its figures."""
+    command = [sys.executable, "-m", "benchmarks.memory", what, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
+    return json.loads(done.stdout)
+
+
+def ours(name: str, n_threads: str) -> dict[str, Any]:
+    """Take some of our training steps."""
+    from minigpt import AdamW, clip_gradients
+    from minigpt.parallel import Replicas
+
+    def train(c: Configuration) -> int:
+        x, y = batch_of(c)
+        model = c.model()
+        with Replicas(model, int(n_threads)) as replicas:
+            optimizer = AdamW(model)
+            for _ in range(N_STEPS):
+                replicas.backward(x, y)
+                clip_gradients(model.flat.grads, 1.0)
+                optimizer.step(1e-4)
+        return model.flat.params.size
+
+    return measure_training(train, name)
+
+
+def pytorch(name: str, n_threads: str) -> dict[str, Any]:
+    """Take some training steps in PyTorch."""
+    import torch
+
+    from benchmarks.torch_gpt import TorchGPT, adamw, step_of
+
+    torch.set_num_threads(int(n_threads))
+
+    def train(c: Configuration) -> int:
+        x, y = map(torch.tensor, batch_of(c))
+        model = TorchGPT(c)
+        step = step_of(model, model, adamw(model), 1e-4)
+        for _ in range(N_STEPS):
+            step(x, y)
+        return sum(param.numel() for param in model.parameters())
+
+    return measure_training(train, name)
+
+
+def measure_training(train: Callable[[Configuration], int], name: str) -> dict[str, Any]:
+    """Measure a training, after a tiny one: both sides import things when they first train."""
+    c = {each.name: each for each in (S, M, L, X, TINY)}[name]
+    batch_of(c)  # finds the text
+    train(replace(TINY, d_model=4))
+    return measure_work(lambda: train(c))
+
+
+def train_tokenizer(path: str, vocab_size: str) -> dict[str, Any]:
+    """Train our tokenizer on a file."""
+    from minigpt import BPETokenizer
+
+    def work() -> int:
+        text = Path(path).read_text(encoding="utf-8")
+        return BPETokenizer().train(text, int(vocab_size)).vocab_size
+
+    return measure_work(work)
+
+
+def encode_file(path: str, out: str, quick: str) -> dict[str, Any]:
+    """Encode a file to a file of ids."""
+    from benchmarks import encoding, texts
+    from minigpt import BPETokenizer
+
+    tokenizer = BPETokenizer.from_vocabulary(texts.vocabulary(quick == "True"))
+    return measure_work(lambda: encoding.encode_file(tokenizer, Path(path), Path(out)))
+
+
+WORKS = {work.__name__: work for work in (ours, pytorch, train_tokenizer, encode_file)}
+
+
+def run(options: Options) -> list[Table]:
+    """Measure all configurations."""
+    table = Table(
+        "Training step, peak memory",
+        [f"Highest resident memory over that of the imports, {N_STEPS} steps; PyTorch is eager."],
+        "share of PyTorch's",
+    )
+    for c in configurations(options.quick):
+        options.say(str(c))
+        rounds = [
+            [in_a_process(side, c.name, options.threads) for side in ("ours", "pytorch")]
+            for _ in range(1 if options.quick else 3)
+        ]
+        for left, right in rounds:
+            if left["result"] != right["result"]:
+                raise RuntimeError(f"{c}: {left['result']} parameters, {right['result']} theirs")
+        ratio = Spread.of([left["risen"] / right["risen"] for left, right in rounds])
+        medians = [Spread.of([both[i]["risen"] / 1e6 for both in rounds]).median for i in (0, 1)]
+        table.add(c.name, "MB", *medians, ratio, TARGET.get(c.name), at_most=True)
+    return [table]
+
+
+if __name__ == "__main__":
+    print(json.dumps(WORKS[sys.argv[1]](*sys.argv[2:])))

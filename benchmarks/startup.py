@@ -1,0 +1,95 @@
+"""How long it takes to start, and how much is installed: each time in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import minigpt
+from benchmarks.generation import demo_model
+from benchmarks.interleave import Spread, always, interleave
+from benchmarks.options import Options
+from benchmarks.report import Table
+from minigpt import BPETokenizer
+from minigpt.corpus import plays
+
+TIMED_IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+
+
+def run(options: Options) -> list[Table]:
+    """Measure the import, the command line and the installed size."""
+    table = Table(
+        "Start",
+        [
+            "Imports are timed within a fresh process, all else from outside, Python's start "
+            "included.",
+            "The first token: of a model of the demo's size, until the command has ended.",
+        ],
+    )
+    add_imports(options, table)
+    add_command(options, table, "minigpt --help", ["--help"], 0.5)
+    with tempfile.TemporaryDirectory() as folder:
+        model = demo_model()
+        model.save_pretrained(folder, BPETokenizer().train(plays(100_000).text, model.vocab_size))
+        arguments = ["generate", folder, "--prompt", "my dear", "--max-new-tokens", "1"]
+        add_command(options, table, "minigpt generate, the first token", arguments, 1.0)
+    size = installed_bytes("minigpt") / 1e6
+    table.add("installed beside NumPy", "MB", size, target=20, at_most=True)
+    return [table]
+
+
+def add_imports(options: Options, table: Table) -> None:
+    """Compare `import minigpt` with `import numpy`."""
+    options.say("import minigpt")
+    seconds: dict[str, list[float]] = {"minigpt": [], "numpy": []}
+    for i in range(1 + 2 * options.small):
+        for name, found in seconds.items():
+            command = [sys.executable, "-c", TIMED_IMPORT.format(name)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            if i:  # the first reads files that the system then remembers
+                found.append(float(done.stdout))
+    ratio = Spread.of([a / b for a, b in zip(*seconds.values(), strict=True)])
+    medians = [1000 * Spread.of(found).median for found in seconds.values()]
+    table.add("import minigpt, numpy", "ms", *medians, ratio, 1.3, at_most=True)
+
+
+def add_command(
+    options: Options, table: Table, what: str, arguments: list[str], target: float
+) -> None:
+    """Time a command of miniGPT's from beginning to end."""
+    options.say(what)
+    command = [sys.executable, "-m", "minigpt", *arguments]
+
+    def work() -> None:
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+    times = interleave({"ours": always(work)}, options.small, at_least=0)
+    table.add(what, "s", times.median("ours"), target=target, at_most=True)
+
+
+def installed_bytes(name: str) -> int:
+    """Add up the files of a package and of all it needs, but NumPy; compiled Python included."""
+    needed: dict[str, Distribution] = {}
+
+    def collect(name: str) -> None:
+        if name in needed or name == "numpy":
+            return
+        needed[name] = package = distribution(name)
+        for line in package.requires or []:
+            requirement, _, condition = line.partition(";")
+            if "extra" not in condition and "python_version" not in condition:
+                collect(re.split(r"[\s<>=!~\[(]", requirement.strip())[0])
+
+    collect(name)
+    files = {
+        Path(str(file.locate())).resolve()
+        for package in needed.values()
+        for file in package.files or []
+    }
+    # Installed as a link to a working folder, the package's own files are not in its list.
+    files |= {path.resolve() for path in Path(minigpt.__file__).parent.rglob("*")}
+    return sum(file.stat().st_size for file in files if file.is_file())
