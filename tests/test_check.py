@@ -10,6 +10,7 @@ from minigpt import (
     ReLU,
     TransformerBlock,
     WordTokenizer,
+    attention,
     check_gradients,
     functional,
     layers,
@@ -223,7 +224,7 @@ def sabotaged_backward(kind, name):
 
 
 @pytest.mark.parametrize(
-    ("function", "module"), [("softmax_backward", layers), ("cross_entropy_backward", model)]
+    ("function", "module"), [("softmax_backward", attention), ("cross_entropy_backward", model)]
 )
 def test_a_flipped_sign_in_a_function_names_that_function(monkeypatch, function, module):
     right = getattr(functional, function)
@@ -266,7 +267,9 @@ def break_softmax(patch):
 
 
 def break_mask(patch):
-    patch.setattr(layers, "causal_mask", lambda n, m: np.triu(np.ones((n, m), bool), k=2 + m - n))
+    patch.setattr(
+        attention, "causal_mask", lambda n, m: np.triu(np.ones((n, m), bool), k=2 + m - n)
+    )
 
 
 def break_cache(patch):

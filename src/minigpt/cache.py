@@ -39,13 +39,14 @@ class KVCache:
         self.length = 0
         self.padding: Array | None = None
 
-    def extend(self, k: Array, v: Array) -> tuple[Array, Array, Array]:
+    def extend(self, k: Array, v: Array) -> tuple[Array, Array, Array | None]:
         """Add the keys and values (B, H, T, D) of T more tokens.
 
         Returns
         -------
         keys, values : of all tokens so far, (B, H, K, D).
-        mask : bool (T, K) or (B, 1, T, K), True where the new tokens must not look.
+        mask : bool (B, 1, T, K), True where the new tokens must not look; None if that is the
+            future only.
         """
         end = self.length + k.shape[2]
         self.keys[:, :, self.length : end] = k
@@ -53,14 +54,13 @@ class KVCache:
         self.length = end
         return self.keys[:, :, :end], self.values[:, :, :end], self._mask(k.shape[2])
 
-    def _mask(self, n_new: int) -> Array:
-        future = causal_mask(n_new, self.length)
+    def _mask(self, n_new: int) -> Array | None:
         if self.padding is None:
-            return future
+            return None
         filled = np.arange(self.length) < self.padding[:, None]  # (B, K)
         keys, queries = filled[:, None, None, :], filled[:, None, -n_new:, None]
         # What is filled in may look at itself, since a softmax needs something to sum over.
-        return future | (keys & ~queries)
+        return causal_mask(n_new, self.length) | (keys & ~queries)
 
     def next_positions(self, n_new: int) -> slice | Array:
         """Tell at which positions the next `n_new` tokens stand: a slice, or int (B, n_new)."""

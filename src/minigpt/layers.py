@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from minigpt.attention import BLOCK, Attention, BlockedAttention
 from minigpt.checks import check_ids, check_sizes, unknown
-from minigpt.functional import Array, causal_mask, softmax, softmax_backward
+from minigpt.functional import Array
 
 if TYPE_CHECKING:
     from minigpt.cache import KVCache
@@ -154,13 +155,14 @@ class Embedding(Layer):
         self.ids = check_ids(ids, len(self.weight))
         return self.weight[self.ids]
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array, add: bool = False) -> Array:
         # Sorted by id, the gradients that belong together stand together, and one reduceat adds
         # them up; np.add.at does the same one by one, and is many times slower.
         order = np.argsort(self.ids, axis=None, kind="stable")
         ids, first = np.unique(self.ids.ravel()[order], return_index=True)
-        self.d_weight[...] = 0
-        self.d_weight[ids] = np.add.reduceat(as_matrix(dy)[order], first, axis=0)
+        if not add:
+            self.d_weight[...] = 0
+        self.d_weight[ids] += np.add.reduceat(as_matrix(dy)[order], first, axis=0)
         return dy
 
 
@@ -338,17 +340,10 @@ class MultiHeadAttention(Layer):
     """Let every token gather what it needs from itself and the tokens before it, in H heads.
 
         q, k, v = x W_qkv + b_qkv               query, key, value: three vectors for each token
-        S = q kᵀ / √D,   S_ij = −∞ for j > i    scores; the causal mask hides the future
-        A = softmax(S)                          attention weights: each row sums to 1
-        y = (A v of all heads, side by side) W_o + b_o
+        o = softmax(q kᵀ / √D, future masked) v of each head, on its own D = C / H numbers
+        y = (o of all heads, side by side) W_o + b_o
 
-    Each head works on its own D = C / H numbers of q, k and v. Backward, with do the gradient of
-    o = A v:
-
-        dA = do vᵀ        dv = Aᵀ do        dS = softmax_backward(dA, A)
-        dq = dS k / √D    dk = dSᵀ q / √D
-
-    A masked score has A = 0, and so dS = 0: nothing flows back from the future either.
+    What a head does, and its derivative, stands in `minigpt.attention.Attention`.
 
     Parameters
     ----------
@@ -387,19 +382,11 @@ class MultiHeadAttention(Layer):
     def forward(self, x: Array, cache: KVCache | None = None) -> Array:
         B, T, C = x.shape
         qkv = self.qkv.forward(x).reshape(B, T, 3, self.n_heads, -1)
-        self.q, self.k, self.v = qkv.transpose(2, 0, 3, 1, 4)  # each (B, H, T, D)
-        if cache is None:
-            mask = causal_mask(T, T)
-        else:
-            self.k, self.v, mask = cache.extend(self.k, self.v)
-
-        scores = self.q @ self.k.swapaxes(-1, -2)  # (B, H, T, T)
-        scores *= self.scale
-        np.copyto(scores, -np.inf, where=mask)
-        self.weights = softmax(scores)
-
-        self.dropped_weights = self.attention_dropout.forward(self.weights)
-        heads = self.dropped_weights @ self.v  # (B, H, T, D)
+        q, k, v = qkv.transpose(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        k, v, mask = (k, v, None) if cache is None else cache.extend(k, v)
+        in_blocks = T > 2 * BLOCK and mask is None
+        self.core = (BlockedAttention if in_blocks else Attention)(self.attention_dropout)
+        heads = self.core.forward(q * self.scale, k, v, mask)  # (B, H, T, D)
         y = self.projection.forward(heads.swapaxes(1, 2).reshape(B, T, C))
         return self.residual_dropout.forward(y)
 
@@ -407,17 +394,16 @@ class MultiHeadAttention(Layer):
         B, T, C = dy.shape
         dy = self.projection.backward(self.residual_dropout.backward(dy))
         d_heads = dy.reshape(B, T, self.n_heads, -1).swapaxes(1, 2)  # (B, H, T, D)
-
-        d_weights = self.attention_dropout.backward(d_heads @ self.v.swapaxes(-1, -2))
-        d_scores = softmax_backward(d_weights, self.weights)
-        d_scores *= self.scale
-
         d_qkv = np.empty((B, T, 3, self.n_heads, C // self.n_heads), dy.dtype)
         dq, dk, dv = d_qkv.transpose(2, 0, 3, 1, 4)  # views, each (B, H, T, D)
-        dq[...] = d_scores @ self.k
-        dk[...] = d_scores.swapaxes(-1, -2) @ self.q
-        dv[...] = self.dropped_weights.swapaxes(-1, -2) @ d_heads
+        dq[...], dk[...], dv[...] = self.core.backward(d_heads)
+        dq *= self.scale
         return self.qkv.backward(d_qkv.reshape(B, T, 3 * C))
+
+    @property
+    def weights(self) -> Array:
+        """The attention weights A of the latest forward pass, (B, H, T, T)."""
+        return self.core.weights
 
 
 class FeedForward(Layer):

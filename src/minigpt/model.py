@@ -99,7 +99,7 @@ class miniGPT(Layer):
         self.head = Linear(d_model, vocab_size, bias=False, seed=rng, dtype=dtype)
         if tie_weights:
             self.head.parameter_names = ()  # none of its own
-            self.head.weight = self.token_embedding.weight.T
+            self._tie()
 
         self.logits: Array | None = None
         self.targets: Array | None = None
@@ -133,23 +133,26 @@ class miniGPT(Layer):
         self.targets = check_targets(self.logits, targets)
         return self.logits, cross_entropy(self.logits, self.targets)
 
-    def backward(self) -> None:
-        """Write the gradient of the latest loss with respect to every parameter not frozen."""
-        if self.logits is None or self.targets is None:
-            raise RuntimeError(
-                "backward() needs the loss of the latest forward pass: "
-                "call forward(ids, targets=...) first"
-            )
-        dx = self.head.backward(cross_entropy_backward(self.logits, self.targets))
-        dx = self.final_norm.backward(dx)
+    def backward(self, dlogits: Array | None = None) -> None:
+        """Write the gradient of the latest loss with respect to every parameter not frozen.
+
+        With `dlogits` (B, T, V), the gradient of another loss with respect to the latest logits,
+        it is that loss's.
+        """
+        if dlogits is None:
+            if self.logits is None or self.targets is None:
+                raise RuntimeError(
+                    "backward() needs the loss of the latest forward pass: "
+                    "call forward(ids, targets=...) first"
+                )
+            dlogits = cross_entropy_backward(self.logits, self.targets)
+        dx = self.final_norm.backward(self.head.backward(dlogits))
         for block in reversed(self.blocks):
             if block.frozen:  # and all below it
                 return
             dx = block.backward(dx)
         dx = self.position_embedding.backward(self.dropout.backward(dx))
-        self.token_embedding.backward(dx)
-        if self.tie_weights:  # one array in two roles: its gradient is the sum of both
-            self.token_embedding.d_weight += self.head.d_weight.T
+        self.token_embedding.backward(dx, add=self.tie_weights)
 
     generate = generate
 
@@ -162,8 +165,14 @@ class miniGPT(Layer):
         """Lay all that learns flat, or share the flat `params` of a model built alike."""
         self.flat = lay_flat(self, params)
         if self.tie_weights:
-            self.head.weight = self.token_embedding.weight.T
+            self._tie()
         return self.flat
+
+    def _tie(self) -> None:
+        """Let the head use the token embedding's arrays: it writes, the embedding adds."""
+        self.head.weight = self.token_embedding.weight.T
+        if not self.token_embedding.frozen:
+            self.head.d_weight = self.token_embedding.d_weight.T
 
     def params(self) -> dict[str, Array]:
         """Give name → parameter, live: writing into an array changes the model."""
