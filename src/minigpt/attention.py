@@ -49,7 +49,8 @@ class Attention:
         self.q, self.k, self.v = q, k, v
         T, K = q.shape[2], k.shape[2]
         scores = q @ k.swapaxes(-1, -2)
-        np.copyto(scores, -np.inf, where=causal_mask(T, K) if mask is None else mask)
+        if T > 1 or mask is not None:  # the last token may look at all
+            np.copyto(scores, -np.inf, where=causal_mask(T, K) if mask is None else mask)
         self.weights = softmax(scores)
         self.dropped_weights = self.dropout.forward(self.weights)
         return self.dropped_weights @ v

@@ -81,13 +81,9 @@ def cross_entropy_backward(logits: Array, targets: Array) -> Array:
 
 
 def causal_mask(n_queries: int, n_keys: int) -> Array:
-    """Tell which keys lie in a query's future: True where it must not look.
+    """Tell which keys lie in a query's future: bool (n_queries, n_keys), True where it is so.
 
     The queries are the last `n_queries` of the `n_keys` positions, so query i stands at position
     n_keys − n_queries + i and sees the keys up to itself.
-
-    Returns
-    -------
-    bool (n_queries, n_keys)
     """
     return np.triu(np.ones((n_queries, n_keys), dtype=bool), k=1 + n_keys - n_queries)

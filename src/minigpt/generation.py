@@ -15,6 +15,7 @@ import numpy as np
 from minigpt.cache import new_cache
 from minigpt.checks import check_ids, check_sizes
 from minigpt.functional import Array
+from minigpt.parallel import on_all_cores
 from minigpt.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def generate(
     """
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     ids, _ = side_by_side(context, model.vocab_size)
-    tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop))
+    with evaluating(model):
+        tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop))
     return np.concatenate([ids, np.stack(tokens, axis=1)], axis=1)
 
 
@@ -184,9 +186,9 @@ class Reader:
         self._forward(self.window)
 
     def _forward(self, ids: Array) -> None:
-        with evaluating(self.model):
-            logits, _ = self.model.forward(ids, cache=self.cache)
-        self.logits = logits[:, -1]
+        with evaluating(self.model), on_all_cores():
+            hidden = self.model.hidden(ids, self.cache)
+            self.logits = self.model.head.forward(hidden[:, -1])  # only these are asked for
 
 
 @contextmanager

@@ -233,8 +233,8 @@ class LayerNorm(Layer):
         self.d_shift = np.zeros(d_model, dtype)
 
     def forward(self, x: Array) -> Array:
-        centred = x - x.mean(axis=-1, keepdims=True)
-        variance = (centred * centred).mean(axis=-1, keepdims=True)
+        centred = x - mean(x)
+        variance = np.vecdot(centred, centred)[..., None] / x.shape[-1]
         self.inverse_std = 1 / np.sqrt(variance + self.eps)
         centred *= self.inverse_std
         self.x_hat = centred
@@ -249,8 +249,8 @@ class LayerNorm(Layer):
         if self.shift is not None:
             np.sum(as_matrix(dy), axis=0, out=self.d_shift)
         dx = dy * self.scale
-        through_variance = self.x_hat * (dx * self.x_hat).mean(axis=-1, keepdims=True)
-        dx -= dx.mean(axis=-1, keepdims=True)
+        through_variance = self.x_hat * (np.vecdot(dx, self.x_hat)[..., None] / dx.shape[-1])
+        dx -= mean(dx)
         dx -= through_variance
         dx *= self.inverse_std
         return dx
@@ -487,6 +487,11 @@ class TransformerBlock(Layer):
 def as_matrix(x: Array) -> Array:
     """See (..., C) as one matrix with a row for each token."""
     return x.reshape(-1, x.shape[-1])
+
+
+def mean(x: Array) -> Array:
+    """Give the mean of every token's vector: (..., C) to (..., 1)."""
+    return x.sum(axis=-1, keepdims=True) / x.shape[-1]
 
 
 def normal(shape: tuple[int, int], seed: Seed, dtype: DType) -> Array:

@@ -121,17 +121,21 @@ class miniGPT(Layer):
         loss : mean cross-entropy in nats per token, or None without targets.
         """
         self.targets = None
+        self.logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
+        if targets is None:
+            return self.logits, None
+        self.targets = check_targets(self.logits, targets)
+        return self.logits, cross_entropy(self.logits, self.targets)
+
+    def hidden(self, ids: Any, cache: list[KVCache] | None = None) -> Array:
+        """Give what the head makes scores of: a vector (C,) for each position, (B, T, C)."""
         ids = check_text(ids, self.vocab_size, self.max_len - (cache[0].length if cache else 0))
         positions = cache[0].next_positions(ids.shape[1]) if cache else None
         x = self.position_embedding.forward(self.token_embedding.forward(ids), positions)
         x = self.dropout.forward(x)  # (B, T, C)
         for i, block in enumerate(self.blocks):
             x = block.forward(x, cache[i] if cache else None)
-        self.logits = self.head.forward(self.final_norm.forward(x))  # (B, T, V)
-        if targets is None:
-            return self.logits, None
-        self.targets = check_targets(self.logits, targets)
-        return self.logits, cross_entropy(self.logits, self.targets)
+        return self.final_norm.forward(x)
 
     def backward(self, dlogits: Array | None = None) -> None:
         """Write the gradient of the latest loss with respect to every parameter not frozen.

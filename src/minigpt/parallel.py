@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Self, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -66,9 +67,6 @@ class Replicas:
     def __enter__(self) -> Self:
         from concurrent.futures import ThreadPoolExecutor
 
-        from threadpoolctl import ThreadpoolController
-
-        self.blas = ThreadpoolController()
         self._stack = ExitStack()
         self.threads = self._stack.enter_context(ThreadPoolExecutor(self.n_threads))
         if self.n_threads > 1:
@@ -93,11 +91,11 @@ class Replicas:
         """
         n = min(len(self.models), len(x))
         if n == 1:  # also of a batch of one row, which cannot be cut
-            with self.blas.limit(limits=self.n_threads, user_api="blas"):
+            with _blas().limit(limits=self.n_threads, user_api="blas"):
                 return _forward_backward(self.model, x, y, 1.0)
         shards = list(zip(self.models, np.array_split(x, n), np.array_split(y, n), strict=False))
         weights = [len(shard) / len(x) for _, shard, _ in shards]
-        with self.blas.limit(limits=1, user_api="blas"):
+        with _blas().limit(limits=1, user_api="blas"):
             losses = list(self.threads.map(_forward_backward, *zip(*shards, strict=True), weights))
         others = [model.flat.grads for model in self.models[1:n]]
 
@@ -139,7 +137,32 @@ def share_out(
         return [work(slice(0, size))]
     n = min(threads._max_workers, size)
     cuts = [size * i // n for i in range(n + 1)]
-    return list(threads.map(work, map(slice, cuts[:-1], cuts[1:])))
+    with _blas().limit(limits=1, user_api="blas"):  # each thread by itself
+        return list(threads.map(work, map(slice, cuts[:-1], cuts[1:])))
+
+
+@cache
+def _blas() -> Any:
+    """Find the library that multiplies NumPy's matrices, and the switch for its threads."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Let `share_out` use a thread for each core within a `with` block, outside of training."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if _threads.get() is not None or available_cores() == 1:
+        yield
+        return
+    with ThreadPoolExecutor(available_cores()) as threads:
+        token = _threads.set(threads)
+        try:
+            yield
+        finally:
+            _threads.reset(token)
 
 
 def available_cores() -> int:
