@@ -1,7 +1,7 @@
 """miniGPT: GPT from scratch in NumPy, every layer, gradient and tokenizer written by hand.
 
-Read the source in this order: `functional`, `layers`, `model`, `tokenizers`, `data`, `optim`,
-`training`, `generation`.
+Read the source in this order: `functional`, `attention`, `layers`, `model`, `tokenizers`, `data`,
+`optim`, `training`, `generation`.
 """
 
 __version__ = "0.1.0"
