@@ -1,7 +1,10 @@
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from minigpt import AdamW, miniGPT, parallel
+from minigpt import AdamW, Dataset, Settings, miniGPT, parallel, train
 from minigpt.optim import clip_gradients
 from minigpt.parallel import Replicas, share_out
 
@@ -56,3 +59,18 @@ def test_clipping_and_adamw_on_threads_are_the_same_to_the_bit(monkeypatch):
                 optimizer.step(1e-2)
         results.append(one.flat.params)
     np.testing.assert_array_equal(*results)
+
+
+def test_training_may_go_on_and_end_in_another_thread_or_context(monkeypatch):
+    """As the cells of a notebook may, each of which has a context of its own."""
+    monkeypatch.setattr(parallel, "WORTH_SHARING", 10)
+    ids = np.tile(np.arange(11), 30).astype(np.uint8)
+    settings = Settings(block_size=8, steps=9, batch_size=4, warmup=1, threads=2, eval_tokens=32)
+    steps = train(model(), Dataset("x", ids, ids, len(ids)), settings)
+    contextvars.copy_context().run(next, steps)
+    contextvars.copy_context().run(next, steps)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(next, steps).result()
+        other.submit(steps.close).result()
+    assert share_out(lambda part: part, 20) == [slice(0, 20)]
+    assert parallel._active() is None

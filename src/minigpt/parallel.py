@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -38,7 +38,39 @@ tokens and 2 cores then takes 8 % less time, and a third less memory beyond the 
 WORTH_SHARING = 2**20
 """Of less than so many numbers, handing them to threads costs more than it brings."""
 
-_threads: ContextVar[ThreadPoolExecutor | None] = ContextVar("_threads", default=None)
+_here = threading.local()  # its `threads` are those that a `with` block of this thread started
+
+
+class Threads:
+    """Threads for `share_out`, within a `with` block.
+
+    Parameters
+    ----------
+    n : how many; with one, nothing is shared out.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.pool = ThreadPoolExecutor(self.n)
+        self._outer, _here.threads = _active(), self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+        self.pool = None  # should the block have been left by another thread
+        if getattr(_here, "threads", None) is self:
+            _here.threads = self._outer
+
+
+def _active() -> Threads | None:
+    threads = getattr(_here, "threads", None)
+    return threads if threads is not None and threads.pool is not None else None
 
 
 class Replicas:
@@ -65,16 +97,11 @@ class Replicas:
             self.models.append(replica)
 
     def __enter__(self) -> Self:
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._stack = ExitStack()
-        self.threads = self._stack.enter_context(ThreadPoolExecutor(self.n_threads))
-        if self.n_threads > 1:
-            self._stack.callback(_threads.reset, _threads.set(self.threads))
+        self.threads = Threads(self.n_threads).__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stack.close()
+        self.threads.__exit__(*error)
 
     def reseed(self, *seed: int) -> None:
         """Let all dropout from here on follow from `seed` alone."""
@@ -96,7 +123,10 @@ class Replicas:
         shards = list(zip(self.models, np.array_split(x, n), np.array_split(y, n), strict=False))
         weights = [len(shard) / len(x) for _, shard, _ in shards]
         with _blas().limit(limits=1, user_api="blas"):
-            losses = list(self.threads.map(_forward_backward, *zip(*shards, strict=True), weights))
+            assert self.threads.pool is not None
+            losses = list(
+                self.threads.pool.map(_forward_backward, *zip(*shards, strict=True), weights)
+            )
         others = [model.flat.grads for model in self.models[1:n]]
 
         def add_up(part: slice) -> None:
@@ -132,13 +162,14 @@ def share_out(
     -------
     What `work` gave, in order.
     """
-    threads = _threads.get()
-    if threads is None or (numbers or size) < WORTH_SHARING:
+    threads = _active()
+    if threads is None or threads.n == 1 or (numbers or size) < WORTH_SHARING:
         return [work(slice(0, size))]
-    n = min(threads._max_workers, size)
+    assert threads.pool is not None
+    n = min(threads.n, size)
     cuts = [size * i // n for i in range(n + 1)]
     with _blas().limit(limits=1, user_api="blas"):  # each thread by itself
-        return list(threads.map(work, map(slice, cuts[:-1], cuts[1:])))
+        return list(threads.pool.map(work, map(slice, cuts[:-1], cuts[1:])))
 
 
 @cache
@@ -149,20 +180,9 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
-@contextmanager
-def on_all_cores() -> Iterator[None]:
-    """Let `share_out` use a thread for each core within a `with` block, outside of training."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    if _threads.get() is not None or available_cores() == 1:
-        yield
-        return
-    with ThreadPoolExecutor(available_cores()) as threads:
-        token = _threads.set(threads)
-        try:
-            yield
-        finally:
-            _threads.reset(token)
+def on_all_cores() -> AbstractContextManager[object]:
+    """Let `share_out` use a thread for each core within a `with` block, if none are at work."""
+    return nullcontext() if _active() else Threads(available_cores())
 
 
 def available_cores() -> int:
