@@ -1,4 +1,5 @@
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -76,3 +77,12 @@ def test_names_are_views_of_the_flat_arrays_also_in_a_copy():
         assert all(np.shares_memory(g, model.flat.grads) for g in model.grads().values())
         assert model.head.weight is not None
         assert np.shares_memory(model.head.weight, model.flat.params)
+
+
+@pytest.mark.parametrize("tie_weights", [False, True])
+@pytest.mark.parametrize("through", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_has_the_right_gradients_before_it_is_laid_flat(through, tie_weights):
+    model = small(tie_weights)
+    expected = gradients(model)
+    for name, grad in gradients(through(model)).items():
+        np.testing.assert_array_equal(grad, expected[name])

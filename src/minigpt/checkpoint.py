@@ -128,8 +128,7 @@ def _take(model: miniGPT, tensors: dict[str, Tensor], folder: Path) -> None:
     for path, (layer, name) in slots.items():
         array = _fitting(stored[names[path]], names[path], getattr(layer, name))
         setattr(layer, name, array)
-    if model.tie_weights:
-        model.head.weight = model.token_embedding.weight.T
+    model.tie()
 
 
 def _fitting(tensor: Tensor, name: str, like: Array) -> Array:

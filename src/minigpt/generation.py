@@ -1,7 +1,7 @@
 """Generate tokens: read the context, then choose one next token after another.
 
-Generation only ever uses `model.forward`. It never switches dropout on, and leaves the model's
-training mode as it found it.
+Generation only ever reads the model: it never switches dropout on, and leaves the training mode as
+it found it.
 """
 
 from __future__ import annotations

@@ -97,9 +97,7 @@ class miniGPT(Layer):
             block.feed_forward.down.weight *= (2 * n_layers) ** -0.5
         self.final_norm = LayerNorm(d_model, bias, dtype=dtype)
         self.head = Linear(d_model, vocab_size, bias=False, seed=rng, dtype=dtype)
-        if tie_weights:
-            self.head.parameter_names = ()  # none of its own
-            self._tie()
+        self.tie()
 
         self.logits: Array | None = None
         self.targets: Array | None = None
@@ -140,8 +138,7 @@ class miniGPT(Layer):
     def backward(self, dlogits: Array | None = None) -> None:
         """Write the gradient of the latest loss with respect to every parameter not frozen.
 
-        With `dlogits` (B, T, V), the gradient of another loss with respect to the latest logits,
-        it is that loss's.
+        `dlogits` (B, T, V), if given, is that of another loss with respect to the latest logits.
         """
         if dlogits is None:
             if self.logits is None or self.targets is None:
@@ -168,15 +165,16 @@ class miniGPT(Layer):
     def bind(self, params: Array | None = None) -> Flat:
         """Lay all that learns flat, or share the flat `params` of a model built alike."""
         self.flat = lay_flat(self, params)
-        if self.tie_weights:
-            self._tie()
+        self.tie()
         return self.flat
 
-    def _tie(self) -> None:
-        """Let the head use the token embedding's arrays: it writes, the embedding adds."""
-        self.head.weight = self.token_embedding.weight.T
-        if not self.token_embedding.frozen:
-            self.head.d_weight = self.token_embedding.d_weight.T
+    def tie(self) -> None:
+        """Let a tied head use the token embedding's arrays: it writes, the embedding adds."""
+        if self.tie_weights:
+            self.head.parameter_names = ()  # none of its own
+            self.head.weight = self.token_embedding.weight.T
+            if not self.token_embedding.frozen:
+                self.head.d_weight = self.token_embedding.d_weight.T
 
     def params(self) -> dict[str, Array]:
         """Give name → parameter, live: writing into an array changes the model."""
@@ -202,6 +200,10 @@ class miniGPT(Layer):
     def __getstate__(self) -> dict[str, Any]:
         # A copied or unpickled view is an array of its own: the copy lays them flat again.
         return {name: value for name, value in vars(self).items() if name != "flat"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.tie()
 
     def __repr__(self) -> str:
         from minigpt.summary import summary

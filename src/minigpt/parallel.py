@@ -73,7 +73,7 @@ def _active() -> Threads | None:
     return threads if threads is not None and threads.pool is not None else None
 
 
-class Replicas:
+class Replicas(Threads):
     """Copies of a model that share its weights, while each has its own gradients and activations.
 
     Use it in a `with` block; inside, what goes through `share_out` is shared out among the threads.
@@ -87,21 +87,14 @@ class Replicas:
     """
 
     def __init__(self, model: miniGPT, n_threads: int = 0) -> None:
+        super().__init__(n_threads or available_cores())
         self.model = model
         self.models = [model]
-        self.n_threads = n_threads or available_cores()
-        for _ in range(1, self.n_threads if model.d_model < WIDE else 1):
+        for _ in range(1, self.n if model.d_model < WIDE else 1):
             shared = {id(param): param for param in model.params().values()}
             replica = copy.deepcopy(model, shared)  # which copies nothing that is in `shared`
             replica.bind(model.flat.params)
             self.models.append(replica)
-
-    def __enter__(self) -> Self:
-        self.threads = Threads(self.n_threads).__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.threads.__exit__(*error)
 
     def reseed(self, *seed: int) -> None:
         """Let all dropout from here on follow from `seed` alone."""
@@ -118,15 +111,13 @@ class Replicas:
         """
         n = min(len(self.models), len(x))
         if n == 1:  # also of a batch of one row, which cannot be cut
-            with _blas().limit(limits=self.n_threads, user_api="blas"):
+            with _blas().limit(limits=self.n, user_api="blas"):
                 return _forward_backward(self.model, x, y, 1.0)
         shards = list(zip(self.models, np.array_split(x, n), np.array_split(y, n), strict=False))
         weights = [len(shard) / len(x) for _, shard, _ in shards]
         with _blas().limit(limits=1, user_api="blas"):
-            assert self.threads.pool is not None
-            losses = list(
-                self.threads.pool.map(_forward_backward, *zip(*shards, strict=True), weights)
-            )
+            assert self.pool is not None
+            losses = list(self.pool.map(_forward_backward, *zip(*shards, strict=True), weights))
         others = [model.flat.grads for model in self.models[1:n]]
 
         def add_up(part: slice) -> None:
@@ -150,7 +141,7 @@ def _forward_backward(model: miniGPT, x: Array, y: Array, weight: float) -> floa
 def share_out(
     work: Callable[[slice], Result], size: int, numbers: int | None = None
 ) -> list[Result]:
-    """Do `work` on all of range(size): a slice for each thread of `Replicas`, if one is at work.
+    """Do `work` on all of range(size): a slice for each of the `Threads` at work.
 
     Parameters
     ----------
