@@ -4,84 +4,34 @@ Read the source in this order: `functional`, `attention`, `layers`, `model`, `to
 `optim`, `training`, `generation`.
 """
 
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
 __version__ = "0.1.0"
 
-from minigpt.check import GradientCheck, check_gradients
-from minigpt.completion import Completion, complete, stream_text
-from minigpt.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
-from minigpt.evaluation import Evaluation, evaluate
-from minigpt.functional import cross_entropy, softmax
-from minigpt.generation import generate, stream
-from minigpt.layers import (
-    GELU,
-    Dropout,
-    Embedding,
-    FeedForward,
-    Layer,
-    LayerNorm,
-    Linear,
-    MultiHeadAttention,
-    PositionalEncoding,
-    ReLU,
-    TransformerBlock,
-)
-from minigpt.model import miniGPT
-from minigpt.optim import SGD, AdamW, clip_gradients, warmup_cosine
-from minigpt.sampling import Sampling
-from minigpt.settings import PRESETS, Settings, preset
-from minigpt.tokenizers import (
-    BPETokenizer,
-    CharTokenizer,
-    Tokenizer,
-    WordTokenizer,
-    load_tokenizer,
-)
-from minigpt.training import Step, TrainingDiverged, train
 
-__all__ = [
-    "GELU",
-    "PRESETS",
-    "SGD",
-    "AdamW",
-    "BPETokenizer",
-    "CharTokenizer",
-    "Completion",
-    "Corpus",
-    "Dataset",
-    "Dropout",
-    "Embedding",
-    "Evaluation",
-    "FeedForward",
-    "GradientCheck",
-    "Layer",
-    "LayerNorm",
-    "Linear",
-    "MultiHeadAttention",
-    "PositionalEncoding",
-    "ReLU",
-    "Sampling",
-    "Settings",
-    "Step",
-    "Tokenizer",
-    "TrainingDiverged",
-    "TransformerBlock",
-    "WordTokenizer",
-    "check_gradients",
-    "clip_gradients",
-    "complete",
-    "cross_entropy",
-    "evaluate",
-    "generate",
-    "get_batch",
-    "load_corpus",
-    "load_tokenizer",
-    "miniGPT",
-    "preset",
-    "softmax",
-    "split_text",
-    "stream",
-    "stream_text",
-    "token_array",
-    "train",
-    "warmup_cosine",
-]
+def _modules() -> dict[str, str]:
+    """Read in __init__.pyi which module each name comes from."""
+    stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    imports = (node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom))
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
+
+
+_MODULE_OF = _modules()
+__all__ = [name for name, module in _MODULE_OF.items() if module]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a name stands for when it is first used, so that starting takes no time."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'minigpt' has no attribute {name!r}")
+    module = import_module(f"minigpt.{_MODULE_OF[name] or name}")
+    found = getattr(module, name) if _MODULE_OF[name] else module
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})
