@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine
+from benchmarks import machine, page
 from benchmarks.options import Options
 from benchmarks.report import save, show
 
@@ -64,6 +64,8 @@ def _measure(args: argparse.Namespace) -> None:
                 seconds=round(time.perf_counter() - began, 1),
                 machine=machine.describe(n_threads),
             )
+        if out == FOLDER / "results":
+            page.fill(FOLDER.parent / "docs" / "performance.md", out)
 
 
 def _parse() -> argparse.Namespace:

@@ -40,6 +40,11 @@ class Row:
     at_most: bool = False
     note: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it, ready for JSON."""
+        ratio = self.ratio._asdict() if self.ratio else None
+        return asdict(self) | {"ratio": ratio, "reached": self.reached}
+
     @property
     def reached(self) -> bool | None:
         """Whether the target is reached; None if there is none, or nothing was measured."""
@@ -64,16 +69,11 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all of it, ready for JSON."""
-        rows = [
-            asdict(row)
-            | {"ratio": row.ratio._asdict() if row.ratio else None, "reached": row.reached}
-            for row in self.rows
-        ]
         return {
             "title": self.title,
             "notes": list(self.notes),
             "ratio_is": self.ratio_is,
-            "rows": rows,
+            "rows": [row.to_dict() for row in self.rows],
         }
 
 
@@ -85,16 +85,24 @@ def show(table: Table, console: Console) -> None:
         wide.add_column(name, justify="right")
     wide.add_column("")
     for row in table.rows:
-        ratio = row.ratio and f"{row.ratio.median:.2f} [{row.ratio.low:.2f}–{row.ratio.high:.2f}]"
-        bound = "" if row.target is None else f"{'≤' if row.at_most else '≥'} {row.target:,g}"
-        mark = {True: "✓", False: "✗", None: ""}[row.reached]
-        what = f"{row.what} ({row.note})" if row.note else row.what
-        ours, peer = (number(value, row.unit) for value in (row.ours, row.peer))
-        wide.add_row(what, ours, peer, ratio or "", bound, mark)
+        wide.add_row(*cells(row.to_dict()))
     console.print(wide)
     for note in table.notes:
         console.print(f"  {note}", highlight=False, markup=False)
     console.print()
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """Write a row: what, ours, peer, ratio, target, and whether it is reached."""
+    ratio, target = row["ratio"], row["target"]
+    return [
+        f"{row['what']} ({row['note']})" if row["note"] else row["what"],
+        number(row["ours"], row["unit"]),
+        number(row["peer"], row["unit"]),
+        f"{ratio['median']:.2f} [{ratio['low']:.2f}–{ratio['high']:.2f}]" if ratio else "",
+        "" if target is None else f"{'≤' if row['at_most'] else '≥'} {target:,g}",
+        {True: "✓", False: "✗", None: ""}[row["reached"]],
+    ]
 
 
 def number(value: float | None, unit: str) -> str:

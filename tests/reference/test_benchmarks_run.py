@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.page import fill
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
@@ -53,3 +54,17 @@ def test_a_verdict_follows_from_the_figures(out):
     assert start["reached"] is (start["ours"] <= start["target"])
     imported = rows["import minigpt, numpy"]
     assert imported["reached"] is (imported["ratio"]["median"] <= imported["target"])
+
+
+def test_the_page_gets_the_tables_and_keeps_its_prose(out, tmp_path):
+    page = tmp_path / "performance.md"
+    page.write_text(
+        "Why.\n<!-- startup -->\nold\n<!-- end -->\n"
+        "More.\n<!-- nothing -->\nas it was\n<!-- end -->\n"
+    )
+    fill(page, out)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("Why.\n<!-- startup -->\n")
+    assert "old" not in text
+    assert "\n| minigpt --help | " in text
+    assert text.endswith("<!-- end -->\nMore.\n<!-- nothing -->\nas it was\n<!-- end -->\n")
