@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 TAGS = {
     "loss": "loss/training",
     "val_loss": "loss/validation",
-    "val_bits": "bits per character/validation",
-    "learning_rate": "step/learning rate",
-    "gradient_norm": "step/gradient norm",
-    "tokens_per_second": "step/tokens per second",
+    "val_bits": "bits_per_character/validation",
+    "learning_rate": "step/learning_rate",
+    "gradient_norm": "step/gradient_norm",
+    "tokens_per_second": "step/tokens_per_second",
 }
 """What TensorBoard calls the numbers of a `Step`; before the slash, the group it shows them in."""
 

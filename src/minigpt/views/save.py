@@ -69,7 +69,7 @@ def png(figure: go.Figure, width: int = 1000, height: int = 700) -> bytes:
     """Draw `figure` on white; 2 pixels for each unit of `width` and `height`."""
     try:
         import kaleido
-        from kaleido.errors import ChromeNotFoundError
+        from kaleido import errors
     except ImportError:
         raise ImportError("a PNG needs kaleido: pip install 'minigpt[plot]'") from None
     from plotly.graph_objects import Figure
@@ -81,8 +81,13 @@ def png(figure: go.Figure, width: int = 1000, height: int = 700) -> bytes:
         return bytes(
             kaleido.calc_fig_sync(on_white.to_dict(), opts=options, kopts={"mathjax": False})
         )
-    except ChromeNotFoundError:
+    except (
+        errors.ChromeNotFoundError,
+        errors.BrowserFailedError,
+        errors.BrowserClosedError,
+        errors.KaleidoError,
+    ) as error:
         raise RuntimeError(
-            "a PNG is drawn by a browser, and none was found: install Chrome or Chromium (Debian: "
-            "apt install chromium), or run kaleido_get_chrome; or write .html instead"
-        ) from None
+            "a PNG is drawn by a browser, and none was found that works: install Chrome or "
+            "Chromium (Debian: apt install chromium), or name one in BROWSER_PATH; or write .html"
+        ) from error

@@ -83,7 +83,7 @@ class _Canvas:
         self.characters = np.full((height, width), " ")
         self.colors = np.full((height, width), "", dtype="<U9")
         for floor in self.floors:
-            self.characters[int(self._dot(floor)) // 4] = "╌"
+            self.characters[self._dot(floor) // 4] = "╌"
         for curve in drawn:
             self._line(curve)
         for letter, curve in zip(_letters(len(drawn)), drawn, strict=True):
@@ -95,7 +95,8 @@ class _Canvas:
 
     def _dot(self, value: Any) -> Any:
         """Give the row of dots where `value` is; the lowest and highest are amid their rows."""
-        return (self.high - value) / (self.high - self.low) * (self.height - 1) * 4 + 1.5
+        row = (self.high - value) / (self.high - self.low) * (self.height - 1)
+        return np.rint(row * 4 + 1.5).astype(int)
 
     def _column(self, step: Any) -> Any:
         first, last = self.steps
@@ -107,7 +108,7 @@ class _Canvas:
             return
         across = self._column(curve.step[known]) * 2
         places = np.arange(np.ceil(across[0]), np.floor(across[-1]) + 1)
-        rows = np.rint(self._dot(np.interp(places, across, curve.smooth[known]))).astype(int)
+        rows = self._dot(np.interp(places, across, curve.smooth[known]))
         before = rows[0] if rows.size else 0
         for x, y in zip(places.astype(int), rows, strict=True):
             step = 1 if y >= before else -1
@@ -124,7 +125,7 @@ class _Canvas:
 
     def _points(self, letter: str, curve: Curve) -> None:
         for i in np.flatnonzero(np.isfinite(curve.validation)):
-            row = int(self._dot(curve.validation[i])) // 4
+            row = self._dot(curve.validation[i]) // 4
             column = round(float(self._column(curve.step[i])))
             self.characters[row, column] = letter
             self.colors[row, column] = curve.color
