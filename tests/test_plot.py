@@ -1,7 +1,7 @@
 """Loss curves: the figure, the page and the text show the numbers of the runs, and no others."""
 
-import builtins
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -168,15 +168,9 @@ def test_odd_losses_are_drawn(tmp_path, losses):
 
 
 def test_without_plotly_text_still_works_and_a_sentence_says_what_to_install(pair, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest):
-        if name.partition(".")[0] in ("plotly", "kaleido"):
-            raise ImportError(name)
-        return real(name, *rest)
-
     figure = loss_curves(pair)
-    monkeypatch.setattr(builtins, "__import__", without)
+    for name in ("plotly.subplots", "kaleido"):
+        monkeypatch.setitem(sys.modules, name, None)  # which makes its import fail
     assert loss_text(pair).plain
     with pytest.raises(ImportError, match=r"pip install 'minigpt\[plot\]'"):
         loss_curves(pair)
@@ -211,3 +205,14 @@ def test_bad_input_gets_a_sentence(pair, tmp_path, arguments, code, message):
     done = minigpt("plot", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
+
+
+def test_without_the_writer_of_events_no_run_is_begun(tmp_path, monkeypatch, capsys):
+    from minigpt.cli import main
+
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)  # which makes its import fail
+    monkeypatch.chdir(tmp_path)
+    for command in ("demo", "train"):
+        assert main([command, "--steps", "1", "--tensorboard"]) == 1
+        assert "pip install 'minigpt[tensorboard]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

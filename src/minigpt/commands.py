@@ -27,6 +27,7 @@ def demo(args: argparse.Namespace) -> int:
     """Train on the built-in plays, then write scenes."""
     from minigpt.settings import preset
 
+    _check_tensorboard(args)
     settings = preset("demo").replace(given_settings(args))
     run = _new_run(settings, args.out, "demo")
     code = _train(run, args.tensorboard)
@@ -46,6 +47,7 @@ def train(args: argparse.Namespace) -> int:
     """Train a model, new or half done."""
     from minigpt.runs import Run
 
+    _check_tensorboard(args)
     if args.resume is not None:
         for name in ("preset", "config", "out"):
             if getattr(args, name) is not None:
@@ -218,6 +220,13 @@ def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
     from minigpt.runs import Run, free_folder
 
     return Run.new(settings, folder or free_folder(name), say)
+
+
+def _check_tensorboard(args: argparse.Namespace) -> None:
+    if args.tensorboard:
+        from minigpt.events import find_writer
+
+        find_writer()  # better now than when there is half a run folder
 
 
 def _train(run: Run, tensorboard: bool = False) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -17,6 +17,17 @@ TAGS = {
     "tokens_per_second": "step/tokens_per_second",
 }
 """What TensorBoard calls the numbers of a `Step`; before the slash, the group it shows them in."""
+
+
+def find_writer() -> Any:
+    """Give tensorboardX's SummaryWriter, or raise an ImportError that says how to install it."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ImportError(
+            "event files need tensorboardX: pip install 'minigpt[tensorboard]'"
+        ) from None
+    return SummaryWriter
 
 
 class EventFile:
@@ -41,13 +52,7 @@ class EventFile:
     """
 
     def __init__(self, folder: str | Path, start: int = 0) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError:
-            raise ImportError(
-                "event files need tensorboardX: pip install 'minigpt[tensorboard]'"
-            ) from None
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
+        self._writer = find_writer()(str(folder), purge_step=start + 1)
 
     def __enter__(self) -> Self:
         return self
