@@ -209,6 +209,7 @@ def folder(tmp_path):
     make_run(tmp_path / "runs/new", [row(1)], floor=None, data=["books/my-text.txt"])
     for name in ("training.json", "metrics.jsonl"):
         os.utime(tmp_path / "runs/old" / name, (10**9, 10**9))
+    os.utime(tmp_path / "runs/new/training.json", (9**9, 9**9))  # not saved for long, but training
     (make_run(tmp_path / "runs/torn", [row(1)]) / "training.json").write_text('{"step"')
     (make_run(tmp_path / "runs/wrong") / "metrics.jsonl").write_text("{}\n")
     (tmp_path / "runs/lost").mkdir()

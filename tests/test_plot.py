@@ -88,14 +88,14 @@ def test_the_mean_is_that_of_the_values_around():
 def test_a_long_line_keeps_its_spikes():
     x, y = np.arange(100_000), np.random.default_rng(0).normal(size=100_000)
     y[[5, 77_777]] = 50, -50
-    y[1000:3000] = np.nan
+    y[1000:3000] = y[50_000] = np.nan
+    y[50_001] = 40  # among the same points as a gap
     fewer, values = thin(x, y, 1000)
     assert 900 < len(fewer) <= 1000
     assert (np.diff(fewer) > 0).all()
     np.testing.assert_array_equal(values, y[fewer])
-    assert {5, 77_777} <= set(fewer)
+    assert {5, 50_001, 77_777} <= set(fewer)
     assert np.isnan(values).any()
-    assert thin(x[:1000], y[:1000], 1000)[0] is not None
     np.testing.assert_array_equal(thin(x[:1000], y[:1000], 1000)[0], x[:1000])
 
 
@@ -153,6 +153,16 @@ def test_text_falls_from_left_to_right(tmp_path):
     assert all(filled.size for filled in columns)  # a line without holes
     middles = np.array([filled.mean() for filled in columns])
     np.testing.assert_allclose(middles, np.linspace(0, 9, 50), atol=0.6)
+
+
+def test_a_steep_line_has_no_holes(tmp_path):
+    history = History.read(make_run(tmp_path / "a", [row(1, loss=9.0), row(2, loss=1.0)]))
+    for histories in (
+        [history],
+        [History.read(make_run(tmp_path / "b", [row(1), row(2, loss=9)]))],
+    ):
+        drawn = loss_text(histories, 30, 60).plain.splitlines()[1:61]
+        assert all(line.partition("│")[2].strip() for line in drawn)
 
 
 @pytest.mark.parametrize("losses", [[1.0], [2.0, 2.0], [None, None], [0.0, 1e29], [-3.0]])
