@@ -156,12 +156,10 @@ def test_text_falls_from_left_to_right(tmp_path):
 
 
 def test_a_steep_line_has_no_holes(tmp_path):
-    history = History.read(make_run(tmp_path / "a", [row(1, loss=9.0), row(2, loss=1.0)]))
-    for histories in (
-        [history],
-        [History.read(make_run(tmp_path / "b", [row(1), row(2, loss=9)]))],
-    ):
-        drawn = loss_text(histories, 30, 60).plain.splitlines()[1:61]
+    for name, losses in (("down", (9.0, 1.0)), ("up", (1.0, 9.0))):
+        rows = [row(n, loss=loss) for n, loss in enumerate(losses, 1)]
+        history = History.read(make_run(tmp_path / name, rows))
+        drawn = loss_text([history], 30, 60).plain.splitlines()[1:61]
         assert all(line.partition("│")[2].strip() for line in drawn)
 
 

@@ -60,6 +60,9 @@ class Metrics:
         return None if np.isnan(self.val_loss).all() else int(np.nanargmin(self.val_loss))
 
 
+_NAMES = tuple(Metrics.__dataclass_fields__)
+
+
 class MetricsFile:
     """Reads a metrics.jsonl, which may be growing: each `read` takes only what is new in it.
 
@@ -78,7 +81,7 @@ class MetricsFile:
     def _forget(self) -> None:
         self._offset = 0
         self._which: tuple[int, int] | None = None
-        self._columns = [array("d") for _ in Metrics.__dataclass_fields__]
+        self._columns = [array("d") for _ in _NAMES]
 
     def read(self) -> Metrics:
         """Give all steps so far.
@@ -125,13 +128,12 @@ class MetricsFile:
         number, last = row.get("number"), int(numbers[-1]) if numbers else 0
         if type(number) is not int or not last < number < 2**53:
             raise self._wrong(f"its number must be whole and more than {last}, got {number!r:.40}")
-        names = list(Metrics.__dataclass_fields__)[1:]
-        return [number, *(self._float(name, row.get(name)) for name in names)]
+        return [number, *(self._float(name, row.get(name)) for name in _NAMES[1:])]
 
     def _float(self, name: str, value: object) -> float:
         if value is None:
             return math.nan
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if type(value) is not float and type(value) is not int:
             raise self._wrong(f"{name} must be a number, got {value!r:.40}")
         return float(value) if abs(value) < LARGEST else math.nan  # also for inf and nan
 
