@@ -174,7 +174,8 @@ def test_demo_trains_on_the_plays_and_writes_scenes(tmp_path):
 
 
 def test_help_teaches(folder):
-    for command in ("", "demo", "train", "generate", "eval", "tokenize", "check", "fetch"):
+    commands = "demo train runs plot generate eval tokenize check fetch"
+    for command in ["", *commands.split()]:
         done = minigpt(*command.split(), "--help", cwd=folder)
         assert done.returncode == 0
         assert "minigpt " + command in done.stdout

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
         print(f"minigpt: {_sentence(error)}", file=sys.stderr)
         return 1
 
@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_demo, _train, _generate, _eval, _tokenize, _check, _fetch):
+    for add in (_demo, _train, _runs, _plot, _generate, _eval, _tokenize, _check, _fetch):
         add(subparsers)
     args, rest = parser.parse_known_args(argv)
     if rest:
@@ -95,6 +95,7 @@ def _demo(subparsers: Any) -> None:
         "\n--out runs/my-first --seed 1",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
+    _tensorboard(parser)
     add_settings(parser, only=("seed", "steps", "threads"))
 
 
@@ -121,7 +122,53 @@ def _train(subparsers: Any) -> None:
         help="; ".join(f"{name}: {text}" for name, (text, _) in PRESETS.items()),
     )
     where.add_argument("--config", type=Path, metavar="FILE", help="settings in a TOML file")
+    _tensorboard(where)
     add_settings(parser)
+
+
+def _tensorboard(group: Any) -> None:
+    group.add_argument(
+        "--tensorboard", action="store_true", help="also write an event file for TensorBoard"
+    )
+
+
+def _runs(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "runs",
+        commands.runs,
+        "list run folders, newest first: settings, how far, lowest validation loss, speed",
+        "\nruns/ old-runs/\n--json",
+    )
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="FOLDER",
+        help="run folders, or folders of them (runs/)",
+    )
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each run")
+
+
+def _plot(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "plot",
+        commands.plot,
+        "draw how the loss of runs came down, as a page, a picture or text",
+        "runs/demo\nruns/a runs/b -o both.html\nruns/a runs/b -o both.png\nruns/demo --text",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("curves.html"),
+        metavar="FILE",
+        help="an .html, which needs no network, or a .png (curves.html)",
+    )
+    how.add_argument("--text", action="store_true", help="draw in the terminal")
 
 
 def _generate(subparsers: Any) -> None:

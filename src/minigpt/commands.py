@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
@@ -26,9 +27,10 @@ def demo(args: argparse.Namespace) -> int:
     """Train on the built-in plays, then write scenes."""
     from minigpt.settings import preset
 
+    _check_tensorboard(args)
     settings = preset("demo").replace(given_settings(args))
     run = _new_run(settings, args.out, "demo")
-    code = _train(run)
+    code = _train(run, args.tensorboard)
     if code == 0:
         say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
         written = ""
@@ -45,6 +47,7 @@ def train(args: argparse.Namespace) -> int:
     """Train a model, new or half done."""
     from minigpt.runs import Run
 
+    _check_tensorboard(args)
     if args.resume is not None:
         for name in ("preset", "config", "out"):
             if getattr(args, name) is not None:
@@ -59,10 +62,52 @@ def train(args: argparse.Namespace) -> int:
     else:
         settings = settings_from(args)
         run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
-    code = _train(run)
+    code = _train(run, args.tensorboard)
     if code == 0:
         _say_what_next(run.folder)
     return code
+
+
+def runs(args: argparse.Namespace) -> int:
+    """Print a table of runs."""
+    from rich.console import Console
+
+    from minigpt.history import find_runs
+    from minigpt.listing import json_lines, read_runs, show_runs
+
+    usual = Path("runs")
+    folders = args.folders or ([usual] if usual.is_dir() else [])
+    histories, wrong = read_runs(find_runs(folders))
+    if args.json:
+        print(json_lines(histories, wrong), end="")
+    else:
+        show_runs(histories, wrong, Console(highlight=False))
+    if not histories and not wrong:
+        where = " ".join(f"{folder}" for folder in args.folders or [usual])
+        say(f"there are no runs in {where} yet: start one with `minigpt demo` or `minigpt train`")
+    return 0
+
+
+def plot(args: argparse.Namespace) -> int:
+    """Draw the curves of runs; print the path of the picture, or the picture."""
+    from minigpt.history import History
+
+    histories = [History.read(folder) for folder in args.runs]
+    if args.text:
+        from rich.console import Console
+
+        from minigpt.views.text import loss_text
+
+        console = Console(highlight=False)
+        console.print(loss_text(histories, min(console.width, 100)), end="", soft_wrap=True)
+        return 0
+    from minigpt.views.save import check_ending, save_figure
+    from minigpt.views.training import loss_curves
+
+    check_ending(args.out)
+    save_figure(loss_curves(histories), args.out, "Loss while training")
+    print(args.out)
+    return 0
 
 
 def generate(args: argparse.Namespace) -> int:
@@ -177,18 +222,29 @@ def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
     return Run.new(settings, folder or free_folder(name), say)
 
 
-def _train(run: Run) -> int:
+def _check_tensorboard(args: argparse.Namespace) -> None:
+    if args.tensorboard:
+        from minigpt.events import find_writer
+
+        find_writer()  # better now than when there is half a run folder
+
+
+def _train(run: Run, tensorboard: bool = False) -> int:
     from minigpt.display import TrainingDisplay
+    from minigpt.events import EventFile
     from minigpt.training import TrainingDiverged
 
     steps = run.steps()
     try:
         with (
+            EventFile(run.folder, run.step) if tensorboard else nullcontext() as events,
             StopSignal() as stop,
             TrainingDisplay(run.settings.steps, run.dataset.floor) as display,
         ):
             for step in steps:
                 display.show(step)
+                if events is not None:
+                    events.show(step)
                 if stop.requested:
                     break
     except TrainingDiverged as error:

@@ -1,0 +1,119 @@
+"""What a run folder tells of its run, without the model being opened: see `History`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigpt.metrics import Metrics, MetricsFile
+from minigpt.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The settings of a run, how far it is, and the numbers of its steps.
+
+    Attributes
+    ----------
+    folder : the run folder.
+    settings : all that decides how it goes.
+    floor : lowest possible loss in bits per character, where known.
+    metrics : one row for each step done.
+    saved : the step of its model; metrics may be further.
+    changed : when it last went on, in local time.
+    """
+
+    folder: Path
+    settings: Settings
+    floor: float | None
+    metrics: Metrics
+    saved: int
+    changed: datetime
+
+    @classmethod
+    def read(cls, folder: Path) -> History:
+        """Read it from a run folder, of a run that has ended or goes on.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If it is no run folder, or a file in it is damaged.
+        """
+        from minigpt.runs import read_record
+
+        record, path = read_record(folder), folder / "training.json"
+        try:
+            settings = Settings().replace(record["settings"])
+            floor, step = _positive(record.get("floor_bits_per_character")), int(record["step"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+        metrics = MetricsFile(folder / "metrics.jsonl")
+        times = [file.stat().st_mtime for file in (path, metrics.path) if file.exists()]
+        changed = datetime.fromtimestamp(max(times))
+        return cls(folder, settings, floor, metrics.read(), step, changed)
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return int(self.metrics.number[-1]) if self.metrics.number.size else self.saved
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what matters by name, ready for JSON; None for what is not known."""
+        metrics, best = self.metrics, self.metrics.best
+        speed = metrics.tokens_per_second[np.isfinite(metrics.tokens_per_second)]
+        return {
+            "folder": str(self.folder),
+            "step": self.step,
+            "steps": self.settings.steps,
+            "best_step": None if best is None else int(metrics.number[best]),
+            "best_val_loss": None if best is None else _known(metrics.val_loss[best]),
+            "best_val_bits": None if best is None else _known(metrics.val_bits[best]),
+            "floor_bits_per_character": self.floor,
+            "tokens_per_second": float(np.median(speed)) if speed.size else None,
+            "changed": self.changed.astimezone().isoformat(timespec="seconds"),
+            "settings": self.settings.to_dict(),
+        }
+
+
+def find_runs(folders: Iterable[Path]) -> list[Path]:
+    """Give the run folders among `folders`, and those in the others; also such as are damaged."""
+    found = []
+    for folder in folders:
+        if _is_run(folder):
+            found.append(folder)
+        else:
+            found += sorted(filter(_is_run, folder.iterdir()))
+    return list(dict.fromkeys(found))
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return any((folder / name).exists() for name in ("training.json", "metrics.jsonl"))
+    except PermissionError:  # listed with what is wrong
+        return True
+
+
+def short_names(histories: Sequence[History]) -> list[str]:
+    """Name runs by the last part of their folders; by the whole of it if two have the same."""
+    names = [history.folder.resolve().name for history in histories]
+    if len(set(names)) < len(names):
+        return [str(history.folder) for history in histories]
+    return names
+
+
+def _positive(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ValueError(f"floor_bits_per_character must be a positive number, got {value!r:.40}")
+    return float(value)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

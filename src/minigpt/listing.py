@@ -1,0 +1,86 @@
+"""Run folders as a table, or as lines of JSON."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minigpt.history import History
+from minigpt.terminal import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 90
+"""A console with fewer columns gets two lines for each run."""
+
+
+def read_runs(folders: Iterable[Path]) -> tuple[list[History], dict[Path, str]]:
+    """Read run folders: those that can be, newest first, and what is wrong with the others."""
+    histories, wrong = [], {}
+    for folder in folders:
+        try:
+            histories.append(History.read(folder))
+        except (OSError, ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+            wrong[folder] = str(error)
+    histories.sort(key=lambda history: history.changed, reverse=True)
+    return histories, wrong
+
+
+def json_lines(histories: Iterable[History], wrong: dict[Path, str]) -> str:
+    """Give one line of JSON for each run; one that is damaged has the key "error"."""
+    rows = [history.to_dict() for history in histories]
+    rows += [{"folder": str(folder), "error": error} for folder, error in wrong.items()]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def show_runs(histories: Iterable[History], wrong: dict[Path, str], console: Console) -> None:
+    """Print a table of runs, and what is wrong with others."""
+    from rich.table import Table
+    from rich.text import Text
+
+    heads = [("run",), ("layers × d", "tokens, text"), ("step", "tokens/s")]
+    heads += [("bits/char", "floor"), ("changed",)]
+    stacked = console.width < WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for group in heads:
+        for head in ["\n".join(group)] if stacked else group:
+            right = group[0] in ("step", "bits/char")
+            table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for history in histories:
+        groups = _cells(history)
+        cells = ["\n".join(group) for group in groups] if stacked else itertools.chain(*groups)
+        table.add_row(*(Text(visible(cell)) for cell in cells))
+    if table.row_count:
+        console.print(table)
+    for folder, error in wrong.items():
+        console.print(Text(visible(f"{folder}: damaged: {error}"), style="red"), soft_wrap=True)
+
+
+def _cells(history: History) -> list[list[str]]:
+    facts, s = history.to_dict(), history.settings
+    tokenizer, text = (Path(name).name for name in (s.tokenizer, s.data[0]))
+    return [
+        [str(history.folder)],
+        [f"{s.n_layers} × {s.d_model}", f"{tokenizer}, {text}{' …' if s.data[1:] else ''}"],
+        [f"{history.step}/{s.steps}", _shown(facts["tokens_per_second"], ",.0f")],
+        [_shown(facts["best_val_bits"], ".3f"), _shown(history.floor, ".3f")],
+        [_ago(history.changed)],
+    ]
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _ago(then: datetime) -> str:
+    """Say how long ago something was, in about two words."""
+    seconds = max(0.0, (datetime.now() - then).total_seconds())
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit} ago"
+    return "just now"

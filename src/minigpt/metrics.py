@@ -1,0 +1,141 @@
+"""metrics.jsonl read back: how a run went, step by step, also while it still goes on.
+
+Each line is a JSON object with the numbers of one step; see `minigpt.training.Step`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from array import array
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST_LINE = 4096
+"""Bytes of the longest line that is read; a step has about 200."""
+MOST_STEPS = 5_000_000
+"""How many steps are read; their numbers fill 280 MB."""
+LARGEST = 1e30
+"""Numbers as large are gaps: no loss is, and sums and ratios of smaller ones do not overflow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """The numbers of N steps, each an array (N,) of float64; where there is none, NaN.
+
+    Attributes
+    ----------
+    number : int64, how many steps were done then; it rises.
+    loss, val_loss : nats per token, in training and in validation.
+    val_bits : the latter in bits per character.
+    gradient_norm, learning_rate, tokens_per_second : see `minigpt.training.Step`.
+    """
+
+    number: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    val_loss: NDArray[np.float64]
+    val_bits: NDArray[np.float64]
+    gradient_norm: NDArray[np.float64]
+    learning_rate: NDArray[np.float64]
+    tokens_per_second: NDArray[np.float64]
+
+    @property
+    def bits_per_nat(self) -> float | None:
+        """What a nat per token is in bits per character of the validation text; None if unknown.
+
+        It is the same at every step: the tokens per character of that text, and 1 / ln 2.
+        """
+        known = np.flatnonzero((self.val_loss > 1e-9) & (self.val_bits > 0))
+        return float(self.val_bits[known[0]] / self.val_loss[known[0]]) if known.size else None
+
+    @property
+    def best(self) -> int | None:
+        """The index of the lowest validation loss; None if there is none."""
+        return None if np.isnan(self.val_loss).all() else int(np.nanargmin(self.val_loss))
+
+
+_NAMES = tuple(Metrics.__dataclass_fields__)
+
+
+class MetricsFile:
+    """Reads a metrics.jsonl, which may be growing: each `read` takes only what is new in it.
+
+    A last line without its end is left for the next time: it is being written, or was when the
+    power went. A file that is not there yet has no steps. One that became shorter, or another, as
+    when a run goes back to a checkpoint, is read anew.
+
+    >>> metrics = MetricsFile("runs/demo/metrics.jsonl").read()
+    >>> metrics.loss[-1]
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._offset = 0
+        self._which: tuple[int, int] | None = None
+        self._columns = [array("d") for _ in _NAMES]
+
+    def read(self) -> Metrics:
+        """Give all steps so far.
+
+        Raises
+        ------
+        ValueError
+            If a line is not what it should be; it says which.
+        """
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                self._read_new(file)
+        else:
+            self._forget()
+        number, *others = (np.array(column) for column in self._columns)
+        return Metrics(number.astype(np.int64), *others)
+
+    def _read_new(self, file: Any) -> None:
+        status = os.fstat(file.fileno())
+        which = status.st_dev, status.st_ino
+        if which != self._which or status.st_size < self._offset:
+            self._forget()
+        self._which = which
+        file.seek(self._offset)
+        for line in iter(partial(file.readline, LONGEST_LINE + 1), b""):
+            if len(line) > LONGEST_LINE:
+                raise self._wrong(f"it has more than {LONGEST_LINE} bytes")
+            if not line.endswith(b"\n"):
+                return
+            for column, value in zip(self._columns, self._parse(line), strict=True):
+                column.append(value)
+            self._offset += len(line)
+
+    def _parse(self, line: bytes) -> list[float]:
+        numbers = self._columns[0]
+        if len(numbers) == MOST_STEPS:
+            raise self._wrong(f"more than {MOST_STEPS:,} steps are not read")
+        try:
+            row = json.loads(line.decode("utf-8"))
+        except (ValueError, RecursionError):
+            raise self._wrong("it is not JSON") from None
+        if not isinstance(row, dict):
+            raise self._wrong("it is not an object with the numbers of a step")
+        number, last = row.get("number"), int(numbers[-1]) if numbers else 0
+        if type(number) is not int or not last < number < 2**53:
+            raise self._wrong(f"its number must be whole and more than {last}, got {number!r:.40}")
+        return [number, *(self._float(name, row.get(name)) for name in _NAMES[1:])]
+
+    def _float(self, name: str, value: object) -> float:
+        if value is None:
+            return math.nan
+        if type(value) is not float and type(value) is not int:
+            raise self._wrong(f"{name} must be a number, got {value!r:.40}")
+        return float(value) if abs(value) < LARGEST else math.nan  # also for inf and nan
+
+    def _wrong(self, why: str) -> ValueError:
+        return ValueError(f"{self.path}, line {len(self._columns[0]) + 1}: {why}")
