@@ -386,7 +386,8 @@ class MultiHeadAttention(Layer):
         k, v, mask = (k, v, None) if cache is None else cache.extend(k, v)
         in_blocks = T > 2 * BLOCK and mask is None
         self.core = (BlockedAttention if in_blocks else Attention)(self.attention_dropout)
-        heads = self.core.forward(q * self.scale, k, v, mask)  # (B, H, T, D)
+        q *= self.scale
+        heads = self.core.forward(q, k, v, mask)  # (B, H, T, D)
         y = self.projection.forward(heads.swapaxes(1, 2).reshape(B, T, C))
         return self.residual_dropout.forward(y)
 
