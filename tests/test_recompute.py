@@ -10,6 +10,7 @@ from minigpt.attention import BLOCK
 from minigpt.flat import freeze
 from minigpt.parallel import Replicas
 from minigpt.recompute import RecomputedBlock, recompute
+from minigpt.runs import Run
 
 rng = np.random.default_rng(0)
 LONG = 2 * BLOCK + 3  # so that attention goes in blocks
@@ -106,3 +107,22 @@ def test_the_setting_reaches_training_and_can_be_on_twice():
             losses.append([step.loss for step in steps])
         assert [isinstance(b, RecomputedBlock) for b in model.blocks] == [on, on, False]
     assert losses[:2] == losses[2:]
+
+
+def test_a_run_may_go_on_with_it_and_ends_where_it_would_have(tmp_path):
+    (tmp_path / "text.txt").write_text("the quick brown fox. " * 40, encoding="utf-8")
+    settings = Settings(
+        data=(str(tmp_path / "text.txt"),), tokenizer="char", n_layers=2, n_heads=2, d_model=8,
+        block_size=8, steps=4, batch_size=2, warmup=1, eval_every=2, eval_tokens=32,
+        sample_every=0, dropout=0.1, threads=1,
+    )  # fmt: skip
+    whole = Run.new(settings, tmp_path / "whole")
+    list(whole.steps())
+    half = Run.new(settings, tmp_path / "half")
+    for step in half.steps():
+        if step.number == 2:  # which is saved
+            break
+    on = Run.resume(tmp_path / "half", {"recompute": True})
+    assert [step.number for step in on.steps()] == [3, 4]
+    assert isinstance(on.model.blocks[0], RecomputedBlock)
+    np.testing.assert_array_equal(on.model.flat.params, whole.model.flat.params)
