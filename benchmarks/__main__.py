@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import machine, page
+from benchmarks.configurations import ALL
 from benchmarks.options import Options
 from benchmarks.report import save, show
 
@@ -50,7 +51,7 @@ def _measure(args: argparse.Namespace) -> None:
     with machine.threads(args.threads) as n_threads:
         out = args.out or (Path("build/benchmarks") if args.quick else FOLDER / "results")
         plots = args.plots or (out if args.quick else FOLDER.parent / "docs")
-        options = Options(args.rounds, n_threads, args.quick, out, plots)
+        options = Options(args.rounds, n_threads, args.quick, out, plots, args.only)
         for name in names:
             began = time.perf_counter()
             tables = importlib.import_module(f"benchmarks.{name}").run(options)
@@ -83,6 +84,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=_count, default=0, metavar="N", help="threads for both sides (all cores)"
     )
+    parser.add_argument(
+        "--only", nargs="+", choices=ALL, default=list(ALL), metavar="C",
+        help=f"configurations for training and memory ({' '.join(ALL)})",
+    )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see whether it works")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for JSON (benchmarks/results)")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="for pictures (docs)")

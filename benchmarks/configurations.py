@@ -93,6 +93,4 @@ X = replace(L, name="X", T=1024, batch=1)
 TINY = Configuration("tiny", n_layers=1, n_heads=2, d_model=16, T=16, batch=4, V=128, tied=True)
 
 
-def configurations(quick: bool) -> list[Configuration]:
-    """Give what is measured: all four, or for a trial run a tiny one."""
-    return [TINY] if quick else [S, M, L, X]
+ALL = {c.name: c for c in (S, M, L, X)}

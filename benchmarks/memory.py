@@ -16,13 +16,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.configurations import TINY, Configuration, L, M, S, X, configurations
+from benchmarks.configurations import ALL, TINY, Configuration
 from benchmarks.interleave import Spread
 from benchmarks.options import Options
 from benchmarks.report import Table
 from benchmarks.texts import batch_of
+
+if TYPE_CHECKING:
+    from minigpt import miniGPT
 
 N_STEPS = 3  # the first makes AdamW's means, the second needs them beside the activations
 PAGE = 4096  # what a system gives at least, so that ratios exist
@@ -60,14 +63,24 @@ def in_a_process(what: str, *arguments: object) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def ours(name: str, n_threads: str) -> dict[str, Any]:
-    """Take some of our training steps."""
+def recomputed(name: str, n_threads: str) -> dict[str, Any]:
+    """Take some of our training steps with all blocks recomputed."""
+    from minigpt.recompute import recompute
+
+    return ours(name, n_threads, recompute)
+
+
+def ours(
+    name: str, n_threads: str, prepare: Callable[[miniGPT], None] = lambda model: None
+) -> dict[str, Any]:
+    """Take some of our training steps, with a model that was prepared for it."""
     from minigpt import AdamW, clip_gradients
     from minigpt.parallel import Replicas
 
     def train(c: Configuration) -> int:
         x, y = batch_of(c)
         model = c.model()
+        prepare(model)
         with Replicas(model, int(n_threads)) as replicas:
             optimizer = AdamW(model)
             for _ in range(N_STEPS):
@@ -100,7 +113,7 @@ def pytorch(name: str, n_threads: str) -> dict[str, Any]:
 
 def measure_training(train: Callable[[Configuration], int], name: str) -> dict[str, Any]:
     """Measure a training, after a tiny one: both sides import things when they first train."""
-    c = {each.name: each for each in (S, M, L, X, TINY)}[name]
+    c = (ALL | {TINY.name: TINY})[name]
     batch_of(c)  # finds the text
     train(replace(TINY, d_model=4))
     return measure_work(lambda: train(c))
@@ -126,28 +139,40 @@ def encode_file(path: str, out: str, quick: str) -> dict[str, Any]:
     return measure_work(lambda: encoding.encode_file(tokenizer, Path(path), Path(out)))
 
 
-WORKS = {work.__name__: work for work in (ours, pytorch, train_tokenizer, encode_file)}
+WORKS = {work.__name__: work for work in (ours, recomputed, pytorch, train_tokenizer, encode_file)}
 
 
 def run(options: Options) -> list[Table]:
     """Measure all configurations."""
     table = Table(
         "Training step, peak memory",
-        [f"Highest resident memory over that of the imports, {N_STEPS} steps; PyTorch is eager."],
+        [
+            f"Highest resident memory over that of the imports, {N_STEPS} steps; PyTorch is eager.",
+            "Recomputed: with minigpt train --recompute; what it costs in time, `training` tells.",
+        ],
         "share of PyTorch's",
     )
-    for c in configurations(options.quick):
+    for c in options.configurations:
         options.say(str(c))
+        sides = ["ours", "recomputed", "pytorch"]
         rounds = [
-            [in_a_process(side, c.name, options.threads) for side in ("ours", "pytorch")]
+            {side: in_a_process(side, c.name, options.threads) for side in sides}
             for _ in range(1 if options.quick else 3)
         ]
-        for left, right in rounds:
-            if left["result"] != right["result"]:
-                raise RuntimeError(f"{c}: {left['result']} parameters, {right['result']} theirs")
-        ratio = Spread.of([left["risen"] / right["risen"] for left, right in rounds])
-        medians = [Spread.of([both[i]["risen"] / 1e6 for both in rounds]).median for i in (0, 1)]
-        table.add(c.name, "MB", *medians, ratio, TARGET.get(c.name), at_most=True)
+        for each in rounds:
+            sizes = {side: figures["result"] for side, figures in each.items()}
+            if len(set(sizes.values())) != 1:
+                raise RuntimeError(f"{c}: not the same number of parameters, {sizes}")
+        for side, what, target in (
+            ("ours", c.name, TARGET.get(c.name)),
+            ("recomputed", f"{c.name}, recomputed", None),
+        ):
+            ratio = Spread.of([each[side]["risen"] / each["pytorch"]["risen"] for each in rounds])
+            left, right = (
+                Spread.of([each[name]["risen"] / 1e6 for each in rounds]).median
+                for name in (side, "pytorch")
+            )
+            table.add(what, "MB", left, right, ratio, target, at_most=True)
     return [table]
 
 

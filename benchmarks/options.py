@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.configurations import Configuration
+from benchmarks.configurations import ALL, TINY, Configuration
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Options:
     quick : a trial run with tiny sizes, whose figures mean nothing.
     out : folder for the JSON files.
     plots : folder for the pictures.
+    only : names of the configurations to measure.
     """
 
     rounds: int
@@ -27,6 +29,12 @@ class Options:
     quick: bool
     out: Path
     plots: Path
+    only: Sequence[str] = tuple(ALL)
+
+    @property
+    def configurations(self) -> list[Configuration]:
+        """What is measured: those named, or for a trial run a tiny one."""
+        return [TINY] if self.quick else [ALL[name] for name in self.only]
 
     @property
     def small(self) -> int:

@@ -17,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.ceilings import Ceiling, matrix_product
-from benchmarks.configurations import Configuration, configurations
+from benchmarks.configurations import Configuration
 from benchmarks.interleave import Side, Spread, Work, always, interleave
 from benchmarks.options import Options
 from benchmarks.plots import draw_bars
@@ -27,6 +27,7 @@ from benchmarks.torch_gpt import TorchGPT, adamw, copy_weights, paired, step_of
 from minigpt import AdamW, clip_gradients
 from minigpt.functional import Array
 from minigpt.parallel import Replicas
+from minigpt.recompute import recompute
 
 LEARNING_RATE = 1e-4
 N_BATCHES = 20  # in turns, as a batch that is known by heart has gradients like no other
@@ -41,8 +42,12 @@ DROPOUT = 1.15
 class Ours:
     """Our training step, as `minigpt.train` takes it."""
 
-    def __init__(self, c: Configuration, n_threads: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, c: Configuration, n_threads: int, dropout: float = 0.0, again: bool = False
+    ) -> None:
         self.model = c.model(dropout=dropout)
+        if again:
+            recompute(self.model)
         self.n_threads = n_threads
         self.replicas = Replicas(self.model, n_threads)
         self.optimizer = AdamW(self.model)
@@ -163,8 +168,8 @@ def run(options: Options) -> list[Table]:
         ],
         "share",
     )
-    own = Table("Training step, threads, dropout and the plain loop", (), "ratio")
-    for c in configurations(options.quick):
+    own = Table("Training step, threads, dropout, recomputing, the plain loop", (), "ratio")
+    for c in options.configurations:
         options.say(str(c))
         against_pytorch(c, options, ceiling, against, shares)
         among_ourselves(c, options, own)
@@ -205,9 +210,10 @@ def against_pytorch(
 
 
 def among_ourselves(c: Configuration, options: Options, own: Table) -> None:
-    """Measure what threads bring, and what dropout and the plain loop cost."""
+    """Measure what threads bring, and what dropout, recomputing and the plain loop cost."""
     sides: dict[str, Side] = {"all": Ours(c, options.threads).side}
     sides["dropout"] = Ours(c, options.threads, dropout=0.2).side
+    sides["recomputed"] = Ours(c, options.threads, again=True).side
     small = options.quick or c.name in PLAIN_LOOP
     if small:
         sides["plain"] = always(plain_loop(c))
@@ -224,5 +230,6 @@ def among_ourselves(c: Configuration, options: Options, own: Table) -> None:
     if "two" in sides:
         add("two threads, one thread", "two", "one", SECOND_THREAD.get(c.name), at_most=False)
     add("dropout 0.2, none", "dropout", "all", None if options.quick else DROPOUT, at_most=True)
+    add("recomputed, not", "recomputed", "all", None, at_most=True)
     if small:
         add("plain loop with SGD, trainer", "plain", "all", PLAIN_LOOP.get(c.name), at_most=True)

@@ -69,8 +69,7 @@ class Block(NamedTuple):
 
     heads: slice
     queries: slice
-    weights: Array  # (B, heads, queries, keys up to the end of the block)
-    dropped_weights: Array
+    log_sums: Array  # (B, heads, queries, 1), log Σ_j exp(S_ij)
     dropout_mask: Array | None
 
 
@@ -78,8 +77,12 @@ class BlockedAttention(Attention):
     """The same in blocks of queries, each of which sees the keys up to its own end only.
 
     Of the square of T × T scores almost half are masked; that much less is multiplied,
-    exponentiated, kept, and taken back again. At T = 256 it takes two thirds of the time, at
+    exponentiated, and taken back again. At T = 256 it takes two thirds of the time, at
     T = 1024 less than half.
+
+    No weights are kept. To make those of a block again takes one product and one exp, as the sums
+    are known: A_ij = exp(S_ij − log Σ_j exp(S_ij)). At T = 1024 and D = 64, they would be the
+    largest thing that a layer keeps.
 
     The sum in softmax_backward, Σ_j dA_ij A_ij, is here taken before the dot product with v: as
     o = A v, it is Σ_j (do_i · v_j) A_ij = do_i · o_i, with dropout too, and D long in place of T.
@@ -89,54 +92,69 @@ class BlockedAttention(Attention):
     def forward(self, q: Array, k: Array, v: Array, mask: Array | None = None) -> Array:
         """Give o; with no mask but the causal one."""
         self.q, self.k, self.v = q, k, v
-        self.o = np.empty(q.shape, q.dtype)
+        B, H, T, D = q.shape
+        self.o = np.empty((B, T, H, D), q.dtype).swapaxes(1, 2)  # heads side by side in memory
         at_random = self.dropout.training and self.dropout.p > 0  # draws in order, on one thread
-        n_heads, n_scores = q.shape[1], q[..., 0].size * k.shape[2]
         if at_random:
-            self.parts = [self._heads(slice(0, n_heads))]
+            self.parts = [self._heads(slice(0, H))]
         else:
-            self.parts = share_out(self._heads, n_heads, n_scores)
+            self.parts = share_out(self._heads, H, B * H * T * k.shape[2])
         return self.o
 
     def _heads(self, heads: slice) -> list[Block]:
-        q, k, v = self.q[:, heads], self.k[:, heads], self.v[:, heads]
-        T = q.shape[2]
-        before = k.shape[2] - T  # keys that stand before the first query
         blocks = []
-        for start in range(0, T, BLOCK):
-            queries = slice(start, min(start + BLOCK, T))
-            n, end = queries.stop - start, before + queries.stop
-            scores = q[:, :, queries] @ k[:, :, :end].swapaxes(-1, -2)
-            np.copyto(scores[..., -n:], -np.inf, where=causal_mask(n, n))
-            scores -= scores.max(axis=-1, keepdims=True)
+        for start in range(0, self.q.shape[2], BLOCK):
+            queries = slice(start, min(start + BLOCK, self.q.shape[2]))
+            scores, seen = self._scores(heads, queries)
+            largest = scores.max(axis=-1, keepdims=True)
+            scores -= largest
             weights = np.exp(scores, out=scores)
-            weights /= weights.sum(axis=-1, keepdims=True)
-            dropped = self.dropout.forward(weights)
-            self.o[:, heads, queries] = dropped @ v[:, :, :end]
-            blocks.append(Block(heads, queries, weights, dropped, self.dropout.mask))
+            sums = weights.sum(axis=-1, keepdims=True)
+            weights /= sums
+            o = self.dropout.forward(weights) @ self.v[:, heads, seen]
+            self.o[:, heads, queries] = o
+            blocks.append(Block(heads, queries, largest + np.log(sums), self.dropout.mask))
         return blocks
+
+    def _scores(self, heads: slice, queries: slice) -> tuple[Array, slice]:
+        """Give S of a block, and the keys it sees."""
+        before = self.k.shape[2] - self.q.shape[2]  # keys that stand before the first query
+        seen = slice(0, before + queries.stop)
+        n = queries.stop - queries.start
+        scores = self.q[:, heads, queries] @ self.k[:, heads, seen].swapaxes(-1, -2)
+        np.copyto(scores[..., -n:], -np.inf, where=causal_mask(n, n))
+        return scores, seen
+
+    def _weights(self, block: Block) -> tuple[Array, slice]:
+        """Give A of a block, and the keys it sees."""
+        scores, seen = self._scores(block.heads, block.queries)
+        scores -= block.log_sums
+        return np.exp(scores, out=scores), seen
 
     def backward(self, do: Array) -> tuple[Array, Array, Array]:
         """Give dq, dk and dv."""
-        self.do, self.sums = do, np.vecdot(do, self.o)[..., None]
-        self.dq = np.empty(self.q.shape, do.dtype)
-        self.dk, self.dv = np.zeros_like(self.dq), np.zeros_like(self.dq)
-        n_scores = do[..., 0].size * do.shape[2]
-        share_out(self._parts_backward, len(self.parts), n_scores)
-        return self.dq, self.dk, self.dv
+        sums = np.vecdot(do, self.o)[..., None]
+        dq = np.empty(self.q.shape, do.dtype)
+        dk, dv = np.zeros_like(dq), np.zeros_like(dq)
 
-    def _parts_backward(self, parts: slice) -> None:
-        for heads, queries, weights, dropped, mask in itertools.chain(*self.parts[parts]):
-            seen = slice(0, queries.stop)
-            do = self.do[:, heads, queries]
-            d_scores = do @ self.v[:, heads, seen].swapaxes(-1, -2)
-            if mask is not None:
-                d_scores *= mask
-            d_scores -= self.sums[:, heads, queries]
-            d_scores *= weights
-            self.dq[:, heads, queries] = d_scores @ self.k[:, heads, seen]
-            self.dk[:, heads, seen] += d_scores.swapaxes(-1, -2) @ self.q[:, heads, queries]
-            self.dv[:, heads, seen] += dropped.swapaxes(-1, -2) @ do
+        def parts_backward(parts: slice) -> None:
+            for block in itertools.chain(*self.parts[parts]):
+                here = np.s_[:, block.heads, block.queries]
+                weights, seen = self._weights(block)
+                there = np.s_[:, block.heads, seen]
+                d_scores = do[here] @ self.v[there].swapaxes(-1, -2)
+                dropped = weights
+                if block.dropout_mask is not None:
+                    dropped = weights * block.dropout_mask
+                    d_scores *= block.dropout_mask
+                dv[there] += dropped.swapaxes(-1, -2) @ do[here]
+                d_scores -= sums[here]
+                d_scores *= weights
+                dq[here] = d_scores @ self.k[there]
+                dk[there] += d_scores.swapaxes(-1, -2) @ self.q[here]
+
+        share_out(parts_backward, len(self.parts), do[..., 0].size * do.shape[2])
+        return dq, dk, dv
 
     @property
     def weights(self) -> Array:  # type: ignore[override]
@@ -144,6 +162,6 @@ class BlockedAttention(Attention):
         B, H, T, _ = self.q.shape
         weights = np.zeros((B, H, T, self.k.shape[2]), self.q.dtype)
         for block in itertools.chain(*self.parts):
-            seen = block.weights.shape[-1]
-            weights[:, block.heads, block.queries, :seen] = block.weights
+            part, seen = self._weights(block)
+            weights[:, block.heads, block.queries, seen] = part
         return weights

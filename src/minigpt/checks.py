@@ -16,6 +16,15 @@ def check_sizes(**sizes: Any) -> None:
             raise ValueError(f"{name} must be at least 1, got {size}")
 
 
+def check_heads(d_model: Any, n_heads: Any) -> None:
+    """Raise unless a vector of `d_model` numbers can be cut into `n_heads` equal parts."""
+    check_sizes(d_model=d_model, n_heads=n_heads)
+    if d_model % n_heads:
+        raise ValueError(
+            f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}"
+        )
+
+
 def check_ids(ids: Any, size: int, what: str = "token ids") -> np.ndarray[Any, np.dtype[Any]]:
     """Give `ids` as an integer array, each from 0 to `size` − 1, or raise.
 

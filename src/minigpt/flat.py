@@ -86,4 +86,5 @@ def freeze(model: miniGPT, n_blocks: int) -> None:
             param = np.array(getattr(owner, name))  # out of the file, which may be replaced
             setattr(owner, name, param)
             setattr(owner, "d_" + name, np.zeros(param.shape, param.dtype))
+    model.head.frozen = model.tie_weights
     model.bind()

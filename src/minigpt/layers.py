@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 
 from minigpt.attention import BLOCK, Attention, BlockedAttention
-from minigpt.checks import check_ids, check_sizes, unknown
+from minigpt.checks import check_heads, check_ids, check_sizes, unknown
 from minigpt.functional import Array
 
 if TYPE_CHECKING:
@@ -236,8 +236,7 @@ class LayerNorm(Layer):
         centred = x - mean(x)
         variance = np.vecdot(centred, centred)[..., None] / x.shape[-1]
         self.inverse_std = 1 / np.sqrt(variance + self.eps)
-        centred *= self.inverse_std
-        self.x_hat = centred
+        self.x_hat = np.multiply(centred, self.inverse_std, out=centred)
         y = self.scale * self.x_hat
         return y if self.shift is None else y + self.shift
 
@@ -300,11 +299,11 @@ class ReLU(Layer):
     """Let positive numbers through: y = max(x, 0), dx = dy where x > 0, else 0."""
 
     def forward(self, x: Array) -> Array:
-        self.positive = x > 0
-        return x * self.positive
+        self.x, self.gate = x, x > 0
+        return x * self.gate
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.positive
+        return dy * self.gate
 
 
 ACTIVATIONS: dict[str, type[GELU] | type[ReLU]] = {"gelu": GELU, "relu": ReLU}
@@ -366,11 +365,7 @@ class MultiHeadAttention(Layer):
         seed: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
-        check_sizes(d_model=d_model, n_heads=n_heads)
-        if d_model % n_heads:
-            raise ValueError(
-                f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}"
-            )
+        check_heads(d_model, n_heads)
         rng = np.random.default_rng(seed)
         self.n_heads = n_heads
         self.scale = (d_model // n_heads) ** -0.5  # a Python float keeps float32 in float32
@@ -386,7 +381,8 @@ class MultiHeadAttention(Layer):
         k, v, mask = (k, v, None) if cache is None else cache.extend(k, v)
         in_blocks = T > 2 * BLOCK and mask is None
         self.core = (BlockedAttention if in_blocks else Attention)(self.attention_dropout)
-        heads = self.core.forward(q * self.scale, k, v, mask)  # (B, H, T, D)
+        q *= self.scale
+        heads = self.core.forward(q, k, v, mask)  # (B, H, T, D)
         y = self.projection.forward(heads.swapaxes(1, 2).reshape(B, T, C))
         return self.residual_dropout.forward(y)
 
@@ -439,12 +435,15 @@ class FeedForward(Layer):
         self.dropout = Dropout(dropout, rng)
 
     def forward(self, x: Array) -> Array:
-        return self.dropout.forward(self.down.forward(self.activation.forward(self.up.forward(x))))
+        y = self.down.forward(self.activation.forward(self.up.forward(x)))
+        del self.down.x, self.activation.gate  # they are large, and soon made again
+        return self.dropout.forward(y)
 
     def backward(self, dy: Array) -> Array:
-        return self.up.backward(
-            self.activation.backward(self.down.backward(self.dropout.backward(dy)))
-        )
+        self.down.x = self.activation.forward(self.activation.x)
+        dx = self.activation.backward(self.down.backward(self.dropout.backward(dy)))
+        del self.down.x, self.activation.gate
+        return self.up.backward(dx)
 
 
 class TransformerBlock(Layer):

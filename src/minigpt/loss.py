@@ -1,12 +1,72 @@
-"""The loss as a training step takes it: once through the logits, and in their place."""
+"""The loss as a training step takes it: once through the logits, and in their place.
+
+With a large vocabulary not all logits are ever there at once: see `head_loss`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigpt.checks import check_targets
 from minigpt.functional import Array
 
+if TYPE_CHECKING:
+    from minigpt.layers import Linear
+
 PIECE = 2**16
 """How many logits to work on at a time: few enough for a core's cache."""
+
+CHUNK = 2**24
+"""How many logits there may be at once. With GPT-2's vocabulary they are those of 333 tokens."""
+
+PRODUCT = 2**22
+"""How many numbers of a product that is to be added there may be at once."""
+
+
+def head_loss(
+    head: Linear, hidden: Array, targets: Array, weight: float = 1.0
+) -> tuple[float, Array]:
+    """Give `weight` times the cross-entropy, and its gradient with respect to `hidden`.
+
+    That with respect to the head's weight is written, unless the head is frozen. It is as if the
+    head, the loss and the head's `backward` took their turns, but by a chunk of tokens at a time:
+    with the vocabulary of GPT-2, the logits of all tokens would be the largest array of all.
+
+    Parameters
+    ----------
+    head : with no bias.
+    hidden : float (..., C), what the head makes logits of.
+    targets : int (...), the right answers.
+    weight : of this loss in that of a larger batch.
+    """
+    rows, right = hidden.reshape(-1, hidden.shape[-1]), np.asarray(targets).ravel()
+    n = max(1, CHUNK // head.weight.shape[1])
+    dhidden = np.empty_like(rows)
+    memory = np.empty((min(n, len(rows)), head.weight.shape[1]), rows.dtype)
+    loss = 0.0
+    for start in range(0, len(rows), n):
+        chunk = slice(start, start + n)
+        x = rows[chunk]
+        logits = np.matmul(x, head.weight, out=memory[: len(x)])
+        loss += cross_entropy_in_place(logits, right[chunk], weight * len(x) / len(rows))
+        np.matmul(logits, head.weight.T, out=dhidden[chunk])
+        if not head.frozen:
+            _write_product(x, logits, head.d_weight, add=start > 0)
+    return loss, dhidden.reshape(hidden.shape)
+
+
+def _write_product(x: Array, dy: Array, d_weight: Array, add: bool) -> None:
+    """Write xᵀ dy into `d_weight`, or add it some rows at a time."""
+    if not add:
+        np.matmul(x.T, dy, out=d_weight)
+        return
+    if not d_weight.flags.c_contiguous:  # of a tied head: then rows are those of its transpose
+        x, dy, d_weight = dy, x, d_weight.T
+    n = max(1, PRODUCT // d_weight.shape[1])
+    for start in range(0, len(d_weight), n):
+        d_weight[start : start + n] += x.T[start : start + n] @ dy
 
 
 def cross_entropy_in_place(logits: Array, targets: Array, weight: float = 1.0) -> float:

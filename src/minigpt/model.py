@@ -118,7 +118,6 @@ class miniGPT(Layer):
         logits : (B, T, V). Row t has seen the tokens 0 … t and no other.
         loss : mean cross-entropy in nats per token, or None without targets.
         """
-        self.targets = None
         self.logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
         if targets is None:
             return self.logits, None
@@ -127,6 +126,7 @@ class miniGPT(Layer):
 
     def hidden(self, ids: Any, cache: list[KVCache] | None = None) -> Array:
         """Give what the head makes scores of: a vector (C,) for each position, (B, T, C)."""
+        self.logits = self.targets = None
         ids = check_text(ids, self.vocab_size, self.max_len - (cache[0].length if cache else 0))
         positions = cache[0].next_positions(ids.shape[1]) if cache else None
         x = self.position_embedding.forward(self.token_embedding.forward(ids), positions)
@@ -142,12 +142,13 @@ class miniGPT(Layer):
         """
         if dlogits is None:
             if self.logits is None or self.targets is None:
-                raise RuntimeError(
-                    "backward() needs the loss of the latest forward pass: "
-                    "call forward(ids, targets=...) first"
-                )
+                raise RuntimeError("backward() needs a loss: call forward(ids, targets=...) first")
             dlogits = cross_entropy_backward(self.logits, self.targets)
-        dx = self.final_norm.backward(self.head.backward(dlogits))
+        self.hidden_backward(self.head.backward(dlogits))
+
+    def hidden_backward(self, dx: Array) -> None:
+        """Go back from the gradient with respect to what `hidden` gave, (B, T, C)."""
+        dx = self.final_norm.backward(dx)
         for block in reversed(self.blocks):
             if block.frozen:  # and all below it
                 return

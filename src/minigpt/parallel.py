@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from minigpt.functional import Array
-from minigpt.loss import cross_entropy_in_place
+from minigpt.loss import head_loss
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -129,12 +129,11 @@ class Replicas(Threads):
 
 
 def _forward_backward(model: miniGPT, x: Array, y: Array, weight: float) -> float:
-    """Leave the gradients of `weight` times the loss, and give that; logits are not kept."""
+    """Leave the gradients of `weight` times the loss, and give that."""
     # Whoever asked looks at the loss, so that numbers out of range need no warning here.
     with np.errstate(over="ignore", invalid="ignore"):
-        logits, _ = model.forward(x)
-        loss = cross_entropy_in_place(logits, y, weight)
-        model.backward(logits)
+        loss, dhidden = head_loss(model.head, model.hidden(x), y, weight)
+        model.hidden_backward(dhidden)
     return loss
 
 

@@ -66,6 +66,7 @@ class Settings:
     prompt: str = _setting("\n", "what samples begin with")
     seed: int = _setting(0, "where all chance comes from")
     threads: int = _setting(0, "threads to train on; 0 for one a core")
+    recompute: bool = _setting(False, "go forward again in backward: less memory, more time")
 
     def __post_init__(self) -> None:
         for name, kind in typing.get_type_hints(type(self)).items():

@@ -16,6 +16,7 @@ from minigpt.functional import Array
 from minigpt.generation import generate
 from minigpt.optim import Optimizer, clip_gradients, make_optimizer, warmup_cosine
 from minigpt.parallel import Replicas
+from minigpt.recompute import recompute
 from minigpt.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def train(
     """
     s = settings
     optimizer = optimizer or optimizer_of(settings, model)
+    if s.recompute:
+        recompute(model)
     with Replicas(model, s.threads) as replicas:
         for number in range(start + 1, s.steps + 1):
             began = time.perf_counter()
