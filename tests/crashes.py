@@ -5,7 +5,6 @@ The run is tiny, and saves every third step, so that half of its time goes into 
 
 import json
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -41,7 +40,7 @@ def hook(event, arguments):
             while frame := frame.f_back:
                 names.add(frame.f_code.co_name)
             tell(f"saving {int('save' in names)}")
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", 9))
 
 sys.addaudithook(hook)
 
@@ -134,7 +133,7 @@ def survive(folder: Path, kills: int, seed: int) -> dict[str, int]:
             how = {"delay": chance.uniform(0, 0.2)}
         life = live(place, before=before, **how)
         before, alive = life.done, life.code != 0
-        assert life.code in (0, -signal.SIGKILL), life.errors
+        assert life.errors == ""
         assert life.notes == []  # no checkpoint was ever found damaged
         if alive:
             killed += 1
