@@ -73,7 +73,7 @@ def damage(folder: Path) -> str | None:
     """Say what is wrong with a checkpoint, or give None if it is whole."""
     try:
         record = read_record(folder)
-        if "files" not in record:  # a run of version 0.1, which had no checksums
+        if not {"files", "crc32"} & record.keys():  # of version 0.1, which had no checksums
             return None
         if record.pop("crc32", None) != _checksum_of(record):
             return f"{RECORD} has changed"
