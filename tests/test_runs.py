@@ -215,6 +215,32 @@ def test_a_run_that_cannot_be_saved_says_so_and_keeps_what_it_has(run, monkeypat
     assert [step.number for step in on.steps()] == list(range(13, 21))
 
 
+def test_a_checkpoint_gets_its_name_when_all_of_it_is_on_the_disk(run, monkeypatch):
+    flushed, named = set(), []
+    fsync, rename = os.fsync, os.rename
+
+    def flush(handle):
+        flushed.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def name(source, target):
+        if Path(target).name == "checkpoint-16":
+            content = [*Path(source).iterdir(), run.folder / "metrics.jsonl"]
+            content += [Path(source)] if os.name == "posix" else []
+            assert {path.stat().st_ino for path in content} <= flushed
+            assert len(content) >= 8
+            flushed.discard(run.folder.stat().st_ino)
+            named.append(target)
+        rename(source, target)
+
+    again = Run.resume(run.folder, {"steps": 16})
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "rename", name)
+    list(again.steps())
+    assert len(named) == 1
+    assert run.folder.stat().st_ino in flushed or os.name != "posix"
+
+
 def test_leftovers_of_a_crash_are_removed(run):
     (run.folder / ".checkpoint-16.tmp").mkdir()
     (run.folder / ".checkpoint-16.tmp" / "config.json").touch()

@@ -192,7 +192,10 @@ def _train(run: Run) -> int:
                     run.save()
                     break
     except TrainingDiverged as error:
-        say(f"minigpt: {error}. The last good state is in {run.folder}")
+        say(
+            f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
+            f"--resume {run.folder} and such a change, or let --on-divergence back do so"
+        )
         return 1
     finally:
         steps.close()
