@@ -12,6 +12,7 @@ later is seen.
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
 from collections.abc import Callable
@@ -89,7 +90,7 @@ def damage(folder: Path) -> str | None:
     return None
 
 
-def newest_whole(folder: Path, say: Callable[[str], None]) -> Path:
+def newest_whole(folder: Path, say: Callable[[str], None], below: float = math.inf) -> Path:
     """Find what a run can go on from: its newest checkpoint that is whole.
 
     What lies in the run folder itself counts too: it is a copy of the newest checkpoint, or, in a
@@ -99,13 +100,14 @@ def newest_whole(folder: Path, say: Callable[[str], None]) -> Path:
     ----------
     folder : the run folder.
     say : is told of those that are damaged.
+    below : only checkpoints of fewer steps are looked at.
 
     Raises
     ------
     ValueError
         If none is whole.
     """
-    candidates = _candidates(folder)
+    candidates = _candidates(folder, below)
     problems: list[str] = []
     for path in candidates:
         what = damage(path)
@@ -133,7 +135,7 @@ def publish(checkpoint: Path, folder: Path) -> None:
 def prune(folder: Path, keep: int, latest: int, best: int | None) -> None:
     """Remove checkpoints but for the `keep` newest up to `latest`, and the `best`.
 
-    Those after `latest` were damaged, or training would not have gone on before them.
+    Those after `latest` were damaged, or training diverged there and went back.
     """
     steps = steps_of(folder)
     kept = {*[step for step in steps if step <= latest][:keep], best}
@@ -145,16 +147,18 @@ def prune(folder: Path, keep: int, latest: int, best: int | None) -> None:
                 continue
 
 
-def _candidates(folder: Path) -> list[Path]:
+def _candidates(folder: Path, below: float) -> list[Path]:
     """Give the checkpoints and the run folder, by their steps, the newest first."""
-    steps: dict[Path, float] = {path_of(folder, step): step for step in steps_of(folder)}
+    steps = {path_of(folder, step): step for step in steps_of(folder)}
     try:
-        steps[folder] = read_record(folder)["step"] - 0.5  # after the checkpoint it is a copy of
+        steps[folder] = read_record(folder)["step"]
     except ValueError:
         steps[folder] = -1
     except FileNotFoundError:
         pass  # killed before the first one was copied
-    return sorted(steps, key=lambda path: steps[path], reverse=True)
+    # The folder itself stands behind the checkpoint it is a copy of.
+    order = sorted(steps, key=lambda path: (steps[path], path != folder), reverse=True)
+    return [path for path in order if steps[path] < below]
 
 
 def _difference(path: Path, size: int, checksum: str) -> str | None:

@@ -171,7 +171,8 @@ def fetch(args: argparse.Namespace) -> int:
 
 
 def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
-    from minigpt.runs import Run, free_folder
+    from minigpt.runs import Run
+    from minigpt.starting import free_folder
 
     return Run.new(settings, folder or free_folder(name), say)
 

@@ -13,6 +13,7 @@ With these, training goes on where it stopped, to the bit; see `minigpt.checkpoi
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from minigpt.progress import METRICS, SAMPLES, Progress, fingerprint, progress_o
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.starting import (
     STATE,
+    is_used,
     make_model,
     make_tokenizer,
     open_checkpoint,
@@ -93,7 +95,7 @@ class Run:
         folder : where it will be kept; not there yet, or empty.
         say : is told what is being done, a line at a time.
         """
-        if folder.exists() and (not folder.is_dir() or _is_used(folder)):
+        if folder.exists() and (not folder.is_dir() or is_used(folder)):
             raise FileExistsError(
                 f"{folder} is there already: choose another folder, or go on with that run by "
                 f"--resume {folder}"
@@ -235,12 +237,19 @@ class Run:
         checkpoints.seal(folder, record)
 
     def _go_back(self, error: TrainingDiverged) -> None:
-        """Return to the newest checkpoint, with half the learning rate; or raise `error`."""
+        """Return to the newest checkpoint, with half the learning rate; or raise `error`.
+
+        If that did not help before, to the one before it: the harm may be older than it shows.
+        """
         setbacks = self.progress.setbacks
         if self.settings.on_divergence == "stop" or len(setbacks) >= MOST_SETBACKS:
             raise error
         at = self.step
-        origin = checkpoints.newest_whole(self.folder, self.say)
+        steps = [step for step in checkpoints.steps_of(self.folder) if step <= self.saved]
+        if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.saved:
+            del steps[0]
+        below = steps[0] + 1 if steps else math.inf
+        origin = checkpoints.newest_whole(self.folder, self.say, below)
         self.model, _, self.optimizer = open_checkpoint(origin, self.settings)
         self.progress = progress_of(checkpoints.read_record(origin), self.folder)
         rates = {
@@ -306,17 +315,3 @@ class Run:
             f"stopped after step {self.step}, as the run cannot be written: {sentence(error)}. "
             + (kept if self.saved >= 0 else "Nothing was saved yet")
         )
-
-
-def _is_used(folder: Path) -> bool:
-    """Tell whether there is more in a folder than a run leaves that was killed at once."""
-    left = {*folder.glob(".*.tmp"), folder / ".lock"}
-    return any(path not in left for path in folder.iterdir())
-
-
-def free_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Give parent/name, or parent/name-2, -3, … if that is taken."""
-    folder, number = parent / name, 2
-    while folder.exists():
-        folder, number = parent / f"{name}-{number}", number + 1
-    return folder

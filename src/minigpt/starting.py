@@ -1,4 +1,4 @@
-"""What a run starts from: a tokenizer and a model, new or opened, as its settings say."""
+"""What a run starts from: a folder, a tokenizer, a model, new or opened, as its settings say."""
 
 from __future__ import annotations
 
@@ -93,3 +93,17 @@ def open_checkpoint(folder: Path, settings: Settings) -> tuple[miniGPT, Tokenize
     if optimizer.state:
         optimizer.state.update(load_file(folder / STATE))
     return model, tokenizer, optimizer
+
+
+def is_used(folder: Path) -> bool:
+    """Tell whether there is more in a folder than a run leaves that was killed at once."""
+    left = {*folder.glob(".*.tmp"), folder / ".lock"}
+    return any(path not in left for path in folder.iterdir())
+
+
+def free_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """Give parent/name, or parent/name-2, -3, … if that is taken."""
+    folder, number = parent / name, 2
+    while folder.exists():
+        folder, number = parent / f"{name}-{number}", number + 1
+    return folder
