@@ -243,6 +243,7 @@ def test_who_interrupts_training_loses_nothing(folder):
     assert whole.returncode == 0, whole.stderr
     half = interrupted(folder, "SIGINT", 20, "once", "train", "--out", "runs/half", *sizes)
     assert half.returncode == 130, half.stderr
+    assert "once more to stop at once" in half.stderr
     assert "stopped after step 20" in half.stderr
     assert "minigpt train --resume" in half.stderr
     assert "minigpt generate" in half.stderr

@@ -159,6 +159,19 @@ def test_if_nothing_is_whole_a_sentence_says_so_and_nothing_changes(run):
     assert contents(run.folder) == before | {".lock": str(os.getpid()).encode()}
 
 
+NONSENSE = (
+    *("", "[]", "{}", "[" * 100_000, '{"step": 3}', '{"step": 3, "settings": 3}'),
+    *(f'{{"step": {step}, "settings": {{}}}}' for step in ("[]", "1e999", '"x"')),
+)
+
+
+@pytest.mark.parametrize("content", NONSENSE, ids=range(len(NONSENSE)))
+def test_a_training_json_that_makes_no_sense_is_named(tmp_path, content):
+    (tmp_path / "training.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"damaged \(training\.json cannot be read\)"):
+        Run.resume(tmp_path, {})
+
+
 def test_a_checkpoint_copied_elsewhere_is_a_run_of_its_own(run, tmp_path):
     shutil.copytree(run.folder / "checkpoint-8", tmp_path / "copy")
     copy = Run.resume(tmp_path / "copy", {})

@@ -44,9 +44,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{folder} is no run folder: it has no {RECORD}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return {**record, "step": int(record["step"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+        return {**record, "step": int(record["step"]), "settings": dict(record["settings"])}
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error!r:.100}") from None
 
 
 def require_run(folder: Path) -> None:

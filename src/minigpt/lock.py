@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 NAME = ".lock"
 
@@ -29,7 +31,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.depth = 0
-        self.file: IO[bytes] | None = None
+        self.file: FileIO | None = None
 
     def __enter__(self) -> Self:
         if self.depth == 0:
@@ -43,13 +45,13 @@ class FolderLock:
             self.file.close()
             self.file = None
 
-    def _open(self) -> IO[bytes]:
-        file = (self.folder / NAME).open("a+b")
+    def _open(self) -> FileIO:
+        file = (self.folder / NAME).open("a+b", buffering=0)
         try:
             _lock(file)
         except (BlockingIOError, PermissionError):
             file.seek(0)
-            holder = file.read(20).decode("ascii", "replace").strip() or "another"
+            holder = (file.read(20) or b"").decode("ascii", "replace").strip() or "another"
             file.close()
             raise BlockingIOError(
                 f"{self.folder} is being trained by process {holder}: wait for it, stop it, or "
@@ -57,13 +59,13 @@ class FolderLock:
             ) from None
         except OSError:  # some network file systems have no locks
             pass
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        file.flush()
+        with suppress(OSError):  # on a full disk it stays nameless
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
         return file
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: FileIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
