@@ -46,8 +46,11 @@ def test_a_run_is_a_folder(folder):
     assert {path.name for path in run.iterdir()} == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
         *("generation_config.json", "training.json", "training_state.safetensors"),
-        *("metrics.jsonl", "samples.txt"),
+        *("metrics.jsonl", "samples.txt", ".lock", "checkpoint-3", "checkpoint-6"),
     }
+    latest = {path.name: path.read_bytes() for path in (run / "checkpoint-6").iterdir()}
+    assert latest == {name: (run / name).read_bytes() for name in latest}
+    assert {"model.safetensors", "tokenizer.json", "training_state.safetensors"} <= latest.keys()
     record = json.loads((run / "training.json").read_text(encoding="utf-8"))
     assert record["step"] == 6
     assert record["settings"]["d_model"] == 16
@@ -207,45 +210,107 @@ def test_names_are_free_and_nothing_is_overwritten(folder):
 
 
 INTERRUPTED = """
-import signal, sys
+import os, signal, sys
 from minigpt import cli, display
-show = display.TrainingDisplay.show
+name, number, twice, *arguments = sys.argv[1:]
+show, fsync = display.TrainingDisplay.show, os.fsync
 def show_and_interrupt(self, step):
     show(self, step)
-    if step.number == 20:
-        signal.raise_signal(signal.SIGINT)
+    if step.number == int(number):
+        if twice == "twice":
+            os.fsync = fsync_and_interrupt
+        signal.raise_signal(signal.Signals[name])
+def fsync_and_interrupt(handle):
+    fsync(handle)
+    signal.raise_signal(signal.Signals[name])
 display.TrainingDisplay.show = show_and_interrupt
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(cli.main(arguments))
 """
 
 
-def test_ctrl_c_saves_and_going_on_ends_where_it_would_have(folder):
-    sizes = ["--data", "text.txt", *TINY, "--steps", "50", "--dropout", "0.1"]
-    whole = minigpt("train", "--out", "runs/whole", *sizes, cwd=folder)
-    assert whole.returncode == 0, whole.stderr
-    half = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, "train", "--out", "runs/half", *sizes],
+def interrupted(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *map(str, arguments)],
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
         timeout=60,
     )
+
+
+def test_who_interrupts_training_loses_nothing(folder):
+    sizes = ["--data", "text.txt", *TINY, "--steps", "50", "--dropout", "0.1"]
+    whole = minigpt("train", "--out", "runs/whole", *sizes, cwd=folder)
+    assert whole.returncode == 0, whole.stderr
+    half = interrupted(folder, "SIGINT", 20, "once", "train", "--out", "runs/half", *sizes)
     assert half.returncode == 130, half.stderr
+    assert "once more to stop at once" in half.stderr
     assert "stopped after step 20" in half.stderr
     assert "minigpt train --resume" in half.stderr
     assert "minigpt generate" in half.stderr
+    more = interrupted(folder, "SIGTERM", 34, "once", "train", "--resume", "runs/half")
+    assert more.returncode == 143, more.stderr
+    assert "going on with runs/half after step 20" in more.stderr.replace(os.sep, "/")
+    twice = interrupted(folder, "SIGINT", 38, "twice", "train", "--resume", "runs/half")
+    assert twice.returncode == 130, twice.stderr
+    assert "Traceback" not in twice.stderr
+    assert not list((folder / "runs/half").glob(".*.tmp"))
     on = minigpt("train", "--resume", "runs/half", cwd=folder)
     assert on.returncode == 0, on.stderr
+    assert "after step 36" in on.stderr  # a second Ctrl-C does not wait for the saving
+    assert "going on with" in on.stderr
     for file in ("model.safetensors", "training_state.safetensors", "samples.txt"):
         assert (folder / "runs/half" / file).read_bytes() == (
             folder / "runs/whole" / file
         ).read_bytes()
 
-    def losses(run):
+    def but_for_times(run):
         rows = (folder / "runs" / run / "metrics.jsonl").read_text().splitlines()
-        return [(row["number"], row["loss"], row.get("val_loss")) for row in map(json.loads, rows)]
+        return [json.loads(row) | {"tokens_per_second": None} for row in rows]
 
-    assert losses("half") == losses("whole")
+    assert but_for_times("half") == but_for_times("whole")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(folder):
+    shutil.copytree(folder / "runs" / "a", folder / "runs" / "b")
+    path = folder / "runs" / "b" / "checkpoint-6" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-7])
+    (folder / "runs" / "b" / "model.safetensors").write_bytes(path.read_bytes())
+    done = minigpt("train", "--resume", "runs/b", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    what = "checkpoint-6 is damaged (model.safetensors is cut short): going on from checkpoint-3"
+    assert what in done.stderr
+    for name in ("checkpoint-6/model.safetensors", "model.safetensors"):
+        assert (folder / "runs/b" / name).read_bytes() == (folder / "runs/a" / name).read_bytes()
+
+
+FULL = """
+import errno, os, sys
+from minigpt import cli
+def full(handle):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+os.fsync = full
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_is_told_in_a_sentence(folder):
+    for arguments, kept in (
+        (["--resume", "runs/a", "--steps", "9"], "checkpoint of step 6 is whole"),
+        (["--data", "text.txt", "--out", "runs/full", *TINY], "Nothing was saved yet"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", FULL, "train", *arguments],
+            cwd=folder,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr
+        assert kept in done.stderr
+        assert "Traceback" not in done.stderr
+    assert minigpt("generate", "runs/a", "--max-new-tokens", 1, cwd=folder).returncode == 0
 
 
 def test_a_run_that_diverges_keeps_its_last_good_state(folder):
@@ -286,6 +351,10 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["train", "--resume", "runs/a"], 1, "has done all its 6 steps"),
         (["train", "--resume", "runs/a", "--out", "x"], 1, "leave out --out"),
         (["train", "--resume", "runs/a", "--preset", "demo"], 1, "leave out --preset"),
+        (["train", "--resume", "runs/a/checkpoint-3"], 1, "is a checkpoint of the run"),
+        (["train", "--keep", "0"], 1, "keep must be at least 1, got 0"),
+        (["train", "--spike", "0"], 1, "spike must be more than 0, got 0"),
+        (["train", "--on-divergence", "bakc"], 1, "did you mean 'back'"),
         (["train", "--freeze", "1"], 1, "freeze needs init_from"),
         (["train", "--init-from", "runs/a", "--n-heads", "4"], 1, "n_heads comes from the model"),
         (["train", "--init-from", "runs/a", "--data", "text.txt"], 1, "give --block-size 16"),

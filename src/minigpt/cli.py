@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Results go to stdout, all else to stderr.
 
 Exit codes: 0 all well, 1 something is wrong (a sentence says what), 2 the command makes no sense,
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from minigpt import __version__, commands
 from minigpt.arguments import add_settings, preset_name
 from minigpt.checks import unknown
 from minigpt.settings import PRESETS
+from minigpt.terminal import sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,15 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
-        print(f"minigpt: {_sentence(error)}", file=sys.stderr)
+        print(f"minigpt: {sentence(error)}", file=sys.stderr)
         return 1
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}"
-    return str(error)
 
 
 MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"

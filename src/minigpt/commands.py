@@ -6,16 +6,15 @@ import argparse
 import dataclasses
 import itertools
 import json
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from minigpt.arguments import given_settings, settings_from
 from minigpt.sampling import Sampling
+from minigpt.signals import StopSignal
 from minigpt.terminal import progress, say, visible
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def demo(args: argparse.Namespace) -> int:
             written += text
             if written.count("\n\n") == 3:
                 break
-        _say_what_next(run.folder)
+        _say_what_next(run)
     return code
 
 
@@ -55,7 +54,7 @@ def train(args: argparse.Namespace) -> int:
                     f"--resume goes on with the settings and the folder of the run: leave out "
                     f"--{name}, and give single settings as flags"
                 )
-        run = Run.resume(args.resume, given_settings(args))
+        run = Run.resume(args.resume, given_settings(args), say)
         say(f"going on with {args.resume} after step {run.step}")
         if run.step >= run.settings.steps:
             raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
@@ -64,7 +63,7 @@ def train(args: argparse.Namespace) -> int:
         run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
     code = _train(run, args.tensorboard)
     if code == 0:
-        _say_what_next(run.folder)
+        _say_what_next(run)
     return code
 
 
@@ -143,11 +142,11 @@ def generate(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
     from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.checkpoints import read_record
     from minigpt.data import load_corpus, token_array
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
     from minigpt.hub import find_model
-    from minigpt.runs import read_record
 
     folder = find_model(args.model)
     model, tokenizer = load_model_and_tokenizer(folder)
@@ -181,8 +180,8 @@ def tokenize(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from minigpt.data import load_corpus
-    from minigpt.runs import make_tokenizer
     from minigpt.showdown import showdown
+    from minigpt.starting import make_tokenizer
     from minigpt.tokenizers import TOKENIZERS
 
     text = _read_stdin() if args.text == "-" else args.text
@@ -217,7 +216,8 @@ def fetch(args: argparse.Namespace) -> int:
 
 
 def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
-    from minigpt.runs import Run, free_folder
+    from minigpt.runs import Run
+    from minigpt.starting import free_folder
 
     return Run.new(settings, folder or free_folder(name), say)
 
@@ -246,36 +246,22 @@ def _train(run: Run, tensorboard: bool = False) -> int:
                 if events is not None:
                     events.show(step)
                 if stop.requested:
+                    run.save()
                     break
     except TrainingDiverged as error:
-        say(f"minigpt: {error}. The last good state is in {run.folder}")
+        say(
+            f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
+            f"--resume {run.folder} and such a change, or let --on-divergence back do so"
+        )
         return 1
     finally:
         steps.close()
     if stop.requested and run.step < run.settings.steps:
-        run.save()
         say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
         say(f"  go on:     minigpt train --resume {run.folder}")
         say(f'  generate:  minigpt generate {run.folder} --prompt "my dear"')
-        return 130
+        return stop.code
     return 0
-
-
-class StopSignal:
-    """Turns the first Ctrl-C into a wish to stop, for the end of the step; the second stops."""
-
-    requested = False
-
-    def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(signal.SIGINT, self._before)
 
 
 def _write(
@@ -306,7 +292,13 @@ def _print(text: str) -> None:
     print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
-def _say_what_next(folder: Path) -> None:
+def _say_what_next(run: Run) -> None:
+    from minigpt import checkpoints
+
+    folder, best = run.folder, run.progress.best
+    if best is not None and best["step"] != run.step:
+        where = checkpoints.path_of(folder, best["step"])
+        say(f"\nBest on the validation text: after step {best['step']}, in {where}")
     say(
         f"\nThe model is in {folder}. What to try next:\n"
         f'  minigpt generate {folder} --prompt "my dear"      let it go on\n'

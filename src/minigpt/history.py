@@ -45,7 +45,7 @@ class History:
         FileNotFoundError, ValueError
             If it is no run folder, or a file in it is damaged.
         """
-        from minigpt.runs import read_record
+        from minigpt.checkpoints import read_record
 
         record, path = read_record(folder), folder / "training.json"
         try:

@@ -5,28 +5,44 @@
     training_state.safetensors    what the optimizer remembers
     metrics.jsonl                 one line for each step
     samples.txt                   what the model wrote while it learned
+    checkpoint-250/, …            all of these but for the last two, as they were after step 250
 
-With these, training goes on where it stopped.
+With these, training goes on where it stopped, to the bit; see `minigpt.checkpoints`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass
+import math
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained, write_json
-from minigpt.checks import unknown
+from minigpt import checkpoints
+from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
 from minigpt.data import Dataset, load_corpus
-from minigpt.files import write_text
-from minigpt.flat import freeze
+from minigpt.divergence import MOST_SETBACKS, usual_loss
+from minigpt.files import flush, remove_leftovers, replacing_folder
+from minigpt.lock import FolderLock
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
+from minigpt.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
 from minigpt.settings import OF_A_MODEL, Settings
-from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
-from minigpt.training import Step, optimizer_of, train
+from minigpt.starting import (
+    STATE,
+    is_used,
+    make_model,
+    make_tokenizer,
+    open_checkpoint,
+    prepare,
+    settings_of,
+)
+from minigpt.terminal import sentence
+from minigpt.tokenizers import Tokenizer
+from minigpt.training import Step, TrainingDiverged, optimizer_of, train
 from minigpt.weights import write_tensors
 
 FIXED = (
@@ -34,6 +50,14 @@ FIXED = (
     *("data", "init_from", "freeze", "block_size", "dropout", "optimizer", "seed"),
 )
 """Settings that a run keeps for good; the others may change when it goes on."""
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+class RunNotWritten(OSError):
+    """A run cannot be written, as on a full disk; its last checkpoint is as good as it was."""
 
 
 @dataclass
@@ -46,12 +70,23 @@ class Run:
     dataset: Dataset
     model: miniGPT
     optimizer: Optimizer
-    step: int = 0
+    progress: Progress = field(default_factory=Progress)
+    say: Callable[[str], None] = _silent
+
+    def __post_init__(self) -> None:
+        self.lock = FolderLock(self.folder)
+        self.saved = -1
+        """The step of the newest checkpoint that is whole."""
+        self.newest = -1
+        """The step of the newest there is, as far as this process knows."""
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return self.progress.step
 
     @classmethod
-    def new(
-        cls, settings: Settings, folder: Path, say: Callable[[str], None] = lambda text: None
-    ) -> Run:
+    def new(cls, settings: Settings, folder: Path, say: Callable[[str], None] = _silent) -> Run:
         """Prepare a run: text, tokenizer, token arrays, an untrained model, the folder.
 
         Parameters
@@ -60,7 +95,7 @@ class Run:
         folder : where it will be kept; not there yet, or empty.
         say : is told what is being done, a line at a time.
         """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or is_used(folder)):
             raise FileExistsError(
                 f"{folder} is there already: choose another folder, or go on with that run by "
                 f"--resume {folder}"
@@ -72,8 +107,8 @@ class Run:
             model = make_model(settings, tokenizer.vocab_size)
         else:
             model, tokenizer = load_model_and_tokenizer(settings.init_from)
-            settings = settings.replace(_settings_of(model, tokenizer))
-            _prepare(model, settings)
+            settings = settings.replace(settings_of(model, tokenizer))
+            prepare(model, settings)
         dataset = Dataset.from_corpus(corpus, tokenizer)
         say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
         for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
@@ -86,153 +121,197 @@ class Run:
         learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
         say(f"model: {n_params:,} parameters{learning}")
         run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
+        run.say = say
         folder.mkdir(parents=True, exist_ok=True)
         run.save()
         return run
 
     @classmethod
-    def resume(cls, folder: Path, changes: dict[str, Any]) -> Run:
-        """Go on with the run kept in `folder`, with some settings changed if need be."""
-        from safetensors.numpy import load_file
+    def resume(
+        cls, folder: Path, changes: dict[str, Any], say: Callable[[str], None] = _silent
+    ) -> Run:
+        """Go on with the run kept in `folder`, from its newest checkpoint that is whole.
 
-        record = read_record(folder)
-        settings = Settings().replace(record["settings"])
-        for name in FIXED:
-            if name in changes and changes[name] != getattr(settings, name):
-                raise ValueError(f"{name} cannot change when a run goes on; start a new one")
-        settings = settings.replace(changes)
-        model, tokenizer = load_model_and_tokenizer(folder)
-        _prepare(model, settings)
+        Parameters
+        ----------
+        folder : the run folder. If anything is wrong, nothing in it changes.
+        changes : settings that shall be others from now on.
+        say : is told if a checkpoint is damaged, and of setbacks later.
+        """
+        checkpoints.require_run(folder)
+        with FolderLock(folder):
+            origin = checkpoints.newest_whole(folder, say)
+            record = checkpoints.read_record(origin)
+            settings = Settings().replace(record["settings"])
+            for name in FIXED:
+                if name in changes and changes[name] != getattr(settings, name):
+                    raise ValueError(f"{name} cannot change when a run goes on; start a new one")
+            settings = settings.replace(changes)
+            model, tokenizer, optimizer = open_checkpoint(origin, settings)
+            newest = max(checkpoints.steps_of(folder), default=-1)
         dataset = Dataset.from_corpus(load_corpus(settings.data), tokenizer)
-        optimizer = optimizer_of(settings, model)
-        if optimizer.state:
-            optimizer.state.update(load_file(folder / "training_state.safetensors"))
-        run = cls(folder, settings, tokenizer, dataset, model, optimizer, record["step"])
-        run._forget_after(run.step)
+        if record.get("text", fingerprint(dataset)) != fingerprint(dataset):
+            raise ValueError(
+                f"the text of {folder}, {' '.join(settings.data)}, is no longer what it was when "
+                "the run began. Put it back; or start a new run on the new text with --init-from "
+                f"{folder}"
+            )
+        run = cls(folder, settings, tokenizer, dataset, model, optimizer)
+        run.progress, run.say, run.newest = progress_of(record, folder), say, newest
+        run.saved = run.step if origin != folder else -1
+        with run._held():
+            run._tidy()
         return run
 
     def steps(self) -> Generator[Step]:
-        """Train to the end, yielding each step; metrics and samples are written, models saved."""
+        """Train to the end, yielding each step; metrics and samples are written, models saved.
+
+        If training diverges and the settings say so, it goes back to the last checkpoint: then
+        the numbers of the steps do too.
+
+        Raises
+        ------
+        TrainingDiverged
+            If the loss is no number or far above its usual course, and going back is not allowed
+            or does not help.
+        RunNotWritten
+            If something cannot be written; it says from where the run can go on.
+        RuntimeError
+            If another process trains in this folder, or has done so in between.
+        """
+        with self._held():
+            self._tidy()
+            while True:
+                try:
+                    yield from self._steps()
+                    return
+                except TrainingDiverged as error:
+                    self._go_back(error)
+
+    def save(self) -> None:
+        """Write a checkpoint of this step, if there is none; then older ones can go."""
+        with self._held():
+            if self.saved != self.step:
+                for name in self.progress.lengths:
+                    flush(self.folder / name)
+                checkpoint = checkpoints.path_of(self.folder, self.step)
+                self.newest = max(self.newest, self.step)
+                with replacing_folder(checkpoint) as temporary:
+                    self._write_into(temporary)
+                checkpoints.publish(checkpoint, self.folder)
+            best = self.progress.best
+            checkpoints.prune(
+                self.folder, self.settings.keep, self.step, best["step"] if best else None
+            )
+            self.newest = self.saved = self.step
+
+    def _steps(self) -> Generator[Step]:
+        progress = self.progress
         for step in train(
             self.model, self.dataset, self.settings, self.tokenizer, self.optimizer, self.step
         ):
-            self.step = step.number
+            progress.usual_loss = usual_loss(
+                progress.usual_loss, step, self.settings.spike, self.model.vocab_size
+            )
+            progress.step = step.number
             self._write_down(step)
             if step.val_loss is not None:
+                if progress.best is None or step.val_loss < progress.best["val_loss"]:
+                    progress.best = {"step": step.number, "val_loss": step.val_loss}
                 self.save()
             yield step
 
-    def save(self) -> None:
-        """Write model, tokenizer, optimizer and settings into the folder."""
+    def _write_into(self, folder: Path) -> None:
         from minigpt import __version__
 
-        save_pretrained(self.model, self.folder, self.tokenizer)
+        save_pretrained(self.model, folder, self.tokenizer)
         if self.optimizer.state:
-            write_tensors(self.folder / "training_state.safetensors", self.optimizer.state)
+            write_tensors(folder / STATE, self.optimizer.state)
         record = {
             "version": __version__,
-            "step": self.step,
+            **asdict(self.progress),
             "floor_bits_per_character": self.dataset.floor,
+            "text": fingerprint(self.dataset),
             "settings": self.settings.to_dict(),
         }
-        write_json(self.folder / "training.json", record)
+        checkpoints.seal(folder, record)
+
+    def _go_back(self, error: TrainingDiverged) -> None:
+        """Return to the newest checkpoint, with half the learning rate; or raise `error`.
+
+        If that did not help before, to the one before it: the harm may be older than it shows.
+        """
+        setbacks = self.progress.setbacks
+        if self.settings.on_divergence == "stop" or len(setbacks) >= MOST_SETBACKS:
+            raise error
+        at = self.step
+        steps = [step for step in checkpoints.steps_of(self.folder) if step <= self.saved]
+        if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.saved:
+            del steps[0]
+        below = steps[0] + 1 if steps else math.inf
+        origin = checkpoints.newest_whole(self.folder, self.say, below)
+        self.model, _, self.optimizer = open_checkpoint(origin, self.settings)
+        self.progress = progress_of(checkpoints.read_record(origin), self.folder)
+        rates = {
+            name: getattr(self.settings, name) / 2
+            for name in ("learning_rate", "final_learning_rate")
+        }
+        self.settings = self.settings.replace(rates)
+        self.saved = self.step if origin != self.folder else -1
+        setback = {"after": at, "back_to": self.step, **rates, "why": str(error)}
+        self.progress.setbacks = [*setbacks, setback]
+        self._tidy()
+        self.say(
+            f"{error}. Going back to step {self.step}, learning rate {rates['learning_rate']:g}"
+        )
 
     def _write_down(self, step: Step) -> None:
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        self._append(METRICS, json.dumps(row) + "\n")
         if sample is not None:
-            with (self.folder / "samples.txt").open("a", encoding="utf-8") as file:
-                file.write(f"──── step {step.number} ────\n{sample}\n\n")
+            self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
 
-    def _forget_after(self, step: int) -> None:
-        path = self.folder / "metrics.jsonl"
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_text(path, "".join(line for line in lines[:step]))
+    def _append(self, name: str, text: str) -> None:
+        with (self.folder / name).open("ab") as file:
+            file.write(text.encode("utf-8"))
+            self.progress.lengths[name] = file.tell()
 
+    def _tidy(self) -> None:
+        """Undo what was begun after the last checkpoint and did not get to the next."""
+        remove_leftovers(self.folder)
+        for name in (METRICS, SAMPLES):
+            path = self.folder / name
+            if path.exists():
+                length = min(self.progress.lengths.get(name, 0), path.stat().st_size)
+                os.truncate(path, length)
+                self.progress.lengths[name] = length
+            else:
+                self.progress.lengths.pop(name, None)
+        checkpoint = checkpoints.path_of(self.folder, self.step)
+        if checkpoint.is_dir():
+            checkpoints.publish(checkpoint, self.folder)
 
-def make_model(settings: Settings, vocab_size: int) -> miniGPT:
-    """Make the untrained model that `settings` describe."""
-    s = settings
-    return miniGPT(
-        vocab_size,
-        max_len=s.block_size,
-        d_model=s.d_model,
-        n_heads=s.n_heads,
-        n_layers=s.n_layers,
-        d_ff=s.d_ff,
-        activation=s.activation,
-        bias=s.bias,
-        tie_weights=s.tie_weights,
-        dropout=s.dropout,
-        seed=s.seed,
-    )
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with self.lock:
+            if max(checkpoints.steps_of(self.folder), default=-1) > self.newest:
+                raise RuntimeError(
+                    f"another process has gone on with {self.folder} in between: resume it again"
+                )
+            try:
+                yield
+            except RunNotWritten:
+                raise
+            except OSError as error:
+                raise self._cannot_write(error) from error
 
-
-def _settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
-    return {
-        "tokenizer": tokenizer.kind,
-        "vocab_size": tokenizer.vocab_size,
-        "n_layers": model.n_layers,
-        "n_heads": model.n_heads,
-        "d_model": model.d_model,
-        "d_ff": model.d_ff,
-        "activation": model.activation,
-        "bias": model.bias,
-        "tie_weights": model.tie_weights,
-    }
-
-
-def _prepare(model: miniGPT, settings: Settings) -> None:
-    """Let a model that was opened learn as `settings` say."""
-    if settings.block_size > model.max_len:
-        raise ValueError(
-            f"block_size {settings.block_size} is more than the context of the model, "
-            f"{model.max_len} tokens: give --block-size {model.max_len} or less"
+    def _cannot_write(self, error: OSError) -> RunNotWritten:
+        kept = (
+            f"The checkpoint of step {self.saved} is whole; when this is mended, go on with "
+            f"minigpt train --resume {self.folder}"
         )
-    model.dropout.p = settings.dropout
-    for block in model.blocks:
-        attention = block.attention
-        for dropout in (
-            attention.attention_dropout,
-            attention.residual_dropout,
-            block.feed_forward.dropout,
-        ):
-            dropout.p = settings.dropout
-    if settings.freeze:
-        freeze(model, settings.freeze)
-
-
-def make_tokenizer(name: str, text: str, vocab_size: int | None = None) -> Tokenizer:
-    """Train a tokenizer, "bpe", "char" or "word", on `text`.
-
-    Any other name is that of a tokenizer.json, or a folder with one, taken as it is.
-    """
-    for kind, tokenizer in TOKENIZERS.items():
-        if name == kind:
-            return tokenizer().train(text, vocab_size)
-    if not Path(name).exists():
-        raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
-    return load_tokenizer(name)
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read training.json: the settings of a run and how far it is."""
-    path = folder / "training.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no run folder: it has no training.json")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {"step": int(record["step"]), **record}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-
-
-def free_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Give parent/name, or parent/name-2, -3, … if that is taken."""
-    folder, number = parent / name, 2
-    while folder.exists():
-        folder, number = parent / f"{name}-{number}", number + 1
-    return folder
+        return RunNotWritten(
+            f"stopped after step {self.step}, as the run cannot be written: {sentence(error)}. "
+            + (kept if self.saved >= 0 else "Nothing was saved yet")
+        )

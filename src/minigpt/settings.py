@@ -59,7 +59,15 @@ class Settings:
     weight_decay: float = _setting(0.1, "AdamW: decay of matrices")
     clip: float = _setting(1.0, "longest gradient; longer ones are shortened to it")
 
+    spike: float | None = _setting(
+        0.5, "a loss so far above its usual one has diverged, as a part of ln(vocabulary)"
+    )
+    on_divergence: str = _setting(
+        "stop", "stop, or back: to the last checkpoint, with half the learning rate, thrice at most"
+    )
+
     eval_every: int = _setting(250, "steps between evaluations; the run is saved at each")
+    keep: int = _setting(2, "checkpoints to keep, beside the one with the lowest validation loss")
     eval_tokens: int = _setting(16384, "tokens of the validation part used for each")
     sample_every: int = _setting(500, "steps between samples; 0 for none")
     sample_tokens: int = _setting(100, "length of a sample in tokens")
@@ -71,7 +79,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, kind in typing.get_type_hints(type(self)).items():
             _check_type(name, getattr(self, name), kind)
-        for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens"):
+        for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens", "keep"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("warmup", "sample_every", "seed", "threads", "final_learning_rate", "freeze"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
@@ -79,6 +87,9 @@ class Settings:
             _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
         for name in ("beta1", "beta2"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
+        _require(self.spike is None or self.spike > 0, "spike", "more than 0", self.spike)
+        if self.on_divergence not in ("stop", "back"):
+            raise ValueError(unknown("on_divergence", self.on_divergence, ["stop", "back"]))
         if self.freeze and self.init_from is None:
             raise ValueError("freeze needs init_from: only what has learned can be frozen")
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)

@@ -30,3 +30,11 @@ def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], 
         )
 
     return go_through
+
+
+def sentence(error: Exception) -> str:
+    """Say what an error says, and of what the system reports, what happened where."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
+    return str(error)

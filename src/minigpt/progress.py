@@ -1,0 +1,54 @@
+"""How far a run is, and what tells its text from another."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigpt.data import Dataset
+
+METRICS, SAMPLES = "metrics.jsonl", "samples.txt"
+
+
+@dataclass
+class Progress:
+    """How far a run is: what training.json tells beside its settings.
+
+    Attributes
+    ----------
+    step : how many steps are done.
+    best : {"step": …, "val_loss": …} of the lowest loss on the validation sample so far.
+    usual_loss : running mean of the loss, see `minigpt.divergence`.
+    setbacks : how often training diverged and went back: at which step, to which, and why.
+    lengths : how many bytes of metrics.jsonl and samples.txt belong to these steps.
+    """
+
+    step: int = 0
+    best: dict[str, Any] | None = None
+    usual_loss: float | None = None
+    setbacks: list[dict[str, Any]] = field(default_factory=list)
+    lengths: dict[str, int] = field(default_factory=dict)
+
+
+def progress_of(record: dict[str, Any], folder: Path) -> Progress:
+    """Read it from what training.json holds; `folder` is that of the run."""
+    known = {name: record[name] for name in asdict(Progress()) if name in record}
+    if "lengths" not in known:  # a run of version 0.1: one line of metrics a step
+        logs = {name: folder / name for name in (METRICS, SAMPLES) if (folder / name).exists()}
+        contents = {name: path.read_bytes().splitlines(True) for name, path in logs.items()}
+        if METRICS in contents:
+            del contents[METRICS][record["step"] :]
+        known["lengths"] = {name: sum(map(len, lines)) for name, lines in contents.items()}
+    return Progress(**known)
+
+
+def fingerprint(dataset: Dataset) -> dict[str, Any]:
+    """Tell a text by its length in tokens and by its beginning, all of it if it is short."""
+    return {
+        name: [len(part), f"{zlib.crc32(np.ascontiguousarray(part[: 2**20]).data):08x}"]
+        for name, part in (("train", dataset.train), ("val", dataset.val))
+    }

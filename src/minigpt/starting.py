@@ -1,0 +1,109 @@
+"""What a run starts from: a folder, a tokenizer, a model, new or opened, as its settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.checks import unknown
+from minigpt.flat import freeze
+from minigpt.model import miniGPT
+from minigpt.optim import Optimizer
+from minigpt.settings import Settings
+from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+from minigpt.training import optimizer_of
+
+STATE = "training_state.safetensors"
+
+
+def make_tokenizer(name: str, text: str, vocab_size: int | None = None) -> Tokenizer:
+    """Train a tokenizer, "bpe", "char" or "word", on `text`.
+
+    Any other name is that of a tokenizer.json, or a folder with one, taken as it is.
+    """
+    for kind, tokenizer in TOKENIZERS.items():
+        if name == kind:
+            return tokenizer().train(text, vocab_size)
+    if not Path(name).exists():
+        raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
+    return load_tokenizer(name)
+
+
+def make_model(settings: Settings, vocab_size: int) -> miniGPT:
+    """Make the untrained model that `settings` describe."""
+    s = settings
+    return miniGPT(
+        vocab_size,
+        max_len=s.block_size,
+        d_model=s.d_model,
+        n_heads=s.n_heads,
+        n_layers=s.n_layers,
+        d_ff=s.d_ff,
+        activation=s.activation,
+        bias=s.bias,
+        tie_weights=s.tie_weights,
+        dropout=s.dropout,
+        seed=s.seed,
+    )
+
+
+def settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Give the settings that a model and its tokenizer bring along."""
+    return {
+        "tokenizer": tokenizer.kind,
+        "vocab_size": tokenizer.vocab_size,
+        "n_layers": model.n_layers,
+        "n_heads": model.n_heads,
+        "d_model": model.d_model,
+        "d_ff": model.d_ff,
+        "activation": model.activation,
+        "bias": model.bias,
+        "tie_weights": model.tie_weights,
+    }
+
+
+def prepare(model: miniGPT, settings: Settings) -> None:
+    """Let a model that was opened learn as `settings` say."""
+    if settings.block_size > model.max_len:
+        raise ValueError(
+            f"block_size {settings.block_size} is more than the context of the model, "
+            f"{model.max_len} tokens: give --block-size {model.max_len} or less"
+        )
+    model.dropout.p = settings.dropout
+    for block in model.blocks:
+        attention = block.attention
+        for dropout in (
+            attention.attention_dropout,
+            attention.residual_dropout,
+            block.feed_forward.dropout,
+        ):
+            dropout.p = settings.dropout
+    if settings.freeze:
+        freeze(model, settings.freeze)
+
+
+def open_checkpoint(folder: Path, settings: Settings) -> tuple[miniGPT, Tokenizer, Optimizer]:
+    """Open what a checkpoint holds, ready to go on learning as `settings` say."""
+    from safetensors.numpy import load_file
+
+    model, tokenizer = load_model_and_tokenizer(folder)
+    prepare(model, settings)
+    optimizer = optimizer_of(settings, model)
+    if optimizer.state:
+        optimizer.state.update(load_file(folder / STATE))
+    return model, tokenizer, optimizer
+
+
+def is_used(folder: Path) -> bool:
+    """Tell whether there is more in a folder than a run leaves that was killed at once."""
+    left = {*folder.glob(".*.tmp"), folder / ".lock"}
+    return any(path not in left for path in folder.iterdir())
+
+
+def free_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """Give parent/name, or parent/name-2, -3, … if that is taken."""
+    folder, number = parent / name, 2
+    while folder.exists():
+        folder, number = parent / f"{name}-{number}", number + 1
+    return folder
