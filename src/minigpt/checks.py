@@ -56,7 +56,7 @@ def check_targets(logits: Any, targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 def unknown(what: str, given: str, known: Iterable[str]) -> str:
     """Say that `given` is no known `what`; suggest the nearest, and list what is known."""
-    known = list(known)
+    known, given = list(known), given[:100]
     nearest = difflib.get_close_matches(given, known, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"unknown {what} {given!r}: {hint}Known: {', '.join(known)}"

@@ -112,7 +112,7 @@ def read_text(name: str) -> str:
             )
         path = found
     if path.is_dir():
-        files = sorted(path.rglob("*.txt"))
+        files = sorted(file for file in path.rglob("*.txt") if file.is_file())  # no pipe
         if not files:
             raise FileNotFoundError(f"the folder {path} has no .txt files")
         return "".join(_decode(file.read_bytes(), str(file)) for file in files)

@@ -20,7 +20,7 @@ from typing import Any
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained, write_json
 from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
-from minigpt.files import write_text
+from minigpt.files import append_text, read_json, write_text
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
@@ -140,11 +140,9 @@ class Run:
     def _write_down(self, step: Step) -> None:
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_text(self.folder / "metrics.jsonl", json.dumps(row) + "\n")
         if sample is not None:
-            with (self.folder / "samples.txt").open("a", encoding="utf-8") as file:
-                file.write(f"──── step {step.number} ────\n{sample}\n\n")
+            append_text(self.folder / "samples.txt", f"──── step {step.number} ────\n{sample}\n\n")
 
     def _forget_after(self, step: int) -> None:
         path = self.folder / "metrics.jsonl"
@@ -223,11 +221,18 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / "training.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no run folder: it has no training.json")
+    record = read_json(path)
+    step, settings = record.get("step"), record.get("settings")
+    if type(step) is not int or not 0 <= step < 2**63 or not isinstance(settings, dict):
+        raise ValueError(f"{path} is damaged: it must have step, a whole number, and settings")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {"step": int(record["step"]), **record}
-    except (ValueError, KeyError, TypeError) as error:
+        data = Settings().replace(settings).data
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
+    for source in map(Path, data):  # a pipe could keep us waiting, and a device never end
+        if source.exists() and not (source.is_file() or source.is_dir()):
+            raise ValueError(f"{path}: {source} in data is no ordinary file and no folder")
+    return record
 
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:

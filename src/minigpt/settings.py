@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.checks import unknown
+from minigpt.files import read_utf8
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -142,22 +143,25 @@ def preset(name: str) -> Settings:
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read settings from a TOML file, `name = value` each."""
+    text = read_utf8(Path(path))
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
     if kind == tuple[str, ...]:
         if not (isinstance(value, tuple) and value and all(isinstance(v, str) for v in value)):
-            raise TypeError(f"{name} must be a list of texts, got {value!r}")
+            raise TypeError(f"{name} must be a list of texts, got {value!r:.200}")
         return
     allowed = typing.get_args(kind) or (kind,)
     fits = isinstance(value, (*allowed, int) if float in allowed else allowed)
     if not fits or (isinstance(value, bool) and bool not in allowed):
         names = ["none" if t is type(None) else t.__name__ for t in allowed]
-        raise TypeError(f"{name} must be {' or '.join(names)}, got {value!r}")
+        raise TypeError(f"{name} must be {' or '.join(names)}, got {value!r:.200}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError(f"{name} must be less than 2⁶³, got a number of {value.bit_length()} bits")
 
 
 def _require(fits: bool, name: str, expected: str, given: Any) -> None:

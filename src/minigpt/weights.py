@@ -8,15 +8,17 @@ needed, and what is changed in memory never reaches the file.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigpt.files import replacing
+from minigpt.files import parse_json, read_json, replacing
 from minigpt.functional import Array
+
+LONGEST_HEADER = 2**24
+"""Bytes; that of GPT-2's largest model has 60,000."""
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -76,20 +78,28 @@ def open_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def open_file(path: Path) -> dict[str, Tensor]:
-    """Map the tensors of one safetensors file."""
+    """Map the tensors of one safetensors file, which may come from a stranger.
+
+    The header is checked before anything is made of it: the library `safetensors` sees that the
+    tensors lie side by side and fill the file to its end, so that none is larger than the file.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(min(length, LONGEST_HEADER, path.stat().st_size))
     try:
+        if length > LONGEST_HEADER:
+            raise ValueError(f"its header would have {length:,} bytes")
         with safe_open(path, framework="numpy"):  # which checks all of the header
             pass
-    except SafetensorError as error:
+        header = parse_json(text.decode("utf-8"), "its header")
+    except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
-    with path.open("rb") as file:
-        start = 8 + int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(start - 8))
     header.pop("__metadata__", None)
+    start = 8 + length
     # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
     content = np.asarray(np.memmap(path, np.uint8, "c")) if header else np.empty(0, np.uint8)
     return {name: _tensor(path, name, about, content[start:]) for name, about in header.items()}
@@ -112,17 +122,20 @@ def _tensor(path: Path, name: str, about: dict[str, Any], content: Array) -> Ten
     begin, end = about["data_offsets"]
     if kind not in _STORED:  # a mask of old files may be of any type, but is never read
         return Tensor(path, kind, content[begin:end])
-    stored = content[begin:end].view(_STORED[kind]).reshape(about["shape"])
+    try:
+        stored = content[begin:end].view(_STORED[kind]).reshape(about["shape"])
+    except ValueError as error:  # more dimensions, or empty ones longer, than NumPy has
+        raise ValueError(f"{path}: {name!r:.100} has an impossible shape: {error}") from None
     return Tensor(path, kind, np.require(stored, requirements="A"))
 
 
 def _files_in(index: Path) -> list[str]:
-    try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(places.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{index} is damaged: {error!r}") from None
+    places = read_json(index, at_most=LONGEST_HEADER).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(x, str) for x in places.values()):
+        raise ValueError(f"{index} is damaged: weight_map must give each tensor the name of a file")
+    names = sorted(set(places.values()))
     for name in names:
-        if Path(name).name != name:  # a path could lead out of the folder
-            raise ValueError(f"{index} must name files beside it, got {name!r}")
+        # A path could lead out of the folder, on Windows also one that is none elsewhere.
+        if name != Path(name).name or set(name) & set("/\\:\0"):
+            raise ValueError(f"{index} must name files beside it, got {name!r:.100}")
     return names
