@@ -1,5 +1,6 @@
 # make demo    watch a GPT learn to write, from nothing, in about three minutes
 # make test    run all tests
+# make test-extended    the long tests of what must not break: half an hour
 # make check   lint and types, as the continuous integration does
 # make bench   measure speed and memory against PyTorch and others; an hour or more
 
@@ -7,13 +8,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench notebook clean
+.PHONY: demo test test-extended check bench notebook clean
 
 demo: $(VENV)/.installed
 	$(BIN)/minigpt demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
+
+test-extended: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/extended
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

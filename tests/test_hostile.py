@@ -15,6 +15,7 @@ from minigpt.files import append_text, read_json
 from minigpt.runs import read_record
 from minigpt.settings import Settings, read_toml
 from minigpt.weights import INDEX, SINGLE, open_file
+from odd_texts import try_texts
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
 
@@ -258,3 +259,7 @@ def test_a_vocabulary_of_special_tokens_takes_no_time(tmp_path):
         added_tokens=[{"content": name, "id": i} for name, i in names.items()],
     )
     assert load_tokenizer(tmp_path).vocab_size == n + 1
+
+
+def test_two_thousand_odd_texts():
+    assert 100 < try_texts(2000) < 300

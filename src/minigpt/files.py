@@ -58,6 +58,15 @@ def append_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def never_ends(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a pipe, a device or the like is there, and neither a file nor a folder."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):  # there is nothing, or there can be nothing of this name
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def read_bytes(path: Path, at_most: int) -> bytes:
     """Read a file that may come from a stranger, of `at_most` so many bytes.
 
@@ -112,7 +121,7 @@ def parse_json(text: str, where: str) -> dict[str, Any]:
     try:
         content = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON: {error}") from None
+        raise ValueError(f"{where} is not JSON: {error!s:.300}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{where} must hold a JSON object, got a {type(content).__name__}")
     level: list[Any] = [content]

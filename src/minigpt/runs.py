@@ -20,7 +20,7 @@ from typing import Any
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained, write_json
 from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
-from minigpt.files import append_text, read_json, write_text
+from minigpt.files import append_text, never_ends, read_json, write_text
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
@@ -229,8 +229,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         data = Settings().replace(settings).data
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    for source in map(Path, data):  # a pipe could keep us waiting, and a device never end
-        if source.exists() and not (source.is_file() or source.is_dir()):
+    for source in data:
+        if never_ends(source):
             raise ValueError(f"{path}: {source} in data is no ordinary file and no folder")
     return record
 

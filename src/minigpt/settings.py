@@ -147,7 +147,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not a TOML file: {error}") from None
+        raise ValueError(f"{path} is not a TOML file: {error!s:.300}") from None
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

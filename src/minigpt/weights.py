@@ -8,6 +8,7 @@ needed, and what is changed in memory never reaches the file.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def open_file(path: Path) -> dict[str, Tensor]:
             pass
         header = parse_json(text.decode("utf-8"), "its header")
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
+        raise ValueError(f"{path} is damaged or no safetensors file: {error!s:.300}") from None
     header.pop("__metadata__", None)
     start = 8 + length
     # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
@@ -135,7 +136,7 @@ def _files_in(index: Path) -> list[str]:
         raise ValueError(f"{index} is damaged: weight_map must give each tensor the name of a file")
     names = sorted(set(places.values()))
     for name in names:
-        # A path could lead out of the folder, on Windows also one that is none elsewhere.
-        if name != Path(name).name or set(name) & set("/\\:\0"):
-            raise ValueError(f"{index} must name files beside it, got {name!r:.100}")
+        # A path could lead out of the folder; what is one differs from system to system.
+        if not re.fullmatch(r"[\w.-]{1,200}\.safetensors", name, re.ASCII):
+            raise ValueError(f"{index} must name files beside it, *.safetensors, got {name!r:.100}")
     return names
