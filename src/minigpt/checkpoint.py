@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from minigpt.checks import check_has
 from minigpt.files import write_text
 from minigpt.gpt2 import (
     BUFFERS,
@@ -44,6 +45,8 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
     Each file is written whole or not at all. What `bias=False` leaves out is stored as zeros, as
     GPT-2 has no such option; `config.json` notes it, so that it is left out again on reading.
     """
+    if tokenizer is not None:
+        check_has("tokenizer", tokenizer, "vocabulary", "a Tokenizer")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", to_gpt2(model))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt.checks import unknown
+from minigpt.checks import check_known, check_threads, unknown
 from minigpt.files import read_utf8
 
 
@@ -73,11 +73,21 @@ class Settings:
             _check_type(name, getattr(self, name), kind)
         for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("warmup", "sample_every", "seed", "threads", "final_learning_rate", "freeze"):
+        for name in ("warmup", "sample_every", "seed", "final_learning_rate", "freeze"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         for name in ("learning_rate", "clip", "sample_tokens"):
             _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
-        for name in ("beta1", "beta2"):
+        for name in ("learning_rate", "final_learning_rate", "weight_decay"):
+            _require(getattr(self, name) < float("inf"), name, "finite", getattr(self, name))
+        for name in ("vocab_size", "n_layers", "n_heads", "d_model", "d_ff", "block_size"):
+            size = getattr(self, name)
+            _require(size is None or size >= 1, name, "at least 1", size)
+        check_threads(threads=self.threads)
+        sampled = self.prompt if self.sample_every else "any"
+        _require(sampled != "", "prompt", "a text that samples can begin with", "none")
+        half = any("\ud800" <= character <= "\udfff" for character in self.prompt)
+        _require(not half, "prompt", "whole characters", ascii(self.prompt)[:100])
+        for name in ("beta1", "beta2", "dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         if self.freeze and self.init_from is None:
             raise ValueError("freeze needs init_from: only what has learned can be frozen")
@@ -136,8 +146,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def preset(name: str) -> Settings:
     """Give the settings called `name`, one of `PRESETS`."""
-    if name not in PRESETS:
-        raise ValueError(unknown("preset", name, PRESETS))
+    check_known("preset", name, PRESETS)
     return Settings().replace(PRESETS[name][1])
 
 

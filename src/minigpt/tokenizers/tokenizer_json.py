@@ -71,7 +71,7 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
             data = _gpt2_files(older)
         else:
             data = read_json(file, LONGEST)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f"there is no tokenizer at {error.filename}") from None
     try:
         return _understand(data)
