@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from minigpt import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, miniGPT
+from minigpt import AdamW, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, miniGPT
 from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.runs import read_record
 from minigpt.settings import Settings, read_toml
-from minigpt.weights import INDEX, SINGLE, open_weights
+from minigpt.weights import INDEX, SINGLE, open_weights, read_like, write_tensors
+
+STATE = "training_state.safetensors"
 
 DOCUMENTED = (ValueError, TypeError, FileNotFoundError)
 
@@ -52,9 +55,10 @@ def make_folder(folder: Path) -> dict[str, bytes]:
     model.save_pretrained(folder, tokenizer)
     record = {"step": 3, "settings": Settings(d_ff=9, vocab_size=260).to_dict()}
     (folder / "training.json").write_text(json.dumps(record), encoding="utf-8")
+    write_tensors(folder / STATE, AdamW(model).state)
     return {
         name: (folder / name).read_bytes()
-        for name in ("config.json", SINGLE, "tokenizer.json", "training.json")
+        for name in ("config.json", SINGLE, "tokenizer.json", "training.json", STATE)
     }
 
 
@@ -110,6 +114,18 @@ def use_model(file: Path) -> None:
         model.forward([tokenizer.encode("my dear")[:8]])
 
 
+def use_state(file: Path) -> None:
+    """Read what an optimizer remembers, and take a step with it."""
+    optimizer = AdamW(miniGPT.from_pretrained(file.parent))
+    optimizer.state.update(read_like(file, optimizer.state))
+    if optimizer.state["t"][0] < 0:
+        with pytest.raises(ValueError, match="fewer than 0"):
+            optimizer.step(1e-3)
+    else:
+        with np.errstate(all="ignore"):
+            optimizer.step(1e-3)
+
+
 def use_tokenizer(file: Path) -> None:
     """Open a tokenizer and take a text there and back."""
     tokenizer = load_tokenizer(file if file.name == "tokenizer.json" else file.parent)
@@ -131,6 +147,7 @@ LOADERS: list[tuple[Callable[[Path], dict[str, bytes]], dict[str, Callable[[Path
             "config.json": use_model,
             SINGLE: use_model,
             "tokenizer.json": use_tokenizer,
+            STATE: use_state,
             "training.json": lambda file: read_record(file.parent),
         },
     ),

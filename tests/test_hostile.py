@@ -2,19 +2,21 @@
 
 import json
 import os
+import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fuzz import DOCUMENTED, MOST_MEMORY, fuzz, make_folder, make_index
+from fuzz import DOCUMENTED, MOST_MEMORY, STATE, fuzz, make_folder, make_index
 from minigpt import load_corpus, load_tokenizer, miniGPT
 from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.files import append_text, read_json
 from minigpt.runs import read_record
 from minigpt.settings import Settings, read_toml
-from minigpt.weights import INDEX, SINGLE, open_file
+from minigpt.weights import INDEX, SINGLE, open_file, read_like, write_tensors
 from odd_texts import try_texts
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
@@ -79,6 +81,26 @@ def test_a_header_that_claims_a_terabyte(tmp_path, length):
     file.write_bytes(length.to_bytes(8, "little") + b"{}")
     with pytest.raises(ValueError, match=f"header would have {length:,} bytes"):
         open_file(file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": np.zeros(3)}, "must hold m, t, v, and holds m, t, v, x"),
+        ({"m": np.zeros(5, np.float32)}, r"'m' must be float32 of shape \(4,\), but it is F32"),
+        ({"m": np.zeros(4)}, r"'m' must be float32 of shape \(4,\), but it is F64"),
+        ({"v": np.zeros(16, np.int8)}, "'v' must be float32"),
+        ({"t": np.zeros(1, np.int32)}, "'t' must be int64"),
+    ],
+)
+def test_what_an_optimizer_remembers_must_be_of_its_kind(tmp_path, changes, message):
+    state = {"m": np.ones(4, np.float32), "v": np.ones(4, np.float32), "t": np.array([7])}
+    write_tensors(tmp_path / STATE, state)
+    back = read_like(tmp_path / STATE, state)
+    assert all((back[name] == state[name]).all() for name in state)
+    write_tensors(tmp_path / STATE, state | changes)
+    with pytest.raises(ValueError, match=message):
+        read_like(tmp_path / STATE, state)
 
 
 @pytest.mark.parametrize("shape", [[0, 2**62, 2**62], [1] * 65, [0] * 65])
@@ -263,3 +285,31 @@ def test_a_vocabulary_of_special_tokens_takes_no_time(tmp_path):
 
 def test_two_thousand_odd_texts():
     assert 100 < try_texts(2000) < 300
+
+
+def test_numbers_too_large_become_infinite_without_a_warning(tmp_path):
+    model = miniGPT(9, 8, 4, 2, 1, dtype="float64")
+    model.params()["final_norm.shift"][0] = 1e300
+    model.save_pretrained(tmp_path)
+    assert np.isposinf(miniGPT.from_pretrained(tmp_path).final_norm.shift[0])
+
+
+def test_half_a_character_in_an_error_is_shown_by_number(tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes(b'{"model": {}, "pre_tokenizer": "\\ud800"}')
+    command = [sys.executable, "-m", "minigpt", "tokenize", "x", "--tokenizer", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert 'pre_tokenizer is "\\ud800", but' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_larger_than_memory_gets_a_sentence(tmp_path):
+    (tmp_path / "text.txt").write_text("my dear goose " * 99, encoding="utf-8")
+    command = [sys.executable, "-m", "minigpt", "train", "--data", "text.txt", "--out", "run"]
+    sizes = ["--tokenizer", "char", "--d-model", str(2**40), "--block-size", "8"]
+    done = subprocess.run(
+        [*command, *sizes], capture_output=True, encoding="utf-8", check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "not enough memory" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -98,6 +98,10 @@ class AdamW:
         check_amount(learning_rate=learning_rate)
         self.state["t"] += 1
         t = int(self.state["t"][0])
+        if t < 1:  # as only a damaged file can have it
+            raise ValueError(
+                f"the state of the optimizer tells of {t - 1} steps taken: fewer than 0"
+            )
         correction1, correction2 = 1 - self.beta1**t, math.sqrt(1 - self.beta2**t)
         decay = 1 - learning_rate * self.weight_decay
 

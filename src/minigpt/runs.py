@@ -27,7 +27,7 @@ from minigpt.optim import Optimizer
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import Step, optimizer_of, train
-from minigpt.weights import write_tensors
+from minigpt.weights import read_like, write_tensors
 
 FIXED = (
     *OF_A_MODEL,
@@ -93,8 +93,6 @@ class Run:
     @classmethod
     def resume(cls, folder: Path, changes: dict[str, Any]) -> Run:
         """Go on with the run kept in `folder`, with some settings changed if need be."""
-        from safetensors.numpy import load_file
-
         record = read_record(folder)
         settings = Settings().replace(record["settings"])
         for name in FIXED:
@@ -106,7 +104,8 @@ class Run:
         dataset = Dataset.from_corpus(load_corpus(settings.data), tokenizer)
         optimizer = optimizer_of(settings, model)
         if optimizer.state:
-            optimizer.state.update(load_file(folder / "training_state.safetensors"))
+            state = folder / "training_state.safetensors"
+            optimizer.state.update(read_like(state, optimizer.state))
         run = cls(folder, settings, tokenizer, dataset, model, optimizer, record["step"])
         run._forget_after(run.step)
         return run

@@ -23,7 +23,7 @@ LONGEST_HEADER = 2**24
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
-_STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
 
 
@@ -34,7 +34,8 @@ class Tensor:
     Attributes
     ----------
     path : the file.
-    kind : how its numbers are stored: "F64", "F32", "F16" or "BF16".
+    kind : how its numbers are stored: "F64", "F32", "F16", "BF16" or "I64"; of any other kind
+        `stored` is the bytes.
     stored : a view of the mapped file; of BF16, for which NumPy has no type, the bits as uint16.
     """
 
@@ -44,9 +45,11 @@ class Tensor:
 
     def read(self, dtype: Any) -> Array:
         """Give its numbers as `dtype`: the view itself if they are stored so, else a copy."""
+        stored = self.stored
         if self.kind == "BF16":  # the upper half of a float32
-            return (self.stored.astype("<u4") << 16).view("<f4").astype(dtype, copy=False)
-        return self.stored.astype(dtype, copy=False)
+            stored = (stored.astype("<u4") << 16).view("<f4")
+        with np.errstate(over="ignore", invalid="ignore"):  # too large becomes infinite
+            return stored.astype(dtype, copy=False)
 
 
 def open_weights(folder: Path) -> dict[str, Tensor]:
@@ -104,6 +107,29 @@ def open_file(path: Path) -> dict[str, Tensor]:
     # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
     content = np.asarray(np.memmap(path, np.uint8, "c")) if header else np.empty(0, np.uint8)
     return {name: _tensor(path, name, about, content[start:]) for name, about in header.items()}
+
+
+def read_like(path: Path, like: dict[str, Array]) -> dict[str, Array]:
+    """Read tensors that have the names, types and shapes of the arrays in `like`, and no others.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it holds something else.
+    """
+    tensors = open_file(path)
+    if tensors.keys() != like.keys():
+        found = ", ".join(sorted(tensors))
+        raise ValueError(f"{path} must hold {', '.join(sorted(like))}, and holds {found:.100}")
+    for name, array in like.items():
+        tensor = tensors[name]
+        given = (_STORED.get(tensor.kind), tensor.stored.shape)
+        if given != (array.dtype.newbyteorder("<").str, array.shape):
+            raise ValueError(
+                f"{path}: {name!r} must be {array.dtype} of shape {array.shape}, but it is "
+                f"{tensor.kind} of shape {tensor.stored.shape}"
+            )
+    return {name: np.array(tensors[name].stored, array.dtype) for name, array in like.items()}
 
 
 def write_tensors(path: Path, tensors: dict[str, Array]) -> None:
