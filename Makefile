@@ -1,6 +1,6 @@
 # make demo    watch a GPT learn to write, from nothing, in about three minutes
 # make test    run all tests
-# make test-extended    run the long ones: a hundred kills, …
+# make test-extended    the long tests of what must not break, such as a hundred kills: half an hour
 # make check   lint and types, as the continuous integration does
 # make bench   measure speed and memory against PyTorch and others; an hour or more
 

@@ -116,7 +116,7 @@ def change_config(folder, **changes):
         (lambda f: (f / "config.json").unlink(), FileNotFoundError, "no config.json"),
         (lambda f: (f / "model.safetensors").unlink(), FileNotFoundError, "no weights at"),
         (lambda f: (f / "config.json").write_text("{"), ValueError, "is not JSON"),
-        (lambda f: (f / "config.json").write_text("[]"), ValueError, "model_type must be 'gpt2'"),
+        (lambda f: (f / "config.json").write_text("[]"), ValueError, "must hold a JSON object"),
         (lambda f: change_config(f, model_type="llama"), ValueError, "got 'llama'"),
         (lambda f: change_config(f, n_embd="remove"), ValueError, "has no 'n_embd'"),
         (
@@ -124,7 +124,8 @@ def change_config(folder, **changes):
             ValueError,
             "unknown activation_function 'silu'",
         ),
-        (lambda f: change_config(f, n_embd=13), ValueError, "d_model=13, n_heads=3"),
+        (lambda f: change_config(f, n_embd=13), ValueError, "'wte.weight' has the shape"),
+        (lambda f: change_config(f, n_head=5), ValueError, "d_model=12, n_heads=5"),
         (lambda f: change_config(f, vocab_size=10), ValueError, "'wte.weight' has the shape"),
         (lambda f: change_config(f, n_layer=3), ValueError, "no tensor 'h.2.attn.c_attn.bias'"),
     ],

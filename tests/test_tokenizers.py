@@ -566,11 +566,11 @@ def test_a_class_loads_only_its_own_kind(kind, other, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a JSON file"),
-        (b"{", "is not a JSON file"),
-        (b'"\xff"', "is not a JSON file"),
-        (b"[" * 100_000, "is not a JSON file"),
-        (b"[]", "this is not a tokenizer.json: it has no object called 'model'"),
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b'"\xff"', "is not UTF-8"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[]", "must hold a JSON object, got a list"),
         (b"{}", "this is not a tokenizer.json: it has no object called 'model'"),
         (b'{"model": 1}', "this is not a tokenizer.json: it has no object called 'model'"),
         (b'{"model": {}}', "pre_tokenizer is null, but miniGPT knows only GPT-2's"),

@@ -87,12 +87,21 @@ def test_several_files_with_an_index(saved):
         miniGPT.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": 3}'])
-def test_an_index_that_is_none(saved, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"index\.json is not JSON"),
+        ("[]", "must hold a JSON object, got a list"),
+        ("{}", r"index\.json is damaged"),
+        ('{"weight_map": 3}', r"index\.json is damaged"),
+        ('{"weight_map": {"wte.weight": 3}}', r"index\.json is damaged"),
+    ],
+)
+def test_an_index_that_is_none(saved, content, message):
     folder, _ = saved
     (folder / SINGLE).rename(folder / "model-0.safetensors")
     (folder / INDEX).write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"index\.json is damaged"):
+    with pytest.raises(ValueError, match=message):
         miniGPT.from_pretrained(folder)
 
 

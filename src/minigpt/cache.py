@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.checks import check_sizes
 from minigpt.functional import Array, causal_mask
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class KVCache:
     """
 
     def __init__(self, shape: tuple[int, int, int, int], dtype: Any = np.float32) -> None:
+        if np.shape(shape) != (4,):
+            raise ValueError(f"shape must be (B, H, max_len, D), got {shape!r:.100}")
+        B, H, max_len, D = shape
+        check_sizes(batch_size=B, n_heads=H, max_len=max_len, head_size=D)
         self.keys = np.empty(shape, dtype)
         self.values = np.empty(shape, dtype)
         self.length = 0
@@ -49,6 +54,12 @@ class KVCache:
             future only.
         """
         end = self.length + k.shape[2]
+        B, H, max_len, D = self.keys.shape
+        if (k.shape[0], k.shape[1], k.shape[3]) != (B, H, D) or end > max_len:
+            raise ValueError(
+                f"this cache is for {B} texts of {max_len} tokens, {H} heads of {D} numbers, and "
+                f"has {self.length} tokens: keys of shape {k.shape} do not fit"
+            )
         self.keys[:, :, self.length : end] = k
         self.values[:, :, self.length : end] = v
         self.length = end

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from minigpt.checks import check_has
 from minigpt.files import write_text
-from minigpt.functional import Array
 from minigpt.gpt2 import (
     BUFFERS,
     adjust,
     arguments_of,
     config_of,
     read_config,
+    shapes,
     tensor_names,
     to_gpt2,
 )
@@ -44,6 +45,8 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
     Each file is written whole or not at all. What `bias=False` leaves out is stored as zeros, as
     GPT-2 has no such option; `config.json` notes it, so that it is left out again on reading.
     """
+    if tokenizer is not None:
+        check_has("tokenizer", tokenizer, "vocabulary", "a Tokenizer")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", to_gpt2(model))
@@ -76,12 +79,15 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     """
     folder = find_model(name)
     config = read_config(folder)
-    tensors = open_weights(folder)
-    model = kind(
-        **arguments_of(config, folder), seed=_NoFirstWeights(np.random.PCG64()), dtype=dtype
-    )
+    arguments = arguments_of(config, folder)
+    tensors = _without_prefix(open_weights(folder), folder)
+    _check(tensors, arguments, folder)
+    try:
+        model = kind(**arguments, seed=_NoFirstWeights(np.random.PCG64()), dtype=dtype)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
     adjust(model, config)
-    _take(model, tensors, folder)
+    _take(model, tensors)
     return model.eval()
 
 
@@ -117,39 +123,56 @@ class _NoFirstWeights(np.random.Generator):
         return np.zeros(size, np.float32)
 
 
-def _take(model: miniGPT, tensors: dict[str, Tensor], folder: Path) -> None:
-    """Let the layers of `model` hold the arrays of `tensors`."""
-    stored = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    names = tensor_names(model.n_layers)
-    slots = {path: (layer, name) for path, layer, name in model.slots()}
-    _refuse("has no tensor", {names[path] for path in slots} - stored.keys(), folder)
-    unknown = {name for name in stored.keys() - names.values() if not BUFFERS.fullmatch(name)}
+def _without_prefix(tensors: dict[str, Tensor], folder: Path) -> dict[str, Tensor]:
+    named = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    if len(named) < len(tensors):
+        raise ValueError(f"{folder} has a tensor twice, with and without the prefix 'transformer.'")
+    return named
+
+
+def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) -> None:
+    """Raise unless `tensors` are those of a model of these `arguments`.
+
+    It is done before the model is made, so that what config.json claims takes no more memory than
+    the files of weights have bytes.
+    """
+    n_layers = arguments["n_layers"]
+    if n_layers > len(tensors):
+        raise ValueError(
+            f"{folder} has {len(tensors)} tensors, too few for the {n_layers} layers (n_layer) "
+            "that config.json tells of"
+        )
+    needed = shapes(arguments)
+    _refuse("has no tensor", needed.keys() - tensors.keys(), folder)
+    known = set(tensor_names(n_layers).values())
+    unknown = {name for name in tensors.keys() - known if not BUFFERS.fullmatch(name)}
     _refuse("has tensors this architecture has no place for:", unknown, folder)
-    for path, (layer, name) in slots.items():
-        array = _fitting(stored[names[path]], names[path], getattr(layer, name))
-        setattr(layer, name, array)
+    for name, shape in needed.items():
+        tensor = tensors[name]
+        if tensor.kind not in ("F64", "F32", "F16", "BF16"):
+            raise ValueError(
+                f"{tensor.path}: {name!r} is stored as {tensor.kind}, but miniGPT reads float64, "
+                "float32, float16 and bfloat16 only"
+            )
+        if tensor.stored.shape != shape:
+            raise ValueError(
+                f"{tensor.path}: {name!r} has the shape {tensor.stored.shape}, but by config.json "
+                f"it should be {shape}"
+            )
+
+
+def _take(model: miniGPT, tensors: dict[str, Tensor]) -> None:
+    """Let the layers of `model` hold the arrays of `tensors`."""
+    names = tensor_names(model.n_layers)
+    for path, layer, name in list(model.slots()):
+        array = tensors[names[path]].read(model.dtype)
+        # The head is stored transposed.
+        setattr(layer, name, array.T if path == "head.weight" else array)
     model.tie()
-
-
-def _fitting(tensor: Tensor, name: str, like: Array) -> Array:
-    if tensor.kind not in ("F64", "F32", "F16", "BF16"):
-        raise ValueError(
-            f"{tensor.path}: {name!r} is stored as {tensor.kind}, but miniGPT reads float64, "
-            "float32, float16 and bfloat16 only"
-        )
-    is_head = name == "lm_head.weight"  # which is stored transposed
-    expected = like.shape[::-1] if is_head else like.shape
-    if tensor.stored.shape != expected:
-        raise ValueError(
-            f"{tensor.path}: {name!r} has the shape {tensor.stored.shape}, but by config.json it "
-            f"should be {expected}"
-        )
-    array = tensor.read(like.dtype)
-    return array.T if is_head else array
 
 
 def _refuse(what: str, names: set[str], folder: Path) -> None:
     if names:
-        shown = ", ".join(repr(name) for name in sorted(names)[:5])
+        shown = ", ".join(f"{name!r:.100}" for name in sorted(names)[:5])
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         raise ValueError(f"{folder} {what} {shown}{more}")

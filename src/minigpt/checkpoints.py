@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import write_json
-from minigpt.files import place, remove_folder
+from minigpt.files import never_ends, place, read_json, remove_folder
+from minigpt.settings import Settings
 
 RECORD = "training.json"
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -42,11 +43,18 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no run folder: it has no {RECORD}")
+    record = read_json(path)
+    step, settings = record.get("step"), record.get("settings")
+    if type(step) is not int or not 0 <= step < 2**63 or not isinstance(settings, dict):
+        raise ValueError(f"{path} is damaged: it must have step, a whole number, and settings")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {**record, "step": int(record["step"]), "settings": dict(record["settings"])}
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: {error!r:.100}") from None
+        data = Settings().replace(settings).data
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    for source in data:
+        if never_ends(source):
+            raise ValueError(f"{path}: {source} in data is no ordinary file and no folder")
+    return record
 
 
 def require_run(folder: Path) -> None:

@@ -2,27 +2,151 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+def check_whole(**numbers: Any) -> None:
+    """Raise unless every named number is a whole one."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise TypeError(f"{name} must be a whole number, got {number!r:.100}")
 
 
 def check_sizes(**sizes: Any) -> None:
     """Raise unless every named size is a whole number of at least 1."""
+    check_whole(**sizes)
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int | np.integer):
-            raise TypeError(f"{name} must be a whole number, got {size!r}")
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
 
 
+def check_numbers(**numbers: Any) -> None:
+    """Raise unless every named number is one that can be compared with others."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | float | np.number):
+            raise TypeError(f"{name} must be a number, got {number!r:.100}")
+
+
+def check_fraction(**fractions: Any) -> None:
+    """Raise unless every named number is at least 0 and less than 1."""
+    check_numbers(**fractions)
+    for name, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise ValueError(f"{name} must be at least 0 and less than 1, got {fraction}")
+
+
+def check_amount(**amounts: Any) -> None:
+    """Raise unless every named number is 0 or more, and finite."""
+    check_numbers(**amounts)
+    for name, amount in amounts.items():
+        if not 0 <= amount < float("inf"):
+            raise ValueError(f"{name} must be 0 or more, and finite, got {amount}")
+
+
+MOST_THREADS = 1024
+"""Each has a replica of the model, so that a number mistyped could take all memory."""
+
+
+def check_threads(**threads: Any) -> None:
+    """Raise unless every named number is one of threads, 0 for one a core."""
+    check_whole(**threads)
+    for name, n in threads.items():
+        if not 0 <= n <= MOST_THREADS:
+            raise ValueError(f"{name} must be from 0 (one a core) to {MOST_THREADS}, got {n}")
+
+
 def check_heads(d_model: Any, n_heads: Any) -> None:
-    """Raise unless a vector of `d_model` numbers can be cut into `n_heads` equal parts."""
+    """Raise unless vectors of `d_model` numbers can be shared out evenly among `n_heads`."""
     check_sizes(d_model=d_model, n_heads=n_heads)
     if d_model % n_heads:
         raise ValueError(
             f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}"
         )
+
+
+def check_known(what: str, given: Any, known: Iterable[str]) -> str:
+    """Give `given` if it is one of the names that are `known`, or raise."""
+    if not isinstance(given, str) or given not in known:
+        raise ValueError(unknown(what, str(given), known))
+    return given
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """Give `dtype` as NumPy's, if a model can have it, or raise."""
+    if dtype not in ("float32", "float64", np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r:.100}")
+    return np.dtype(dtype)
+
+
+def check_has(name: str, value: Any, attribute: str, what: str) -> None:
+    """Raise unless `value` looks like `what` it should be, since it has this attribute."""
+    if not hasattr(value, attribute):
+        raise TypeError(f"{name} must be {what}, got {value!r:.100}")
+
+
+def check_model(model: Any) -> None:
+    """Raise unless `model` is one."""
+    check_has("model", model, "blocks", "a miniGPT")
+
+
+def rng_of(seed: Any) -> np.random.Generator:
+    """Give the generator that `seed` stands for, or is, or raise."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "seed must be a whole number of 0 or more, a NumPy Generator or None, "
+            f"got {seed!r:.100}"
+        ) from None
+
+
+def check_floats(x: Any, name: str = "x") -> Floats:
+    """Give `x` if it is an array of floats, of one dimension at least, or raise."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.ndim == 0:
+        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) and x.ndim else f"{x!r:.100}"
+        raise TypeError(f"{name} must be an array of floats, got {given}")
+    return x
+
+
+def check_vectors(x: Any, width: int, ndim: int | None = None) -> Floats:
+    """Give `x` if it is a float array (..., width), or with `ndim` 3 (B, T, width), or raise."""
+    check_floats(x)
+    if x.shape[-1] != width or (ndim and (x.ndim != ndim or x.size == 0)):
+        expected = f"(batch, time, {width})" if ndim else f"(..., {width})"
+        raise ValueError(f"x must have the shape {expected}, got {x.shape}")
+    return x
+
+
+def check_gradient(dy: Any, shape: tuple[int, ...]) -> Floats:
+    """Give `dy` if it is a float array of the `shape` that y had, or raise."""
+    check_floats(dy, "dy")
+    if dy.shape != shape:
+        raise ValueError(f"dy must have the shape of the latest y, {shape}, got {dy.shape}")
+    return dy
+
+
+def check_scores(x: Any, name: str = "x") -> Floats:
+    """Give `x` if it is an array of numbers, with at least one along its last axis, or raise."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
+        given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"{x!r:.100}"
+        raise TypeError(f"{name} must be an array of numbers, got {given}")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"{name} must have at least one number to a row, got shape {x.shape}")
+    return x
+
+
+def check_tokens(data: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Give `data`, all ids of a text, as an integer array (N,), or raise; ids are not looked at."""
+    array = np.asarray(data)
+    if array.ndim != 1:
+        raise ValueError(f"data must have the shape (N,), a row of ids, got shape {array.shape}")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"data must be token ids, got an array of {array.dtype}")
+    return array
 
 
 def check_ids(ids: Any, size: int, what: str = "token ids") -> np.ndarray[Any, np.dtype[Any]]:
@@ -54,7 +178,10 @@ def check_text(ids: Any, vocab_size: int, room: int) -> np.ndarray[Any, np.dtype
 
 def check_targets(logits: Any, targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """Give `targets` as an integer array with one id for each row of logits (..., V), or raise."""
+    check_scores(logits, "logits")
     targets = check_ids(targets, logits.shape[-1], "targets")
+    if targets.size == 0:
+        raise ValueError(f"there are no targets to take the mean loss of, shape {targets.shape}")
     if targets.shape != logits.shape[:-1]:
         raise ValueError(
             f"targets must have one id for each position, shape {logits.shape[:-1]}, "
@@ -65,7 +192,7 @@ def check_targets(logits: Any, targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 def unknown(what: str, given: str, known: Iterable[str]) -> str:
     """Say that `given` is no known `what`; suggest the nearest, and list what is known."""
-    known = list(known)
+    known, given = list(known), given[:100]
     nearest = difflib.get_close_matches(given, known, n=1)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     return f"unknown {what} {given!r}: {hint}Known: {', '.join(known)}"

@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8")  # Windows' consoles still have their own
+            # Windows' consoles still have their own; half a character is shown by number.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     args = _parse(sys.argv[1:] if argv is None else argv)
     try:
         return int(args.command(args))
@@ -35,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
         print(f"minigpt: {sentence(error)}", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        print(f"minigpt: there is not enough memory for this: {error}", file=sys.stderr)
         return 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from minigpt.checks import check_sizes
+from minigpt.checks import check_has, check_model, check_sizes
 from minigpt.generation import Choice, stream_choices
 from minigpt.sampling import Sampling
 from minigpt.tokenizers.vocabulary import END_OF_TEXT
@@ -66,8 +66,13 @@ def complete(
     -------
     len(prompts) · n_samples completions, those of the first prompt first.
     """
+    check_model(model)
+    check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+    check_has("prompts", prompts, "__iter__", "a list of texts")
     if isinstance(prompts, str):
         raise TypeError(f"prompts must be a list of texts, not one text: write [{prompts!r}]")
+    if not len(prompts):
+        raise ValueError("prompts must be a list of at least one text, got none")
     check_sizes(n_samples=n_samples)
     completions = [Completion(prompt) for prompt in prompts for _ in range(n_samples)]
     context = [tokenizer.encode(each.prompt) for each in completions]
@@ -96,6 +101,7 @@ def stream_text(
 
     It ends before the first of the strings `stop`, and before an end-of-text token.
     """
+    check_has("tokens", tokens, "__iter__", "token ids")
     return _write_all(TextWriter(tokenizer, stop), tokens)
 
 
@@ -121,6 +127,8 @@ class TextWriter:
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+        check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+        check_has("stop", stop, "__iter__", "a list of texts")
         if isinstance(stop, str) or not all(isinstance(each, str) and each for each in stop):
             raise ValueError(f"stop must be a list of texts, none of them empty, got {stop!r}")
         self.tokenizer = tokenizer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.checks import check_sizes, unknown
+from minigpt.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens, unknown
 from minigpt.functional import Array
 
 if TYPE_CHECKING:
@@ -35,13 +35,14 @@ def get_batch(
     y : int64 (B, T), the same windows one token later: what the model shall predict.
     """
     check_sizes(block_size=block_size, batch_size=batch_size)
-    data = np.asarray(data)
+    data = check_tokens(data)
     if len(data) <= block_size:
         raise ValueError(
             f"data has {len(data)} tokens, but a window of block_size = {block_size} and the token "
             f"after it need {block_size + 1}: give more text or take a smaller block_size"
         )
     rng = np.random.default_rng() if rng is None else rng
+    check_has("rng", rng, "integers", "a NumPy Generator")
     starts = rng.integers(0, len(data) - block_size, size=batch_size)
     windows = data[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)  # (B, T + 1)
     return windows[:, :-1], windows[:, 1:]
@@ -49,7 +50,10 @@ def get_batch(
 
 def token_array(ids: Sequence[int], vocab_size: int) -> Array:
     """Store token ids as the smallest unsigned type that fits the vocabulary."""
-    return np.array(ids, dtype=np.min_scalar_type(vocab_size - 1))
+    check_sizes(vocab_size=vocab_size)
+    check_has("ids", ids, "__len__", "a list of token ids")
+    array = check_ids(check_tokens(ids) if len(ids) else np.empty(0, int), vocab_size)
+    return array.astype(np.min_scalar_type(vocab_size - 1))
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Corpus:
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
     """Cut off the last part of a text for validation."""
+    check_has("text", text, "encode", "a str")
+    check_numbers(val_fraction=val_fraction)
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
     cut = int(len(text) * (1 - val_fraction))
@@ -86,6 +92,9 @@ def load_corpus(sources: Sequence[str | Path]) -> Corpus:
     ValueError, FileNotFoundError
         If there is no such text, or it is empty or not UTF-8.
     """
+    if isinstance(sources, str | Path):
+        raise TypeError(f"sources must be a list of names, not one: write [{str(sources)!r}]")
+    check_has("sources", sources, "__iter__", "a list of names")
     names = [str(source) for source in sources]
     if names == ["plays"]:
         from minigpt.corpus import plays
@@ -112,7 +121,7 @@ def read_text(name: str) -> str:
             )
         path = found
     if path.is_dir():
-        files = sorted(path.rglob("*.txt"))
+        files = sorted(file for file in path.rglob("*.txt") if file.is_file())  # no pipe
         if not files:
             raise FileNotFoundError(f"the folder {path} has no .txt files")
         return "".join(_decode(file.read_bytes(), str(file)) for file in files)

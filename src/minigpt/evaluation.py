@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from minigpt.checks import check_model, check_sizes, check_tokens, check_whole
 from minigpt.functional import Array, cross_entropy
 from minigpt.generation import evaluating
 
@@ -34,7 +35,8 @@ class Evaluation:
     loss : mean cross-entropy, nats per token.
     n_tokens, n_words, n_bytes, n_characters : the length of the text; words stand between white
         space, bytes are those of UTF-8. The first token, which nothing predicts, counts as if it
-        had cost what the others do on average.
+        had cost what the others do on average. What is per word, byte or character is NaN where
+        there are none.
     """
 
     loss: float
@@ -56,17 +58,21 @@ class Evaluation:
     @property
     def word_perplexity(self) -> float:
         """The same for words."""
-        return _exp(self.loss * self.n_tokens / self.n_words)
+        return _exp(self.loss * self.n_tokens / self.n_words) if self.n_words else math.nan
 
     @property
     def bits_per_byte(self) -> float:
         """How many bits a byte of the text costs."""
-        return self.loss * self.n_tokens / self.n_bytes / math.log(2)
+        return self._bits / self.n_bytes if self.n_bytes else math.nan
 
     @property
     def bits_per_character(self) -> float:
         """How many bits a character of the text costs."""
-        return self.loss * self.n_tokens / self.n_characters / math.log(2)
+        return self._bits / self.n_characters if self.n_characters else math.nan
+
+    @property
+    def _bits(self) -> float:
+        return self.loss * self.n_tokens / math.log(2)
 
 
 def _exp(x: float) -> float:
@@ -101,9 +107,20 @@ def evaluate(
     -------
     Mean cross-entropy in nats per token.
     """
+    check_model(model)
+    data = check_tokens(data)
     if len(data) < 2:
         raise ValueError(f"a loss needs at least 2 tokens, got {len(data)}")
-    block_size = block_size or model.max_len
+    block_size = model.max_len if block_size is None else block_size
+    check_sizes(block_size=block_size, batch_size=batch_size)
+    if max_tokens is not None:
+        check_sizes(max_tokens=max_tokens)
+    if block_size > model.max_len:
+        raise ValueError(
+            f"block_size {block_size} is more than the context of the model, {model.max_len} tokens"
+        )
+    if stride is not None:
+        check_whole(stride=stride)
     if stride is not None and not 0 < stride < block_size:
         raise ValueError(
             f"stride must be at least 1 and less than the window of {block_size}, got {stride}"
@@ -117,7 +134,7 @@ def evaluate(
 
     nats = tokens = 0.0
     for starts, length, n_new in track(list(_batches(spans, batch_size))):
-        windows = np.asarray(data)[starts[:, None] + np.arange(length)].astype(np.int64)
+        windows = data[starts[:, None] + np.arange(length)].astype(np.int64)
         with evaluating(model), np.errstate(over="ignore", invalid="ignore"):  # the result tells
             logits, _ = model.forward(windows[:, :-1])
             loss = cross_entropy(logits[:, -n_new:], windows[:, -n_new:])

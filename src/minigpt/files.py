@@ -1,11 +1,20 @@
-"""Write files and folders whole or not at all."""
+"""Files out and in: written whole or not at all, and from strangers never taken on trust."""
 
+import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+SMALL = 2**20
+"""Bytes that a file of settings has at most: one that is longer is none."""
+
+DEEPEST = 64
+"""Lists and objects inside each other that a JSON file has at most."""
 
 
 @contextmanager
@@ -101,6 +110,105 @@ def flush_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def append_text(path: Path, text: str) -> int:
+    """Add `text` to the end of a file, UTF-8; give the bytes it has then.
+
+    In a folder from a stranger its name could be a link to any file of the user's, or a pipe that
+    nobody empties: only an ordinary file grows.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ValueError(f"{path} is no ordinary file: move it away, and a new one is begun")
+    with path.open("ab") as file:
+        file.write(text.encode("utf-8"))
+        return file.tell()
+
+
+def never_ends(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a pipe, a device or the like is there, and neither a file nor a folder."""
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):  # there is nothing, or there can be nothing of this name
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def read_bytes(path: Path, at_most: int) -> bytes:
+    """Read a file that may come from a stranger, of `at_most` so many bytes.
+
+    Links are followed, as the Hugging Face cache consists of them, but what they lead to must be
+    an ordinary file: a pipe could keep us waiting, and a device give bytes for ever.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no ordinary file, or too long.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError(f"{path} is no ordinary file")
+    if about.st_size > at_most:
+        raise ValueError(
+            f"{path} has {about.st_size:,} bytes, more than the {at_most:,} that are read of it"
+        )
+    with path.open("rb") as file:
+        content = file.read(about.st_size + 1)
+    if len(content) != about.st_size:
+        raise ValueError(f"{path} is not as long as it is said to be: something is writing it")
+    return content
+
+
+def read_utf8(path: Path, at_most: int = SMALL) -> str:
+    """Read a text of `at_most` so many bytes, as `read_bytes` does, and UTF-8 only."""
+    try:
+        return read_bytes(path, at_most).decode("utf-8-sig")  # some editors put a mark first
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error}") from None
+
+
+def read_json(path: Path, at_most: int = SMALL) -> dict[str, Any]:
+    """Read a JSON object from a file of `at_most` so many bytes that may come from a stranger.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no ordinary file, too long, not UTF-8, not JSON, not an object, nested deeper than
+        64 levels, or says something twice. What the object holds is for the caller to check.
+    """
+    return parse_json(read_utf8(path, at_most), str(path))
+
+
+def parse_json(text: str, where: str) -> dict[str, Any]:
+    """Parse `text` as `read_json` does; errors name `where`."""
+    try:
+        content = json.loads(text, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON: {error!s:.300}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{where} must hold a JSON object, got a {type(content).__name__}")
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        inside = (x.values() if isinstance(x, dict) else x for x in level)
+        level = [x for values in inside for x in values if isinstance(x, dict | list)]
+    if level:
+        raise ValueError(f"{where} is nested deeper than {DEEPEST} levels")
+    return content
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):  # of two, other programs may believe the other
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"it has {name!r:.100} twice")
+            seen.add(name)
+    return content
 
 
 def _umask() -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minigpt.checks import check_model, check_whole
 from minigpt.functional import Array
 from minigpt.layers import Layer
 
@@ -74,6 +75,8 @@ def freeze(model: miniGPT, n_blocks: int) -> None:
     ValueError
         If the model does not have so many blocks.
     """
+    check_model(model)
+    check_whole(n_blocks=n_blocks)
     if not 0 < n_blocks <= model.n_layers:
         raise ValueError(
             f"n_blocks to freeze must be from 1 to {model.n_layers}, the blocks of the model, "

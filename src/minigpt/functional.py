@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigpt.checks import check_targets
+from minigpt.checks import check_scores, check_targets
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,7 +30,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     -------
     Probabilities of x's shape and dtype.
     """
-    y: Array = np.exp(x - x.max(axis=axis, keepdims=True))
+    y: Array = np.exp(check_scores(x) - x.max(axis=axis, keepdims=True))
     y /= y.sum(axis=axis, keepdims=True)
     return y
 

@@ -6,14 +6,14 @@ it found it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from minigpt.cache import new_cache
-from minigpt.checks import check_ids, check_sizes
+from minigpt.checks import check_has, check_ids, check_model, check_sizes, rng_of
 from minigpt.functional import Array
 from minigpt.parallel import on_all_cores
 from minigpt.sampling import Sampling
@@ -60,6 +60,7 @@ def generate(
     ValueError, TypeError
         If the context is empty or not of ids, or a setting makes no sense.
     """
+    check_model(model)
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     ids, _ = side_by_side(context, model.vocab_size)
     with evaluating(model):
@@ -89,11 +90,14 @@ def stream_choices(
     stop: int | None = None,
 ) -> Iterator[Choice]:
     """Yield each `Choice` as it is made: see `Sampling.choose`."""
+    check_model(model)
     ids, padding = side_by_side(context, model.vocab_size)
     check_sizes(max_new_tokens=max_new_tokens)
-    if stop is not None:
-        check_ids(stop, model.vocab_size, "stop")
-    return _choose(model, ids, padding, max_new_tokens, sampling or Sampling(), seed, stop)
+    if stop is not None and check_ids(stop, model.vocab_size, "stop").ndim:
+        raise ValueError(f"stop must be one token id, got {stop!r:.100}")
+    sampling = Sampling() if sampling is None else sampling
+    check_has("sampling", sampling, "choose", "a Sampling")
+    return _choose(model, ids, padding, max_new_tokens, sampling, rng_of(seed), stop)
 
 
 def _choose(
@@ -102,10 +106,9 @@ def _choose(
     padding: Array,
     max_new_tokens: int,
     sampling: Sampling,
-    seed: int | None,
+    rng: np.random.Generator,
     stop: int | None,
 ) -> Iterator[Choice]:
-    rng = np.random.default_rng(seed)
     rows = np.arange(len(ids))
     seen = np.zeros((len(ids), model.vocab_size), dtype=bool)
     for row in rows:
@@ -132,7 +135,7 @@ def side_by_side(context: Any, vocab_size: int) -> tuple[Array, Array]:
     ids : int (B, T), T the length of the longest row.
     padding : int (B,), how many zeros were filled in.
     """
-    rows = [np.asarray(row) for row in context]
+    rows = [np.asarray(row) for row in context] if isinstance(context, Iterable) else []
     if not rows or any(row.ndim != 1 or row.size == 0 for row in rows):
         raise ValueError(
             "context must have the shape (batch, time), or be a list of rows, with at least one "

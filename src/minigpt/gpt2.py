@@ -6,7 +6,7 @@ x @ W, but for the head's, which is stored transposed.
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.checks import unknown
+from minigpt.files import read_json
 from minigpt.functional import Array
 from minigpt.layers import Dropout
 
@@ -57,6 +58,14 @@ _MUST_BE: dict[str, Any] = {
     "quantization_config": None,
 }
 """Keys that would make another model of the same weights, with the only value that is done here."""
+
+_SIZES = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "n_inner")
+_SWITCHES = ("tie_word_embeddings",)
+_NUMBERS = {
+    **{"layer_norm_epsilon": math.inf},
+    **dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), 1.0),
+}
+"""Keys whose values are numbers from 0 to below what is given."""
 
 
 def tensor_names(n_layers: int) -> dict[str, str]:
@@ -119,12 +128,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         what = "has no config.json" if folder.is_dir() else "is not there"
         raise FileNotFoundError(f"{folder} is no model folder: it {what}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict) or config.get("model_type") != "gpt2":
-        given = config.get("model_type") if isinstance(config, dict) else config
+    config = read_json(path)
+    if (given := config.get("model_type")) != "gpt2":
         raise ValueError(f"{path}: model_type must be 'gpt2', got {given!r:.100}")
     for key, ours in _MUST_BE.items():
         if (given := config.get(key, ours)) != ours:
@@ -132,10 +137,30 @@ def read_config(folder: Path) -> dict[str, Any]:
                 f"{path}: {key} must be {ours!r}, got {given!r:.100}: that is another architecture "
                 "than miniGPT's"
             )
-    activation = config.get("activation_function", "gelu_new")
+    activation = str(config.get("activation_function", "gelu_new"))
     if activation not in _ACTIVATIONS:
-        raise ValueError(f"{path}: {unknown('activation_function', str(activation), _ACTIVATIONS)}")
+        raise ValueError(f"{path}: {unknown('activation_function', activation, _ACTIVATIONS)}")
+    _check_values(path, config)
     return config
+
+
+def _check_values(path: Path, config: dict[str, Any]) -> None:
+    def check(key: str, fits: bool, expected: str) -> None:
+        if not fits:
+            raise ValueError(f"{path}: {key} must be {expected}, got {config[key]!r:.100}")
+
+    for key in _SIZES:
+        value = config.get(key, 1)
+        is_size = type(value) is int and 0 < value < 2**31
+        check(key, is_size or (key == "n_inner" and value is None), "a whole number from 1 to 2³¹")
+    for key, end in _NUMBERS.items():
+        value = config.get(key, 0)
+        is_number = isinstance(value, int | float) and 0 <= value < end
+        check(key, is_number, f"a number from 0 to below {end:g}")
+    for key in _SWITCHES:
+        check(key, isinstance(config.get(key, True), bool), "true or false")
+    ours = config.get("minigpt", {})
+    check("minigpt", isinstance(ours, dict) and isinstance(ours.get("bias", True), bool), "ours")
 
 
 def arguments_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -155,6 +180,37 @@ def arguments_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         }
     except KeyError as error:
         raise ValueError(f"{folder}: config.json has no {error.args[0]!r}") from None
+
+
+def shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Give GPT-2's name → shape of every tensor that a model of these `arguments` has."""
+    V, C, n_layers = arguments["vocab_size"], arguments["d_model"], arguments["n_layers"]
+    d_ff = 4 * C if arguments["d_ff"] is None else arguments["d_ff"]
+    outer: dict[str, tuple[int, ...]] = {
+        "wte.weight": (V, C),
+        "wpe.weight": (arguments["max_len"], C),
+        "ln_f.weight": (C,),
+        "ln_f.bias": (C,),
+        "lm_head.weight": (V, C),
+    }
+    in_block: dict[str, tuple[int, ...]] = {
+        **dict.fromkeys(("ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias"), (C,)),
+        "attn.c_attn.weight": (C, 3 * C),
+        "attn.c_attn.bias": (3 * C,),
+        "attn.c_proj.weight": (C, C),
+        "attn.c_proj.bias": (C,),
+        "mlp.c_fc.weight": (C, d_ff),
+        "mlp.c_fc.bias": (d_ff,),
+        "mlp.c_proj.weight": (d_ff, C),
+        "mlp.c_proj.bias": (C,),
+    }
+    blocks = {f"h.{i}.{name}": shape for i in range(n_layers) for name, shape in in_block.items()}
+    needed = outer | blocks
+    if arguments["tie_weights"]:
+        del needed["lm_head.weight"]
+    if not arguments["bias"]:
+        needed = {name: shape for name, shape in needed.items() if not name.endswith(".bias")}
+    return needed
 
 
 def adjust(model: miniGPT, config: dict[str, Any]) -> None:

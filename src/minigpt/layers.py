@@ -26,7 +26,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 
 from minigpt.attention import BLOCK, Attention, BlockedAttention
-from minigpt.checks import check_heads, check_ids, check_sizes, unknown
+from minigpt.checks import (
+    check_floats,
+    check_fraction,
+    check_gradient,
+    check_heads,
+    check_ids,
+    check_known,
+    check_sizes,
+    check_vectors,
+    rng_of,
+)
 from minigpt.functional import Array
 
 if TYPE_CHECKING:
@@ -112,16 +122,14 @@ class Linear(Layer):
         self.d_bias = np.zeros(d_out, dtype)
 
     def forward(self, x: Array) -> Array:
-        if x.shape[-1] != len(self.weight):
-            raise ValueError(f"x must have the shape (..., {len(self.weight)}), got {x.shape}")
-        self.x = x
+        self.x = check_vectors(x, len(self.weight))
         y = as_matrix(x) @ self.weight  # one product over all tokens at once
         if self.bias is not None:
             y += self.bias
-        return y.reshape(*x.shape[:-1], -1)
+        return y.reshape(*x.shape[:-1], self.weight.shape[1])
 
     def backward(self, dy: Array) -> Array:
-        dy_rows = as_matrix(dy)
+        dy_rows = as_matrix(check_gradient(dy, (*self.x.shape[:-1], self.weight.shape[1])))
         np.matmul(as_matrix(self.x).T, dy_rows, out=self.d_weight)
         if self.bias is not None:
             np.sum(dy_rows, axis=0, out=self.d_bias)
@@ -156,6 +164,7 @@ class Embedding(Layer):
         return self.weight[self.ids]
 
     def backward(self, dy: Array, add: bool = False) -> Array:
+        check_gradient(dy, (*self.ids.shape, self.weight.shape[1]))
         # Sorted by id, the gradients that belong together stand together, and one reduceat adds
         # them up; np.add.at does the same one by one, and is many times slower.
         order = np.argsort(self.ids, axis=None, kind="stable")
@@ -192,7 +201,7 @@ class PositionalEncoding(Layer):
         self.d_weight = np.zeros((max_len, d_model), dtype)
 
     def forward(self, x: Array, positions: slice | Array | None = None) -> Array:
-        T = x.shape[-2]
+        _, T, _ = self.shape = check_vectors(x, self.weight.shape[1], ndim=3).shape
         if len(self.weight) < T:
             raise ValueError(f"{T} tokens are more than max_len = {len(self.weight)}")
         self.positions = slice(0, T) if positions is None else positions
@@ -200,7 +209,7 @@ class PositionalEncoding(Layer):
 
     def backward(self, dy: Array) -> Array:
         self.d_weight[...] = 0
-        self.d_weight[self.positions] = dy.reshape(-1, *dy.shape[-2:]).sum(axis=0)
+        self.d_weight[self.positions] = check_gradient(dy, self.shape).sum(axis=0)
         return dy
 
 
@@ -233,7 +242,7 @@ class LayerNorm(Layer):
         self.d_shift = np.zeros(d_model, dtype)
 
     def forward(self, x: Array) -> Array:
-        centred = x - mean(x)
+        centred = check_vectors(x, len(self.scale)) - mean(x)
         variance = np.vecdot(centred, centred)[..., None] / x.shape[-1]
         self.inverse_std = 1 / np.sqrt(variance + self.eps)
         self.x_hat = np.multiply(centred, self.inverse_std, out=centred)
@@ -244,10 +253,10 @@ class LayerNorm(Layer):
         # Mean and variance depend on every entry of x, so dx gives back what leaves through them:
         # of dx̂, the part along the all-ones vector (the mean) and along x̂ itself (the variance).
         #     dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / √(var + eps),    dx̂ = dy · scale
+        dx = check_gradient(dy, self.x_hat.shape) * self.scale
         np.sum(as_matrix(dy * self.x_hat), axis=0, out=self.d_scale)
         if self.shift is not None:
             np.sum(as_matrix(dy), axis=0, out=self.d_shift)
-        dx = dy * self.scale
         through_variance = self.x_hat * (np.vecdot(dx, self.x_hat)[..., None] / dx.shape[-1])
         dx -= mean(dx)
         dx -= through_variance
@@ -269,7 +278,7 @@ class GELU(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        self.x = x
+        self.x = check_floats(x)
         gate = x * x
         gate *= -2 * SQRT_2_OVER_PI * 0.044715
         gate -= 2 * SQRT_2_OVER_PI
@@ -288,7 +297,7 @@ class GELU(Layer):
         dx *= 1 - self.gate
         dx += 1
         dx *= self.gate
-        dx *= dy
+        dx *= check_gradient(dy, self.x.shape)
         return dx
 
 
@@ -299,11 +308,12 @@ class ReLU(Layer):
     """Let positive numbers through: y = max(x, 0), dx = dy where x > 0, else 0."""
 
     def forward(self, x: Array) -> Array:
-        self.x, self.gate = x, x > 0
+        self.x = check_floats(x)
+        self.gate = x > 0
         return x * self.gate
 
     def backward(self, dy: Array) -> Array:
-        return dy * self.gate
+        return check_gradient(dy, self.x.shape) * self.gate
 
 
 ACTIVATIONS: dict[str, type[GELU] | type[ReLU]] = {"gelu": GELU, "relu": ReLU}
@@ -318,21 +328,20 @@ class Dropout(Layer):
     """
 
     def __init__(self, p: float, seed: Seed = None) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"dropout must be at least 0 and less than 1, got {p}")
+        check_fraction(dropout=p)
         self.p = p
-        self.rng = np.random.default_rng(seed)
+        self.rng = rng_of(seed)
 
     def forward(self, x: Array) -> Array:
         self.mask = None
         if not self.training or self.p == 0:
             return x
-        kept = self.rng.random(x.shape, dtype=np.float32) >= self.p
+        kept = self.rng.random(check_floats(x).shape, dtype=np.float32) >= self.p
         self.mask = kept * x.dtype.type(1 / (1 - self.p))
         return x * self.mask
 
     def backward(self, dy: Array) -> Array:
-        return dy if self.mask is None else dy * self.mask
+        return dy if self.mask is None else check_gradient(dy, self.mask.shape) * self.mask
 
 
 class MultiHeadAttention(Layer):
@@ -366,7 +375,7 @@ class MultiHeadAttention(Layer):
         dtype: DType = np.float32,
     ) -> None:
         check_heads(d_model, n_heads)
-        rng = np.random.default_rng(seed)
+        rng = rng_of(seed)
         self.n_heads = n_heads
         self.scale = (d_model // n_heads) ** -0.5  # a Python float keeps float32 in float32
         self.qkv = Linear(d_model, 3 * d_model, bias, seed=rng, dtype=dtype)
@@ -375,7 +384,7 @@ class MultiHeadAttention(Layer):
         self.residual_dropout = Dropout(dropout, rng)
 
     def forward(self, x: Array, cache: KVCache | None = None) -> Array:
-        B, T, C = x.shape
+        B, T, C = check_vectors(x, len(self.qkv.weight), ndim=3).shape
         qkv = self.qkv.forward(x).reshape(B, T, 3, self.n_heads, -1)
         q, k, v = qkv.transpose(2, 0, 3, 1, 4)  # each (B, H, T, D)
         k, v, mask = (k, v, None) if cache is None else cache.extend(k, v)
@@ -387,8 +396,8 @@ class MultiHeadAttention(Layer):
         return self.residual_dropout.forward(y)
 
     def backward(self, dy: Array) -> Array:
-        B, T, C = dy.shape
         dy = self.projection.backward(self.residual_dropout.backward(dy))
+        B, T, C = dy.shape
         d_heads = dy.reshape(B, T, self.n_heads, -1).swapaxes(1, 2)  # (B, H, T, D)
         d_qkv = np.empty((B, T, 3, self.n_heads, C // self.n_heads), dy.dtype)
         dq, dk, dv = d_qkv.transpose(2, 0, 3, 1, 4)  # views, each (B, H, T, D)
@@ -426,11 +435,9 @@ class FeedForward(Layer):
         dtype: DType = np.float32,
     ) -> None:
         check_sizes(d_model=d_model, d_ff=d_ff)
-        if activation not in ACTIVATIONS:
-            raise ValueError(unknown("activation", activation, ACTIVATIONS))
-        rng = np.random.default_rng(seed)
+        rng = rng_of(seed)
         self.up = Linear(d_model, d_ff, bias, seed=rng, dtype=dtype)
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = ACTIVATIONS[check_known("activation", activation, ACTIVATIONS)]()
         self.down = Linear(d_ff, d_model, bias, rng, dtype)
         self.dropout = Dropout(dropout, rng)
 
@@ -468,7 +475,7 @@ class TransformerBlock(Layer):
         seed: Seed = None,
         dtype: DType = np.float32,
     ) -> None:
-        rng = np.random.default_rng(seed)
+        rng = rng_of(seed)
         self.norm_1 = LayerNorm(d_model, bias, dtype=dtype)
         self.attention = MultiHeadAttention(d_model, n_heads, bias, dropout, rng, dtype)
         self.norm_2 = LayerNorm(d_model, bias, dtype=dtype)
@@ -495,4 +502,4 @@ def mean(x: Array) -> Array:
 
 def normal(shape: tuple[int, int], seed: Seed, dtype: DType) -> Array:
     """Draw the weights a layer starts with from GPT-2's distribution, of deviation 0.02."""
-    return np.random.default_rng(seed).normal(0.0, 0.02, shape).astype(dtype, copy=False)
+    return rng_of(seed).normal(0.0, 0.02, shape).astype(dtype, copy=False)

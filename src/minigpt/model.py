@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from minigpt.checks import check_sizes, check_targets, check_text
+from minigpt.checks import check_dtype, check_sizes, check_targets, check_text, rng_of
 from minigpt.flat import Flat, lay_flat
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.generation import generate
@@ -76,15 +76,13 @@ class miniGPT(Layer):
         dtype: DType = np.float32,
     ) -> None:
         check_sizes(vocab_size=vocab_size, max_len=max_len, d_model=d_model, n_layers=n_layers)
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+        self.dtype = check_dtype(dtype)
         self.vocab_size, self.max_len, self.d_model = vocab_size, max_len, d_model
         self.n_heads, self.n_layers = n_heads, n_layers
         self.d_ff = 4 * d_model if d_ff is None else d_ff
         self.activation, self.bias, self.tie_weights = activation, bias, tie_weights
-        self.dtype = np.dtype(dtype)
 
-        self.rng = rng = np.random.default_rng(seed)
+        self.rng = rng = rng_of(seed)
         self.token_embedding = Embedding(vocab_size, d_model, seed=rng, dtype=dtype)
         self.position_embedding = PositionalEncoding(max_len, d_model, seed=rng, dtype=dtype)
         self.dropout = Dropout(dropout, rng)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from minigpt.checks import unknown
+from minigpt.checks import (
+    check_amount,
+    check_floats,
+    check_fraction,
+    check_model,
+    check_numbers,
+    check_whole,
+    unknown,
+)
 from minigpt.functional import Array
 from minigpt.parallel import share_out
 
@@ -33,11 +41,13 @@ class SGD:
     """
 
     def __init__(self, model: miniGPT) -> None:
+        check_model(model)
         self.flat = model.flat
         self.state: dict[str, Array] = {}
 
     def step(self, learning_rate: float) -> None:
         """Take one step with the gradients as they are."""
+        check_amount(learning_rate=learning_rate)
         self.flat.params[...] -= learning_rate * self.flat.grads
 
 
@@ -73,6 +83,11 @@ class AdamW:
         weight_decay: float = 0.1,
         eps: float = 1e-8,
     ) -> None:
+        check_model(model)
+        check_fraction(beta1=beta1, beta2=beta2)
+        check_amount(weight_decay=weight_decay, eps=eps)
+        if eps == 0:
+            raise ValueError("eps must be more than 0: it keeps the division finite")
         self.flat = model.flat
         self.beta1, self.beta2, self.weight_decay, self.eps = beta1, beta2, weight_decay, eps
         zeros = np.zeros_like(self.flat.params)
@@ -80,8 +95,13 @@ class AdamW:
 
     def step(self, learning_rate: float) -> None:
         """Take one step with the gradients as they are."""
+        check_amount(learning_rate=learning_rate)
         self.state["t"] += 1
         t = int(self.state["t"][0])
+        if t < 1:  # as only a damaged file can have it
+            raise ValueError(
+                f"the state of the optimizer tells of {t - 1} steps taken: fewer than 0"
+            )
         correction1, correction2 = 1 - self.beta1**t, math.sqrt(1 - self.beta2**t)
         decay = 1 - learning_rate * self.weight_decay
 
@@ -120,6 +140,11 @@ def clip_gradients(grads: Array, max_norm: float) -> float:
     -------
     The length it had: the root of the sum of all squares.
     """
+    if check_floats(grads, "grads").ndim != 1:
+        raise ValueError(f"grads must be one flat array (n,), got shape {grads.shape}")
+    check_numbers(max_norm=max_norm)
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be more than 0, got {max_norm}")
     norm = math.sqrt(float(np.dot(grads, grads)))
     if norm > max_norm:
         share_out(
@@ -133,13 +158,20 @@ def warmup_cosine(step: int, steps: int, warmup: int, peak: float, final: float)
 
     Parameters
     ----------
-    step : from 0 to steps − 1.
+    step : from 0 to steps − 1; at `steps` the cosine has come to its end.
     steps : length of the whole training.
     warmup : length of the rise, in steps. Steps start small while Adam's means are still rough.
     peak, final : the highest and the last learning rate.
 
     Source: Loshchilov & Hutter, "SGDR", 2017, section 3, without restarts.
     """
+    check_whole(step=step, steps=steps, warmup=warmup)
+    check_amount(peak=peak, final=final)
+    if not 0 <= step <= steps or warmup < 0:
+        raise ValueError(
+            f"step must be from 0 to steps, and warmup at least 0, got step {step} of {steps} "
+            f"and warmup {warmup}"
+        )
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
     progress = (step - warmup) / max(1, steps - warmup)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
+from minigpt.checks import check_model, check_threads
 from minigpt.functional import Array
 from minigpt.loss import head_loss
 
@@ -87,6 +88,8 @@ class Replicas(Threads):
     """
 
     def __init__(self, model: miniGPT, n_threads: int = 0) -> None:
+        check_model(model)
+        check_threads(n_threads=n_threads)
         super().__init__(n_threads or available_cores())
         self.model = model
         self.models = [model]
@@ -109,14 +112,17 @@ class Replicas(Threads):
         -------
         The mean loss. The gradients are then those of the model, as if it had done it alone.
         """
+        if len(x) != len(y):
+            raise ValueError(f"x and y must have as many rows, got {len(x)} and {len(y)}")
         n = min(len(self.models), len(x))
-        if n == 1:  # also of a batch of one row, which cannot be cut
+        if n <= 1:  # also of a batch of one row, which cannot be cut
             with _blas().limit(limits=self.n, user_api="blas"):
                 return _forward_backward(self.model, x, y, 1.0)
         shards = list(zip(self.models, np.array_split(x, n), np.array_split(y, n), strict=False))
         weights = [len(shard) / len(x) for _, shard, _ in shards]
+        if self.pool is None:
+            raise RuntimeError("Replicas work within a `with` block only")
         with _blas().limit(limits=1, user_api="blas"):
-            assert self.pool is not None
             losses = list(self.pool.map(_forward_backward, *zip(*shards, strict=True), weights))
         others = [model.flat.grads for model in self.models[1:n]]
 

@@ -25,7 +25,7 @@ from minigpt import checkpoints
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
 from minigpt.data import Dataset, load_corpus
 from minigpt.divergence import MOST_SETBACKS, usual_loss
-from minigpt.files import flush, remove_leftovers, replacing_folder
+from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
 from minigpt.lock import FolderLock
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
@@ -273,9 +273,7 @@ class Run:
             self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
 
     def _append(self, name: str, text: str) -> None:
-        with (self.folder / name).open("ab") as file:
-            file.write(text.encode("utf-8"))
-            self.progress.lengths[name] = file.tell()
+        self.progress.lengths[name] = append_text(self.folder / name, text)
 
     def _tidy(self) -> None:
         """Undo what was begun after the last checkpoint and did not get to the next."""

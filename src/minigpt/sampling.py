@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigpt.checks import check_sizes
+from minigpt.checks import check_has, check_numbers, check_scores, check_sizes
 from minigpt.functional import Array, softmax
 
 
@@ -39,6 +39,9 @@ class Sampling:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
+        check_numbers(temperature=self.temperature, repetition_penalty=self.repetition_penalty)
+        given = {"top_p": self.top_p, "min_p": self.min_p}
+        check_numbers(**{name: p for name, p in given.items() if p is not None})
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature must be 0 (greedy) or more, got {self.temperature}")
         if self.top_k is not None:
@@ -62,7 +65,11 @@ class Sampling:
         seen : bool (B, V), the tokens that the text has already; only for `repetition_penalty`.
         """
         # In float64, so that a tiny temperature cannot overflow and probabilities do sum to 1.
+        if check_scores(logits, "logits").ndim != 2:
+            raise ValueError(f"logits must have the shape (batch, V), got {logits.shape}")
         scores = logits.astype(float)
+        if seen is not None and np.shape(seen) != scores.shape:
+            raise ValueError(f"seen must have the shape {scores.shape}, got {np.shape(seen)}")
         if seen is not None and self.repetition_penalty != 1:
             penalty = self.repetition_penalty
             scores[seen] = np.where(scores < 0, scores * penalty, scores / penalty)[seen]
@@ -105,9 +112,21 @@ class Sampling:
         tokens : int (B,)
         log_probs : float64 (B,), the natural logarithm of the probability each was drawn with;
             of a greedy choice (temperature 0), of its probability at temperature 1.
+
+        Raises
+        ------
+        ValueError
+            If a score is not a number (NaN).
         """
-        scores = self.scores(logits, seen)
-        probabilities = softmax(scores)
+        check_has("rng", rng, "random", "a NumPy Generator")
+        with np.errstate(invalid="ignore"):  # the probabilities tell
+            scores = self.scores(logits, seen)
+            probabilities = softmax(scores)
+        if np.isnan(probabilities).any():
+            raise ValueError(
+                "the scores of the next token are not all numbers: the weights of the model are "
+                "damaged, or its training has diverged"
+            )
         tokens = scores.argmax(axis=-1) if self.temperature == 0 else draw(probabilities, rng)
         chosen = np.take_along_axis(probabilities, tokens[:, None], axis=-1)[:, 0]
         return tokens, np.log(chosen)

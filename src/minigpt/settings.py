@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt.checks import unknown
+from minigpt.checks import check_known, check_threads, unknown
+from minigpt.files import read_utf8
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -81,11 +82,21 @@ class Settings:
             _check_type(name, getattr(self, name), kind)
         for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens", "keep"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("warmup", "sample_every", "seed", "threads", "final_learning_rate", "freeze"):
+        for name in ("warmup", "sample_every", "seed", "final_learning_rate", "freeze"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         for name in ("learning_rate", "clip", "sample_tokens"):
             _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
-        for name in ("beta1", "beta2"):
+        for name in ("learning_rate", "final_learning_rate", "weight_decay"):
+            _require(getattr(self, name) < float("inf"), name, "finite", getattr(self, name))
+        for name in ("vocab_size", "n_layers", "n_heads", "d_model", "d_ff", "block_size"):
+            size = getattr(self, name)
+            _require(size is None or size >= 1, name, "at least 1", size)
+        check_threads(threads=self.threads)
+        sampled = self.prompt if self.sample_every else "any"
+        _require(sampled != "", "prompt", "a text that samples can begin with", "none")
+        half = any("\ud800" <= character <= "\udfff" for character in self.prompt)
+        _require(not half, "prompt", "whole characters", ascii(self.prompt)[:100])
+        for name in ("beta1", "beta2", "dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         _require(self.spike is None or self.spike > 0, "spike", "more than 0", self.spike)
         if self.on_divergence not in ("stop", "back"):
@@ -147,29 +158,31 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def preset(name: str) -> Settings:
     """Give the settings called `name`, one of `PRESETS`."""
-    if name not in PRESETS:
-        raise ValueError(unknown("preset", name, PRESETS))
+    check_known("preset", name, PRESETS)
     return Settings().replace(PRESETS[name][1])
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read settings from a TOML file, `name = value` each."""
+    text = read_utf8(Path(path))
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a TOML file: {error}") from None
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error!s:.300}") from None
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:
     if kind == tuple[str, ...]:
         if not (isinstance(value, tuple) and value and all(isinstance(v, str) for v in value)):
-            raise TypeError(f"{name} must be a list of texts, got {value!r}")
+            raise TypeError(f"{name} must be a list of texts, got {value!r:.200}")
         return
     allowed = typing.get_args(kind) or (kind,)
     fits = isinstance(value, (*allowed, int) if float in allowed else allowed)
     if not fits or (isinstance(value, bool) and bool not in allowed):
         names = ["none" if t is type(None) else t.__name__ for t in allowed]
-        raise TypeError(f"{name} must be {' or '.join(names)}, got {value!r}")
+        raise TypeError(f"{name} must be {' or '.join(names)}, got {value!r:.200}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError(f"{name} must be less than 2⁶³, got a number of {value.bit_length()} bits")
 
 
 def _require(fits: bool, name: str, expected: str, given: Any) -> None:

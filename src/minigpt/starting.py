@@ -13,6 +13,7 @@ from minigpt.optim import Optimizer
 from minigpt.settings import Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import optimizer_of
+from minigpt.weights import read_like
 
 STATE = "training_state.safetensors"
 
@@ -85,13 +86,11 @@ def prepare(model: miniGPT, settings: Settings) -> None:
 
 def open_checkpoint(folder: Path, settings: Settings) -> tuple[miniGPT, Tokenizer, Optimizer]:
     """Open what a checkpoint holds, ready to go on learning as `settings` say."""
-    from safetensors.numpy import load_file
-
     model, tokenizer = load_model_and_tokenizer(folder)
     prepare(model, settings)
     optimizer = optimizer_of(settings, model)
     if optimizer.state:
-        optimizer.state.update(load_file(folder / STATE))
+        optimizer.state.update(read_like(folder / STATE, optimizer.state))
     return model, tokenizer, optimizer
 
 

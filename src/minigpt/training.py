@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.checks import check_has, check_model, check_whole
 from minigpt.data import Dataset, get_batch
 from minigpt.evaluation import evaluate
 from minigpt.functional import Array
@@ -85,6 +86,16 @@ def train(
     >>> for step in train(model, dataset, Settings(steps=500), tokenizer):
     ...     print(step.number, step.loss)
     """
+    check_model(model)
+    check_has("dataset", dataset, "train", "a Dataset")
+    check_has("settings", settings, "learning_rate", "Settings")
+    check_whole(start=start)
+    if tokenizer is not None:
+        check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+    if optimizer is not None:
+        check_has("optimizer", optimizer, "step", "an AdamW or SGD")
+    if start < 0:
+        raise ValueError(f"start must be 0 or more, got {start}")
     s = settings
     optimizer = optimizer or optimizer_of(settings, model)
     if s.recompute:

@@ -8,19 +8,22 @@ needed, and what is changed in memory never reaches the file.
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigpt.files import replacing
+from minigpt.files import parse_json, read_json, replacing
 from minigpt.functional import Array
+
+LONGEST_HEADER = 2**24
+"""Bytes; that of GPT-2's largest model has 60,000."""
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
-_STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth")
 
 
@@ -31,7 +34,8 @@ class Tensor:
     Attributes
     ----------
     path : the file.
-    kind : how its numbers are stored: "F64", "F32", "F16" or "BF16".
+    kind : how its numbers are stored: "F64", "F32", "F16", "BF16" or "I64"; of any other kind
+        `stored` is the bytes.
     stored : a view of the mapped file; of BF16, for which NumPy has no type, the bits as uint16.
     """
 
@@ -41,9 +45,11 @@ class Tensor:
 
     def read(self, dtype: Any) -> Array:
         """Give its numbers as `dtype`: the view itself if they are stored so, else a copy."""
+        stored = self.stored
         if self.kind == "BF16":  # the upper half of a float32
-            return (self.stored.astype("<u4") << 16).view("<f4").astype(dtype, copy=False)
-        return self.stored.astype(dtype, copy=False)
+            stored = (stored.astype("<u4") << 16).view("<f4")
+        with np.errstate(over="ignore", invalid="ignore"):  # too large becomes infinite
+            return stored.astype(dtype, copy=False)
 
 
 def open_weights(folder: Path) -> dict[str, Tensor]:
@@ -76,23 +82,54 @@ def open_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def open_file(path: Path) -> dict[str, Tensor]:
-    """Map the tensors of one safetensors file."""
+    """Map the tensors of one safetensors file, which may come from a stranger.
+
+    The header is checked before anything is made of it: the library `safetensors` sees that the
+    tensors lie side by side and fill the file to its end, so that none is larger than the file.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(min(length, LONGEST_HEADER, path.stat().st_size))
     try:
+        if length > LONGEST_HEADER:
+            raise ValueError(f"its header would have {length:,} bytes")
         with safe_open(path, framework="numpy"):  # which checks all of the header
             pass
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
-    with path.open("rb") as file:
-        start = 8 + int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(start - 8))
+        header = parse_json(text.decode("utf-8"), "its header")
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or no safetensors file: {error!s:.300}") from None
     header.pop("__metadata__", None)
+    start = 8 + length
     # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
     content = np.asarray(np.memmap(path, np.uint8, "c")) if header else np.empty(0, np.uint8)
     return {name: _tensor(path, name, about, content[start:]) for name, about in header.items()}
+
+
+def read_like(path: Path, like: dict[str, Array]) -> dict[str, Array]:
+    """Read tensors that have the names, types and shapes of the arrays in `like`, and no others.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it holds something else.
+    """
+    tensors = open_file(path)
+    if tensors.keys() != like.keys():
+        found = ", ".join(sorted(tensors))
+        raise ValueError(f"{path} must hold {', '.join(sorted(like))}, and holds {found:.100}")
+    for name, array in like.items():
+        tensor = tensors[name]
+        given = (_STORED.get(tensor.kind), tensor.stored.shape)
+        if given != (array.dtype.newbyteorder("<").str, array.shape):
+            raise ValueError(
+                f"{path}: {name!r} must be {array.dtype} of shape {array.shape}, but it is "
+                f"{tensor.kind} of shape {tensor.stored.shape}"
+            )
+    return {name: np.array(tensors[name].stored, array.dtype) for name, array in like.items()}
 
 
 def write_tensors(path: Path, tensors: dict[str, Array]) -> None:
@@ -112,17 +149,20 @@ def _tensor(path: Path, name: str, about: dict[str, Any], content: Array) -> Ten
     begin, end = about["data_offsets"]
     if kind not in _STORED:  # a mask of old files may be of any type, but is never read
         return Tensor(path, kind, content[begin:end])
-    stored = content[begin:end].view(_STORED[kind]).reshape(about["shape"])
+    try:
+        stored = content[begin:end].view(_STORED[kind]).reshape(about["shape"])
+    except ValueError as error:  # more dimensions, or empty ones longer, than NumPy has
+        raise ValueError(f"{path}: {name!r:.100} has an impossible shape: {error}") from None
     return Tensor(path, kind, np.require(stored, requirements="A"))
 
 
 def _files_in(index: Path) -> list[str]:
-    try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(places.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{index} is damaged: {error!r}") from None
+    places = read_json(index, at_most=LONGEST_HEADER).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(x, str) for x in places.values()):
+        raise ValueError(f"{index} is damaged: weight_map must give each tensor the name of a file")
+    names = sorted(set(places.values()))
     for name in names:
-        if Path(name).name != name:  # a path could lead out of the folder
-            raise ValueError(f"{index} must name files beside it, got {name!r}")
+        # A path could lead out of the folder; what is one differs from system to system.
+        if not re.fullmatch(r"[\w.-]{1,200}\.safetensors", name, re.ASCII):
+            raise ValueError(f"{index} must name files beside it, *.safetensors, got {name!r:.100}")
     return names

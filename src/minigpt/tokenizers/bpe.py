@@ -247,7 +247,7 @@ class BPETokenizer(Tokenizer):
     def _adopt(self, vocabulary: Vocabulary) -> None:
         super()._adopt(vocabulary)
         self._special_names = tuple(vocabulary.special_tokens)
-        tokens, special_ids = vocabulary.tokens, vocabulary.special_tokens.values()
+        tokens, special_ids = vocabulary.tokens, set(vocabulary.special_tokens.values())
         ids = {token: i for i, token in enumerate(tokens) if i not in special_ids}
         self._byte_ids = [ids[bytes([byte])] for byte in range(256)]
         self._ranks = {pair: rank for rank, pair in enumerate(vocabulary.merges)}

@@ -35,4 +35,4 @@ def unspell(spelling: str) -> bytes:
     try:
         return bytes(_BYTE_OF[character] for character in spelling)
     except KeyError as error:
-        raise ValueError(f"token {spelling!r}: {error} stands for no byte") from None
+        raise ValueError(f"token {spelling!r:.100}: {error} stands for no byte") from None

@@ -66,7 +66,7 @@ class PieceTokenizer(Tokenizer):
 
     def _adopt(self, vocabulary: Vocabulary) -> None:
         super()._adopt(vocabulary)
-        tokens, special_ids = vocabulary.tokens, vocabulary.special_tokens.values()
+        tokens, special_ids = vocabulary.tokens, set(vocabulary.special_tokens.values())
         self._ids = {
             token.decode("utf-8"): i for i, token in enumerate(tokens) if i not in special_ids
         }

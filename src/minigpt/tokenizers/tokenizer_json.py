@@ -10,10 +10,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minigpt.files import write_text
+from minigpt.files import read_json, read_utf8, write_text
 from minigpt.tokenizers.byte_level import BYTE_ORDER, spell, unspell
 from minigpt.tokenizers.patterns import CHARACTER_PATTERN, WORD_PATTERN
 from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
+
+LONGEST = 2**26
+"""Bytes of a file: that of GPT-2 has two million, and a million words have some thirty."""
 
 
 def _isolate(pattern: str) -> dict[str, Any]:
@@ -67,11 +70,9 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
             file = older
             data = _gpt2_files(older)
         else:
-            data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+            data = read_json(file, LONGEST)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f"there is no tokenizer at {error.filename}") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is not a JSON file: {error}") from None
     try:
         return _understand(data)
     except ValueError as error:
@@ -80,8 +81,8 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
 
 def _gpt2_files(vocab: Path) -> dict[str, Any]:
     """Return the content of a tokenizer.json that says what vocab.json and merges.txt do."""
-    ids = json.loads(vocab.read_text(encoding="utf-8"))
-    lines = vocab.with_name("merges.txt").read_text(encoding="utf-8").splitlines()
+    ids = read_json(vocab, LONGEST)
+    lines = read_utf8(vocab.with_name("merges.txt"), LONGEST).splitlines()
     if lines and lines[0].startswith("#version"):
         lines = lines[1:]
     special = [{"content": END_OF_TEXT, "id": ids[END_OF_TEXT]}] if END_OF_TEXT in ids else []
@@ -148,9 +149,9 @@ def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _understand(data: Any) -> Vocabulary:
+def _understand(data: dict[str, Any]) -> Vocabulary:
     """Return the vocabulary in the content of a file."""
-    if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
+    if not isinstance(data.get("model"), dict):
         raise ValueError("this is not a tokenizer.json: it has no object called 'model'")
     model = data["model"]
     kind = _kind_of(data)
@@ -221,7 +222,7 @@ def _special_ids_of(data: dict[str, Any]) -> dict[str, int]:
     special_ids = {}
     for token in _list_in(data, "added_tokens"):
         match token:
-            case {"content": str(name), "id": int(token_id)} if name:
+            case {"content": str(name), "id": token_id} if name and type(token_id) is int:
                 special_ids[name] = token_id
             case _:
                 raise ValueError(f"added_tokens has {_show(token)}, without content and id")
