@@ -36,6 +36,7 @@ from minigpt.tokenizers import (
     WordTokenizer,
     load_tokenizer,
 )
+from minigpt.tracing import Target, Trace, trace
 from minigpt.training import Step, TrainingDiverged, train
 
 __all__ = [
@@ -62,7 +63,9 @@ __all__ = [
     "Sampling",
     "Settings",
     "Step",
+    "Target",
     "Tokenizer",
+    "Trace",
     "TrainingDiverged",
     "TransformerBlock",
     "WordTokenizer",
@@ -82,6 +85,7 @@ __all__ = [
     "stream",
     "stream_text",
     "token_array",
+    "trace",
     "train",
     "warmup_cosine",
 ]
