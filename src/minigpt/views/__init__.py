@@ -1,0 +1,5 @@
+"""Pictures: functions that make a Plotly figure, each useful alone.
+
+Of a `minigpt.Trace`: `tokens`, `attention`, `probabilities`, `lens`, `stream`, `attribution`,
+`surprise`. Of a model: `embeddings`, `neurons`, `heads`. They draw what `minigpt.analysis` finds.
+"""
