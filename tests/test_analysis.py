@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minigpt import miniGPT, trace
+from minigpt import WordTokenizer, miniGPT, trace
 from minigpt.analysis import (
     attribute,
     head_scores,
@@ -9,6 +9,8 @@ from minigpt.analysis import (
     most_selective,
     neuron_activations,
     pca,
+    play_relations,
+    play_scores,
     relations,
     repeated_tokens,
     score_heads,
@@ -76,6 +78,9 @@ def test_the_lens_ends_with_the_models_own_answer():
     seen = trace(model, IDS)
     found = logit_lens(model, seen)
     assert found.tokens.shape == found.probabilities.shape == (3, 6)
+    part = logit_lens(model, seen, 4)
+    np.testing.assert_array_equal(part.tokens, found.tokens[:, -4:])
+    np.testing.assert_allclose(part.probabilities, found.probabilities[:, -4:])
     assert found.tokens[-1].tolist() == seen.logits.argmax(axis=-1).tolist()
     np.testing.assert_allclose(
         found.probabilities[-1], [seen.probabilities(t).max() for t in range(6)]
@@ -173,6 +178,43 @@ def test_repeated_tokens_and_the_scores_on_them():
     short = miniGPT(20, 3, 12, 3, 1)
     with pytest.raises(ValueError, match="context of 3 tokens is too short"):
         head_scores(short)
+
+
+SCENE = "Rufus and Flora.\n  Rufus: I have lied.\n  Flora: my dear Rufus, he has lied!\n"
+
+
+def test_relations_of_a_scene():
+    tokenizer = WordTokenizer().train(SCENE)
+    pieces = [tokenizer.decode([i]) for i in tokenizer.encode(SCENE)]
+    found = play_relations(pieces)
+    words = {
+        name: {(pieces[q], pieces[k]) for q, k in np.argwhere(relation)}
+        for name, relation in found.items()
+    }
+    assert words["names of persons"] == {
+        (due, name) for due in ("\n", "dear") for name in ("Rufus", "Flora")
+    }
+    assert words["what was confessed"] == {("has", "have"), ("has", "lied"), ("has", " ")}
+    assert words["speaker's colon"] == {(":", ":")}
+    assert not any(np.triu(relation).any() for relation in found.values())
+
+
+def test_scores_on_scenes():
+    tokenizer = WordTokenizer().train(SCENE)
+    model = miniGPT(tokenizer.vocab_size, 60, 12, 3, 2, seed=0)
+    for block in model.blocks:  # with no queries all attention is even
+        block.attention.qkv.weight[...] = 0
+    scores = play_scores(model, tokenizer, f"{SCENE}\n{SCENE}\nnothing")
+    assert scores.names == ["names of persons", "what was confessed", "speaker's colon"]
+    np.testing.assert_allclose(
+        scores.values, np.broadcast_to(scores.even[:, None, None], (3, 2, 3))
+    )
+    pieces = [tokenizer.decode([i]) for i in tokenizer.encode(SCENE)]
+    q = pieces.index("has")
+    n = sum(play_relations(pieces)["what was confessed"][q])
+    assert scores.even[1] == pytest.approx(n / (q + 1))
+    with pytest.raises(ValueError, match="no scene of the plays"):
+        play_scores(model, tokenizer, "nothing")
 
 
 # ── neurons and principal components ──

@@ -234,6 +234,8 @@ def test_heads():
     np.testing.assert_array_equal([data.z for data in figure.data], values)
     assert "0.0 previous token 90%" in title(figure)
     assert "0.1" not in title(figure)
+    many = heads.heads(HeadScores(["induction"], np.full((1, 2, 3), 0.8), np.array([0.1])))
+    assert title(many).endswith("0.2 induction 80%; and 3 more")
     assert "0.1 induction 40%" in title(heads.heads(scores, 0.3))
     assert "no head stands out" in title(heads.heads(scores, 0.95))
 

@@ -10,6 +10,7 @@ from minigpt.analysis.heads import HeadScores, head_scores, relations, repeated_
 from minigpt.analysis.lens import Lens, logit_lens
 from minigpt.analysis.neurons import most_selective, neuron_activations, strongest
 from minigpt.analysis.pca import PCA, pca
+from minigpt.analysis.plays import play_relations, play_scores
 from minigpt.analysis.surprise import surprise
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "most_selective",
     "neuron_activations",
     "pca",
+    "play_relations",
+    "play_scores",
     "relations",
     "repeated_tokens",
     "score_heads",

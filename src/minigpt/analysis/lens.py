@@ -27,16 +27,22 @@ class Lens(NamedTuple):
     probabilities: Array
 
 
-def logit_lens(model: miniGPT, trace: Trace) -> Lens:
+def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
     """Put the final norm and the head on the residual stream after each block.
+
+    Parameters
+    ----------
+    model, trace : the model, and its trace of a text.
+    last : how many tokens at the end of the text to look at; all T if None.
 
     They were trained for the last one only, so that early answers are a hint, not a fact.
     Source: nostalgebraist, "interpreting GPT: the logit lens", 2020.
     """
     norm, head = shadow(model.final_norm), shadow(model.head)
     tokens, probabilities = [], []
+    places = slice(None if last is None else max(0, len(trace.ids) - last), None)
     for stream in (trace.embedding, *(block.output for block in trace.blocks)):
-        shares = softmax(head.forward(norm.forward(stream)).astype(float))  # (T, V)
+        shares = softmax(head.forward(norm.forward(stream[places])).astype(float))  # (T, V)
         tokens.append(shares.argmax(axis=-1))
         probabilities.append(shares.max(axis=-1))
     return Lens(np.stack(tokens), np.stack(probabilities))

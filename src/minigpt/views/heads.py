@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+MOST = 3
+"""How many heads are named; the colours show the others."""
+
+
 def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
     """Show how much of its attention each head spends on each relation; name those that stand out.
 
@@ -21,11 +25,12 @@ def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
     threshold : the smallest score that names a head.
     """
     R, L, H = scores.values.shape
-    found = [f"{layer}.{head} {name} {s:.0%}" for layer, head, name, s in scores.found(threshold)]
-    named = "found (block.head): " + "; ".join(found) if found else "no head stands out"
+    found = sorted(scores.found(threshold), key=lambda head: -head[-1])
+    named = [f"{layer}.{head} {name} {score:.0%}" for layer, head, name, score in found[:MOST]]
+    more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
     made = figure(
         "What heads attend to",
-        named,
+        f"block.head: {'; '.join(named)}{more}" if named else "no head stands out",
         rows=1,
         cols=R,
         subplot_titles=[name.replace(" of ", "<br>of ", 1) for name in scores.names],
@@ -52,5 +57,6 @@ def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
     bar = {"title": {"text": "attention"}, "tickformat": ".0%", "thickness": 12}
     return made.update_layout(
         coloraxis={"colorscale": SHARES, "cmin": 0, "cmax": 1, "colorbar": bar},
-        height=240 + 40 * L,
+        height=260 + 40 * L,
+        margin={"t": 130},
     )

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 
 def lens(model: miniGPT, trace: Trace, last: int = 16) -> go.Figure:
     """Show the likeliest next token after each block, for the `last` tokens of the text."""
-    found = logit_lens(model, trace)
-    first = max(0, len(trace.ids) - last)
-    tokens, shares = found.tokens[:, first:], found.probabilities[:, first:]
+    tokens, shares = logit_lens(model, trace, last)
     rows = ["embedding", *(f"block {i}" for i in range(len(trace.blocks)))]
-    pieces = trace.pieces[first:]
+    pieces = trace.pieces[-last:]
     answers = [labels([trace.vocabulary[i] for i in row]) for row in tokens]
     hover = [
         [

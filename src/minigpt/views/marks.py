@@ -31,11 +31,12 @@ def labels(pieces: Sequence[str]) -> list[str]:
 
 
 def ticks(pieces: Sequence[str]) -> dict[str, Any]:
-    """Give the arguments of an axis with the tokens 0, 1, 2, … on it; of many, every n-th."""
+    """Give the arguments of an axis with tokens on it; of many, the last and every n-th before."""
     step = 1 + len(pieces) // 50
+    first = (len(pieces) - 1) % step
     return {
-        "tickvals": list(range(0, len(pieces), step)),
-        "ticktext": labels(pieces[::step]),
+        "tickvals": list(range(first, len(pieces), step)),
+        "ticktext": labels(pieces[first::step]),
         "showgrid": False,
     }
 

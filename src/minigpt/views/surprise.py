@@ -30,7 +30,8 @@ def surprise(trace: Trace) -> go.Figure:
     shown = np.append(0.0, np.minimum(nats, MOST))
     hover = [f"“{label(trace.pieces[0])}” comes first: nothing predicts it"]
     for t, cost in enumerate(nats):
-        _, likeliest, probability = next(trace.top(1, t))
+        likeliest = trace.vocabulary[trace.logits[t].argmax()]
+        probability = trace.probabilities(t).max()
         hover.append(
             f"“{label(trace.pieces[t + 1])}” had {np.exp(-cost):.2%}: {cost:.2f} nats<br>"
             f"expected most: “{label(likeliest)}” {probability:.1%}"
