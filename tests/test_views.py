@@ -149,6 +149,17 @@ def test_next_tokens(seen, sampling):
     assert cut == (p[best] == 0).tolist()
 
 
+@pytest.mark.parametrize("position", [3, -2])
+def test_what_stands_before_is_penalized_and_no_more(seen, position):
+    sampling = Sampling(repetition_penalty=5)
+    drawn = probabilities.next_token(seen, sampling, 9, position).data[0]
+    before = np.zeros((1, len(seen.vocabulary)), bool)
+    before[0, seen.ids[: position + 1]] = True
+    p = sampling.probabilities(seen.logits[position][None], before)[0]
+    best = np.argsort(-seen.logits[position], kind="stable")[:9]
+    np.testing.assert_allclose(drawn.x, p[best])
+
+
 def test_settings_are_told(seen):
     sampling = Sampling(1.5, 4, 0.9, 0.1, 1.2)
     assert "temperature 1.5, top-k 4, top-p 0.9, min-p 0.1, repetition penalty 1.2:" in title(

@@ -110,7 +110,7 @@ def _check(target: Target, vocab_size: int, length: int) -> Target:
         )
     if of not in ("logit", "surprise"):
         raise ValueError(unknown("kind of target", of, ("logit", "surprise")))
-    return Target(int(token), position % length, of)
+    return Target(int(token), int(position) % length, of)
 
 
 # ── forward: the steps of miniGPT.forward and TransformerBlock.forward ──

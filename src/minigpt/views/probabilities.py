@@ -29,7 +29,7 @@ def next_token(
     """
     sampling = sampling or Sampling()
     seen = np.zeros((1, trace.logits.shape[-1]), dtype=bool)
-    seen[0, trace.ids] = True
+    seen[0, trace.ids[: range(len(trace.ids))[position] + 1]] = True
     drawn = sampling.probabilities(trace.logits[position][None], seen)[0]
     best = list(trace.top(n, position))
     names = [label(piece) for _, piece, _ in best]
