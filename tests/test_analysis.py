@@ -87,6 +87,16 @@ def test_the_lens_ends_with_the_models_own_answer():
     )
 
 
+def test_the_lens_takes_the_rows_some_at_a_time(monkeypatch):
+    model = model_of()
+    seen = trace(model, IDS)
+    whole = logit_lens(model, seen)
+    monkeypatch.setattr("minigpt.analysis.lens.LARGEST_LOGITS", 4 * model.vocab_size)
+    parts = logit_lens(model, seen)
+    np.testing.assert_array_equal(parts.tokens, whole.tokens)
+    np.testing.assert_allclose(parts.probabilities, whole.probabilities)
+
+
 def test_the_lens_on_a_block_is_the_answer_of_a_model_that_ends_there():
     model = model_of()
     seen = trace(model, IDS)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minigpt.functional import Array, softmax
+from minigpt.evaluation import LARGEST_LOGITS
+from minigpt.functional import Array
 from minigpt.tracing import Trace
 from minigpt.tracing.record import shadow
 
@@ -38,11 +39,17 @@ def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
     They were trained for the last one only, so that early answers are a hint, not a fact.
     Source: nostalgebraist, "interpreting GPT: the logit lens", 2020.
     """
-    norm, head = shadow(model.final_norm), shadow(model.head)
+    first = 0 if last is None else max(0, len(trace.ids) - last)
+    streams = [trace.embedding, *(block.output for block in trace.blocks)]
+    states = np.concatenate([stream[first:] for stream in streams])  # ((n_layers + 1) · T, C)
+    normed, head = shadow(model.final_norm).forward(states), shadow(model.head)
     tokens, probabilities = [], []
-    places = slice(None if last is None else max(0, len(trace.ids) - last), None)
-    for stream in (trace.embedding, *(block.output for block in trace.blocks)):
-        shares = softmax(head.forward(norm.forward(stream[places])).astype(float))  # (T, V)
-        tokens.append(shares.argmax(axis=-1))
-        probabilities.append(shares.max(axis=-1))
-    return Lens(np.stack(tokens), np.stack(probabilities))
+    n = max(1, LARGEST_LOGITS // model.vocab_size)
+    for start in range(0, len(states), n):  # the head's weights are read once for many rows
+        logits = head.forward(normed[start : start + n])
+        likeliest = logits.argmax(axis=-1)
+        logits -= logits.max(axis=-1, keepdims=True)
+        tokens.append(likeliest)
+        probabilities.append(1 / np.exp(logits, out=logits).sum(axis=-1, dtype=float))
+    shape = (len(streams), -1)
+    return Lens(np.concatenate(tokens).reshape(shape), np.concatenate(probabilities).reshape(shape))
