@@ -40,6 +40,7 @@ from .tokenizers import (
     WordTokenizer,
     load_tokenizer,
 )
+from .tracing import Target, Trace, trace
 from .training import Step, TrainingDiverged, train
 
 __all__ = [
@@ -66,7 +67,9 @@ __all__ = [
     "Sampling",
     "Settings",
     "Step",
+    "Target",
     "Tokenizer",
+    "Trace",
     "TrainingDiverged",
     "TransformerBlock",
     "WordTokenizer",
@@ -86,6 +89,7 @@ __all__ = [
     "stream",
     "stream_text",
     "token_array",
+    "trace",
     "train",
     "warmup_cosine",
 ]

@@ -1,1 +1,6 @@
-"""Pictures: functions that make a Plotly figure of a run, each useful alone."""
+"""Pictures: functions that make a Plotly figure, each useful alone.
+
+Of a `minigpt.Trace`: `tokens`, `attention`, `probabilities`, `lens`, `stream`, `attribution`,
+`surprise`. Of a model: `embeddings`, `neurons`, `heads`. Of runs: `training`. They draw what
+`minigpt.analysis` and `minigpt.history` find.
+"""

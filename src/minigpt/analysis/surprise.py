@@ -1,0 +1,16 @@
+"""Where in a text a model was surprised."""
+
+import numpy as np
+
+from minigpt.functional import Array, softmax
+from minigpt.tracing import Trace
+
+
+def surprise(trace: Trace) -> Array:
+    """Give −log p of every token but the first, as the model saw it coming, float64 (T − 1,) nats.
+
+    Their mean is the loss of the text.
+    """
+    probabilities = softmax(trace.logits[:-1].astype(float))
+    with np.errstate(divide="ignore"):  # −log 0 is ∞: it was thought impossible
+        return -np.log(probabilities[np.arange(len(trace.ids) - 1), trace.ids[1:]])

@@ -1,0 +1,89 @@
+"""How embeddings lie to each other, in the two directions in which they differ most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigpt.analysis import PCA, pca
+from minigpt.tracing.pieces import vocabulary_of
+from minigpt.views.marks import SHARES, label
+from minigpt.views.style import PALETTE, figure
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from minigpt.model import miniGPT
+    from minigpt.tokenizers import Tokenizer
+
+
+def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure:
+    """Show the vectors of the first `n` tokens; point at one for its piece."""
+    vectors = model.token_embedding.weight[:n]
+    pieces = vocabulary_of(tokenizer, model.vocab_size)[:n]
+    found = pca(vectors)
+    made = figure(
+        f"The embeddings of {len(vectors):,} tokens",
+        f"of {model.d_model} directions the two in which they differ most, by principal components",
+    )
+    kinds = np.array([_kind(piece) for piece in pieces])
+    for kind, colour in zip(KINDS, PALETTE, strict=False):
+        members = np.flatnonzero(kinds == kind).tolist()
+        made.add_scatter(
+            x=found.points[members, 0],
+            y=found.points[members, 1],
+            mode="markers",
+            name=kind,
+            marker={"color": colour, "size": 6, "opacity": 0.7},
+            hovertext=[f"“{label(pieces[i])}”, id {i}" for i in members],
+            hoverinfo="text",
+        )
+    return _axes(made, found)
+
+
+def positions(model: miniGPT) -> go.Figure:
+    """Show the vectors of the positions; neighbours are joined."""
+    found = pca(model.position_embedding.weight)
+    n = len(found.points)
+    made = figure(
+        f"The embeddings of {n:,} positions",
+        "joined in order; what lies near to each other, the model can tell apart less",
+    )
+    made.add_scatter(
+        x=found.points[:, 0],
+        y=found.points[:, 1],
+        mode="lines+markers",
+        line={"color": "rgba(128, 128, 128, 0.5)", "width": 1},
+        marker={
+            "color": list(range(n)),
+            "colorscale": SHARES,
+            "size": 8,
+            "line": {"width": 1, "color": "rgba(128, 128, 128, 0.8)"},
+            "colorbar": {"title": {"text": "position"}, "thickness": 12},
+        },
+        hovertemplate="position %{marker.color}<extra></extra>",
+        showlegend=False,
+    )
+    return _axes(made, found)
+
+
+KINDS = ("word", "Name", "part of a word", "other")
+
+
+def _kind(piece: str) -> str:
+    """Sort pieces as a reader does: by a space before, capitals, and letters."""
+    word = piece.strip(" ")
+    if not word.isalpha():
+        return "other"
+    if word[0].isupper():
+        return "Name"
+    return "word" if piece.startswith(" ") else "part of a word"
+
+
+def _axes(made: go.Figure, found: PCA) -> go.Figure:
+    for axis, share, number in zip(
+        (made.update_xaxes, made.update_yaxes), found.shares, ("first", "second"), strict=False
+    ):
+        axis(title_text=f"{number} component ({share:.0%} of the variance)")
+    return made.update_layout(height=560, hovermode="closest")
