@@ -232,3 +232,23 @@ def test_importing_starts_nothing_heavy():
     )
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
     assert not {"multiprocessing", "concurrent.futures.process"} & set(loaded)
+
+
+def test_the_rarest_of_too_many_words_are_forgotten(monkeypatch):
+    monkeypatch.setattr(encoding, "MOST_WORDS", 3)
+    pieces = ["a a a b b", "c c c d", "e", "a c c"]
+    words = count_words(TOKENIZERS["word"](), [piece.replace(" ", "") for piece in pieces])
+    assert len(words) <= 3
+    words = count_words(TOKENIZERS["char"](), [piece.replace(" ", "") for piece in pieces])
+    assert words == Counter({"a": 4, "c": 5})
+
+
+def test_documents_in_a_piece_are_kept_apart():
+    tokenizer = BPETokenizer().train(TEXT)
+    end = tokenizer.special_tokens["<|endoftext|>"]
+    (ids,) = encode_pieces(tokenizer, [["my dear<|endoftext|>", "", "the end"]])
+    first, last = tokenizer.encode("my dear<|endoftext|>"), tokenizer.encode("the end")
+    assert ids.tolist() == [*first, end, end, *last]
+    characters = TOKENIZERS["char"]().train(TEXT)
+    (ids,) = encode_pieces(characters, [["my", "dear"]])
+    assert ids.tolist() == characters.encode("mydear")

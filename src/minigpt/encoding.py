@@ -18,19 +18,24 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
 from minigpt.functional import Array
+from minigpt.tokenizers.vocabulary import END_OF_TEXT
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
     from minigpt.tokenizers import Tokenizer
 
+Piece: TypeAlias = str | list[str]
 Result = TypeVar("Result")
-Work = Callable[["Tokenizer", str], Result]
+Work = Callable[["Tokenizer", Piece], Result]
+
+MOST_WORDS = 2**20
+"""Different words; with what learning needs beside them they take about 300 MB."""
 
 SHORT = 2_000_000
 """Characters; so much text takes about as long as to start processes."""
@@ -39,8 +44,13 @@ IN_FLIGHT = 3
 """Pieces on their way for each process: one being worked on, the others waiting for it."""
 
 
-def count_words(tokenizer: Tokenizer, pieces: Iterable[str], n_processes: int = 1) -> Counter[str]:
+def count_words(
+    tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int = 1
+) -> Counter[str]:
     """Count the words of a text, for `Tokenizer.learn`.
+
+    Of a text with more than `MOST_WORDS` different words the rarest are forgotten on the way, so
+    that memory stays bounded; word2vec does the same.
 
     Parameters
     ----------
@@ -49,21 +59,27 @@ def count_words(tokenizer: Tokenizer, pieces: Iterable[str], n_processes: int = 
     n_processes : how many to share the work among; 0 for one a core.
     """
     counts: Counter[str] = Counter()
+    rare = 0
     with closing(_map(_count, tokenizer, pieces, n_processes)) as results:
         for each in results:
             counts.update(each)
+            while len(counts) > MOST_WORDS:
+                rare += 1
+                counts = Counter({word: n for word, n in counts.items() if n > rare})
     return counts
 
 
 def encode_pieces(
-    tokenizer: Tokenizer, pieces: Iterable[str], n_processes: int = 1
+    tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int = 1
 ) -> Generator[Array]:
     """Encode a text piece by piece.
 
     Parameters
     ----------
     tokenizer : a trained one.
-    pieces : the text, cut between words, say by `minigpt.tokenizers.stream`.
+    pieces : the text, cut between words, say by `minigpt.tokenizers.stream`. A piece that is a
+        list of texts has ends of documents between them: there stands ``<|endoftext|>``, if the
+        tokenizer has it.
     n_processes : how many to share the work among; 0 for one a core.
 
     Yields
@@ -74,16 +90,23 @@ def encode_pieces(
     return _map(_encode, tokenizer, pieces, n_processes)
 
 
-def _count(tokenizer: Tokenizer, piece: str) -> Counter[str]:
+def _count(tokenizer: Tokenizer, piece: Piece) -> Counter[str]:
     return tokenizer.count_words(piece)
 
 
-def _encode(tokenizer: Tokenizer, piece: str) -> Array:
-    return np.array(tokenizer.encode(piece), np.min_scalar_type(tokenizer.vocab_size - 1))
+def _encode(tokenizer: Tokenizer, piece: Piece) -> Array:
+    texts = [piece] if isinstance(piece, str) else piece
+    end = tokenizer.special_tokens.get(END_OF_TEXT)
+    ids: list[int] = []
+    for number, text in enumerate(texts):
+        if number > 0 and end is not None:
+            ids.append(end)
+        ids += tokenizer.encode(text)
+    return np.array(ids, np.min_scalar_type(tokenizer.vocab_size - 1))
 
 
 def _map(
-    work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[str], n_processes: int
+    work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
 ) -> Generator[Result]:
     """Yield what `work` makes of each piece, in order."""
     from minigpt.parallel import available_cores
@@ -103,15 +126,15 @@ def _map(
         yield work(tokenizer, piece)
 
 
-def _up_to(size: int, pieces: Iterator[str]) -> Iterator[str]:
+def _up_to(size: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
     """Take pieces until they have `size` characters."""
     while size > 0 and (piece := next(pieces, None)) is not None:
         yield piece
-        size -= len(piece)
+        size -= len(piece) if isinstance(piece, str) else sum(map(len, piece))
 
 
 def _map_on_processes(
-    work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[str], n_processes: int
+    work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
 ) -> Generator[Result]:
     waiting: deque[Future[Result]] = deque()
     with _processes(tokenizer, n_processes) as pool:
@@ -181,5 +204,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(work: Work[Result], piece: str) -> Result:
+def _work(work: Work[Result], piece: Piece) -> Result:
     return work(_tokenizer, piece)

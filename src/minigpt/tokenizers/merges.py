@@ -107,7 +107,9 @@ def _rows(word_counts: Mapping[str, int]) -> tuple[array[int], array[int]]:
 
 def _neighbours(n: int) -> tuple[array[int], array[int]]:
     """Return for each of n places the one on its left, and the one on its right, in a ring."""
-    return array("i", [n - 1, *range(n - 1)]), array("i", [*range(1, n), 0])
+    left_of, right_of = array("i", range(-1, n - 1)), array("i", range(1, n + 1))
+    left_of[0], right_of[-1] = n - 1, 0
+    return left_of, right_of
 
 
 def _pop(heap: list[tuple[int, Pair]], counts: Mapping[Pair, int]) -> Pair | None:
