@@ -24,6 +24,7 @@ from minigpt.files import write_text
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
+from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import Step, optimizer_of, train
@@ -65,16 +66,18 @@ class Run:
                 f"{folder} is there already: choose another folder, or go on with that run by "
                 f"--resume {folder}"
             )
-        corpus = load_corpus(settings.data)
-        say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
-        if settings.init_from is None:
-            tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+        model, tokenizer = None, None
+        if settings.init_from is not None:
+            model, tokenizer = load_model_and_tokenizer(settings.init_from)
+        tokenizer, dataset = find_data(settings, tokenizer, say)
+        if model is None:
+            if prepared_folder(settings.data):
+                found = {"tokenizer": tokenizer.kind, "vocab_size": tokenizer.vocab_size}
+                settings = settings.replace(found)
             model = make_model(settings, tokenizer.vocab_size)
         else:
-            model, tokenizer = load_model_and_tokenizer(settings.init_from)
             settings = settings.replace(_settings_of(model, tokenizer))
             _prepare(model, settings)
-        dataset = Dataset.from_corpus(corpus, tokenizer)
         say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
         for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
             if len(tokens) <= settings.block_size:
@@ -103,7 +106,7 @@ class Run:
         settings = settings.replace(changes)
         model, tokenizer = load_model_and_tokenizer(folder)
         _prepare(model, settings)
-        dataset = Dataset.from_corpus(load_corpus(settings.data), tokenizer)
+        _, dataset = find_data(settings, tokenizer)
         optimizer = optimizer_of(settings, model)
         if optimizer.state:
             optimizer.state.update(load_file(folder / "training_state.safetensors"))
@@ -151,6 +154,30 @@ class Run:
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             write_text(path, "".join(line for line in lines[:step]))
+
+
+def find_data(
+    settings: Settings,
+    tokenizer: Tokenizer | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[Tokenizer, Dataset]:
+    """Find the tokens that `settings` name, or the text, and encode it.
+
+    Parameters
+    ----------
+    settings : its `data` is a folder of tokens, or else what `load_corpus` takes.
+    tokenizer : that of a model which is to go on learning; if None, one is found or trained.
+    say : is told what is being done, a line at a time.
+    """
+    folder = prepared_folder(settings.data)
+    if folder is not None:
+        tokenizer = tokenizer_of(folder, settings.tokenizer, tokenizer)
+        return tokenizer, open_dataset(folder, tokenizer)
+    corpus = load_corpus(settings.data)
+    say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
+    if tokenizer is None:
+        tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+    return tokenizer, Dataset.from_corpus(corpus, tokenizer)
 
 
 def make_model(settings: Settings, vocab_size: int) -> miniGPT:

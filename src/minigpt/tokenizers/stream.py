@@ -31,7 +31,7 @@ def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
     rest: list[str] = []  # has no border in it
     last = ""  # the character before the part
     for part in parts:
-        cut = _last_border(last, part)
+        cut = last_border(part, last)
         if cut is not None:
             yield "".join([*rest, part[:cut]])
             rest = []
@@ -41,10 +41,13 @@ def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
         yield "".join(rest)
 
 
-def _last_border(before: str, part: str) -> int | None:
-    """Find the last white space in `part` that follows something else; None if there is none."""
-    for cut in range(len(part) - 1, 0, -1):
-        if part[cut] in _WHITE_SPACE and not part[cut - 1].isspace():
+def last_border(text: str, before: str = "") -> int | None:
+    """Find the last white space in `text` that follows something else; None if there is none.
+
+    `before` is the character that stands before `text`, if there is one.
+    """
+    for cut in range(len(text) - 1, 0, -1):
+        if text[cut] in _WHITE_SPACE and not text[cut - 1].isspace():
             return cut
-    starts_a_word = before and not before.isspace() and part and part[0] in _WHITE_SPACE
-    return 0 if starts_a_word else None
+    is_border = before and not before.isspace() and text and text[0] in _WHITE_SPACE
+    return 0 if is_border else None
