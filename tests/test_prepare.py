@@ -414,6 +414,10 @@ def test_ids_outside_the_vocabulary_stop_training(folder):
         (lambda f: (f / "dataset.json").write_text("{}"), "dataset.json is damaged"),
         (lambda f: (f / "dataset.json").write_text("[" * 10**5), "dataset.json is damaged"),
         (lambda f: (f / "dataset.json").write_text('{"dtype": "O"}'), "dtype is 'O', not uint16"),
+        (
+            lambda f: (f / "dataset.json").write_text('{"dtype": "uint16", "train_tokens": 0}'),
+            "train_tokens is 0, no number of tokens",
+        ),
     ],
 )
 def test_damaged_folders_are_refused(folder, damage, message):

@@ -54,6 +54,14 @@ def test_pieces_are_about_as_long_as_asked_for():
     assert list(pieces_of("x" * 1000, 10)) == ["x" * 1000]
 
 
+def test_a_word_that_would_fill_the_memory_is_cut(monkeypatch):
+    monkeypatch.setattr("minigpt.tokenizers.stream.LONGEST", 1000)
+    pieces = list(cut_between_words(["x" * 300] * 100))
+    assert "".join(pieces) == "x" * 30_000
+    assert max(map(len, pieces)) <= 1300
+    assert min(map(len, pieces[:-1])) > 1000
+
+
 def test_a_long_word_is_looked_at_once():
     class Part(str):
         looked_at = 0
@@ -127,13 +135,18 @@ def test_learning_shows_how_far_it_is():
 # -------------------------------------------------------------------------------- on processes
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_processes_count_and_encode_in_order(kind, monkeypatch):
+def test_processes_count_words_in_order(monkeypatch):
+    monkeypatch.setattr(encoding, "SHORT", 100)
+    tokenizer = BPETokenizer()
+    counts = count_words(tokenizer, pieces_of(TEXT, 50), 2)
+    assert list(counts.items()) == list(tokenizer.count_words(TEXT).items())
+
+
+@pytest.mark.parametrize("kind", ["bpe", "word"])
+def test_processes_encode_in_order(kind, monkeypatch):
     monkeypatch.setattr(encoding, "SHORT", 100)
     tokenizer = TOKENIZERS[kind]().train(TEXT)
     pieces = list(pieces_of(TEXT, 50))
-    counts = count_words(TOKENIZERS[kind](), pieces, 2)
-    assert list(counts.items()) == list(tokenizer.count_words(TEXT).items())
     arrays = list(encode_pieces(tokenizer, pieces, 2))
     assert len(arrays) == len(pieces)
     assert np.concatenate(arrays).tolist() == tokenizer.encode(TEXT)

@@ -103,6 +103,8 @@ def prepare(
     ValueError, FileNotFoundError
         If a file cannot be read, there is no text, or the tokenizer is not known.
     """
+    from minigpt import __version__
+
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
     if tokenizer not in TOKENIZERS and not Path(tokenizer).exists():
@@ -117,7 +119,7 @@ def prepare(
         "vocab_size": vocab_size,
         "val_fraction": val_fraction,
         "field": text_field,
-        "piece": PIECE,
+        "version": __version__,
     }
     state = _begin(folder, order)
     if state.done:
@@ -260,12 +262,10 @@ def _save(state: Progress, folder: Path, outs: dict[str, IO[bytes]]) -> None:
 
 def _finish(state: Progress, folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     """Give the files their names, and say what they are."""
-    from minigpt import __version__
-
     for part in PARTS:
         (folder / f"{part}.bin.part").replace(folder / f"{part}.bin")
     found = {
-        "version": __version__,
+        "version": state.order["version"],
         "dtype": dtype_of(tokenizer.vocab_size).name,
         "vocab_size": tokenizer.vocab_size,
         **{f"{part}_tokens": state.tokens[part] for part in PARTS},

@@ -120,8 +120,8 @@ def _about(folder: Path) -> dict[str, Any]:
             raise ValueError(f"dtype is {about['dtype']!r}, not uint16 or uint32")
         for part in ("train", "val"):
             for what in ("tokens", "characters"):
-                if type(about[f"{part}_{what}"]) is not int:
-                    raise ValueError(f"{part}_{what} is no whole number")
+                if type(n := about[f"{part}_{what}"]) is not int or n < 1:
+                    raise ValueError(f"{part}_{what} is {n!r}, no number of {what}")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     return about

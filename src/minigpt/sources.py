@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-PART = 2**19  # characters
+PART = 2**17  # characters
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
 LINES_SUFFIXES = (".jsonl", ".jsonl.gz")

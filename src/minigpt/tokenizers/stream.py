@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 PIECE = 2**19
 """Characters in a piece, about a tenth of a second's work."""
 
+LONGEST = 2**22
+"""Characters; a longer word, which no language has, is cut all the same, so that memory lasts."""
+
 # Python's isspace knows four characters more than Unicode's White_Space, by which words are cut.
 # Before such a character there need not be a border; after one there may be.
 _WHITE_SPACE = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | frozenset(
@@ -37,6 +40,9 @@ def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
             rest = []
         rest.append(part[cut:])
         last = part[-1:] or last
+        if sum(map(len, rest)) > LONGEST:
+            yield "".join(rest)
+            rest = []
     if any(rest):
         yield "".join(rest)
 
