@@ -153,19 +153,20 @@ def test_damaged_gzip_is_named(damage, tmp_path):
 
 @pytest.mark.parametrize("kind", ["bpe", "char", "word"])
 def test_the_tokens_are_those_of_the_text(kind, tmp_path):
+    text = TEXT + "quagga zebra " * 30  # which only the validation part has
     folder = tmp_path / "data"
-    found = prepare([write(tmp_path / "a.txt", TEXT)], folder, kind, val_fraction=0.2)
+    found = prepare([write(tmp_path / "a.txt", text)], folder, kind, val_fraction=0.2)
     tokenizer = load_tokenizer(folder)
     end = [tokenizer.special_tokens["<|endoftext|>"]] if kind == "bpe" else []
     cut = found["train_characters"]
-    assert 0.8 - 20 / len(TEXT) < cut / len(TEXT) <= 0.8
-    assert TEXT[cut].isspace()
-    assert not TEXT[cut - 1].isspace()
-    assert tokens(folder, "train") == tokenizer.encode(TEXT[:cut])
-    assert tokens(folder, "val") == tokenizer.encode(TEXT[cut:]) + end
-    assert found["val_characters"] == len(TEXT) - cut
+    assert 0.8 - 20 / len(text) < cut / len(text) <= 0.8
+    assert text[cut].isspace()
+    assert not text[cut - 1].isspace()
+    assert tokens(folder, "train") == tokenizer.encode(text[:cut])
+    assert tokens(folder, "val") == tokenizer.encode(text[cut:]) + end
+    assert found["val_characters"] == len(text) - cut
     assert found["train_tokens"] == len(tokens(folder, "train"))
-    assert tokenizer.vocabulary == type(tokenizer)().train(TEXT[:cut]).vocabulary
+    assert tokenizer.vocabulary == type(tokenizer)().train(text[:cut]).vocabulary
     assert {path.name for path in folder.iterdir()} == {
         *("train.bin", "val.bin", "tokenizer.json", "dataset.json")
     }

@@ -36,6 +36,7 @@ def cut_at(text, places):
 
 @given(NASTY, st.lists(st.integers(0, 60), max_size=8))
 @example("!\x1ca", [1])
+@example("!\x1ca", [])
 @example("a \n b", [2, 3])
 def test_no_word_crosses_a_cut(text, places):
     pieces = list(cut_between_words(cut_at(text, places)))
@@ -50,6 +51,7 @@ def test_pieces_are_about_as_long_as_asked_for():
     lengths = [len(piece) for piece in pieces_of(TEXT * 9, 100)]
     assert max(lengths) < 130
     assert min(lengths[:-1]) > 70
+    assert list(cut_between_words(["my", " dear", "\nfriend"])) == ["my", " dear", "\nfriend"]
     assert list(pieces_of("")) == []
     assert list(pieces_of("x" * 1000, 10)) == ["x" * 1000]
 
@@ -186,10 +188,12 @@ def test_an_error_in_a_process_is_raised_here(monkeypatch):
 
 
 FOR_EVER = """
-import sys
+import signal
 from minigpt import BPETokenizer
 from minigpt.encoding import encode_pieces
 
+if __name__ == "__mp_main__":  # in a process that is being started
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 if __name__ == "__main__":
     text = "my dear friend " * 200_000
     tokenizer = BPETokenizer().train(text)
