@@ -102,7 +102,8 @@ def _encode(tokenizer: Tokenizer, piece: Piece) -> Array:
         if number > 0 and end is not None:
             ids.append(end)
         ids += tokenizer.encode(text)
-    return np.array(ids, np.min_scalar_type(tokenizer.vocab_size - 1))
+    # Twice as fast as np.array, which looks for the shape of what it is given.
+    return np.fromiter(ids, np.min_scalar_type(tokenizer.vocab_size - 1), len(ids))
 
 
 def _map(

@@ -22,6 +22,8 @@ _WHITE_SPACE = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u300
 
 def pieces_of(text: str, size: int = PIECE) -> Iterator[str]:
     """Cut `text` into pieces of about `size` characters, longer where there is no white space."""
+    if 0 < len(text) <= size:
+        return iter([text])
     return cut_between_words(text[start : start + size] for start in range(0, len(text), size))
 
 
