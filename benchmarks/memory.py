@@ -119,24 +119,42 @@ def measure_training(train: Callable[[Configuration], int], name: str) -> dict[s
     return measure_work(lambda: train(c))
 
 
-def train_tokenizer(path: str, vocab_size: str) -> dict[str, Any]:
+def train_tokenizer(path: str, vocab_size: str, n_processes: str) -> dict[str, Any]:
     """Train our tokenizer on a file."""
+    from benchmarks import texts
     from minigpt import BPETokenizer
+    from minigpt.encoding import count_words
 
     def work() -> int:
-        text = Path(path).read_text(encoding="utf-8")
-        return BPETokenizer().train(text, int(vocab_size)).vocab_size
+        tokenizer = BPETokenizer()
+        words = count_words(tokenizer, texts.read(Path(path)), int(n_processes))
+        return tokenizer.learn(words, int(vocab_size)).vocab_size
 
-    return measure_work(work)
+    return with_workers(measure_work(work), int(n_processes))
 
 
-def encode_file(path: str, out: str, quick: str) -> dict[str, Any]:
-    """Encode a file to a file of ids."""
-    from benchmarks import encoding, texts
+def encode_file(path: str, out: str, quick: str, n_processes: str) -> dict[str, Any]:
+    """Encode a file to a file of ids; give their number."""
+    from benchmarks import texts
     from minigpt import BPETokenizer
+    from minigpt.encoding import encode_pieces
 
-    tokenizer = BPETokenizer.from_vocabulary(texts.vocabulary(quick == "True"))
-    return measure_work(lambda: encoding.encode_file(tokenizer, Path(path), Path(out)))
+    def work() -> int:
+        tokenizer = BPETokenizer.from_vocabulary(texts.vocabulary(quick == "True"))
+        with Path(out).open("wb") as file:
+            arrays = encode_pieces(tokenizer, texts.read(Path(path)), int(n_processes))
+            return sum(file.write(ids.tobytes()) // ids.itemsize for ids in arrays)
+
+    return with_workers(measure_work(work), int(n_processes))
+
+
+def with_workers(found: dict[str, Any], n_processes: int) -> dict[str, Any]:
+    """Add the peak of the largest worker process to the total, for each of them."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return found | {"total": found["total"] + n_processes * largest}
 
 
 WORKS = {work.__name__: work for work in (ours, recomputed, pytorch, train_tokenizer, encode_file)}

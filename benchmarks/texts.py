@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from minigpt import BPETokenizer, get_batch, load_tokenizer, token_array
 from minigpt.corpus import plays, scenes
 from minigpt.corpus.fetch import fetch
 from minigpt.functional import Array
+from minigpt.tokenizers.stream import PIECE, cut_between_words
 from minigpt.tokenizers.vocabulary import Vocabulary
 
 
@@ -80,3 +82,9 @@ def write_plays(path: Path, size: int, quick: bool = False) -> Path:
                     break
                 written += file.write(scene.text)
     return path
+
+
+def read(path: Path) -> Iterator[str]:
+    """Read a text piece by piece."""
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from cut_between_words(iter(lambda: file.read(PIECE), ""))

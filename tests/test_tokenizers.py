@@ -616,11 +616,12 @@ def test_lone_surrogates_are_refused(kind, text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("text", [b"ab", None, 3, ["ab"]])
+@pytest.mark.parametrize("text", [b"ab", None, 3, [b"ab"]])
 def test_text_must_be_a_str(kind, text):
     message = f"text must be a str, not {type(text).__name__}"
     with pytest.raises(TypeError, match=message):
         trained(kind).encode(text)
+    message = f"text must be a str, not (bytes|{type(text).__name__})"
     with pytest.raises(TypeError, match=message):
         TOKENIZERS[kind]().train(text)
 

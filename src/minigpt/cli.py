@@ -66,7 +66,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_demo, _train, _runs, _plot, _generate, _eval, _tokenize, _check, _fetch):
+    adders = (_demo, _train, _runs, _plot, _generate, _eval, _prepare, _tokenize, _check, _fetch)
+    for add in adders:
         add(subparsers)
     args, rest = parser.parse_known_args(argv)
     if rest:
@@ -201,7 +202,9 @@ def _generate(subparsers: Any) -> None:
         metavar="TEXT",
         help="end before this text, where \\n is a new line; give it again for more than one",
     )
-    parser.add_argument("--seed", type=_seed, metavar="N", help="the same choices each time")
+    parser.add_argument(
+        "--seed", type=_whole_number, metavar="N", help="the same choices each time"
+    )
     parser.add_argument(
         "--json",
         action="store_true",
@@ -246,6 +249,52 @@ def _eval(subparsers: Any) -> None:
     )
 
 
+def _prepare(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "prepare",
+        commands.prepare,
+        "make token files of texts of any size, to train on with little memory",
+        "books/ -o data\n"
+        "books/*.txt.gz --vocab-size 8192 -o data\n"
+        "stories.jsonl --field story --tokenizer gpt2/tokenizer.json -o data",
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="text (one document each), .jsonl (one a line), both also as .gz, .parquet (one a "
+        "row), folders of such, and patterns",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FOLDER",
+        help="where train.bin, val.bin and tokenizer.json go; stopped, the same command goes on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tokenizer",
+        default="bpe",
+        metavar="T",
+        help="bpe, char or word, to be trained; or a tokenizer.json or its folder (bpe)",
+    )
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="its size (1024 for bpe)")
+    parser.add_argument(
+        "--val-fraction",
+        type=float,
+        default=0.1,
+        metavar="X",
+        help="how much of the text, its end, is for validation (0.1)",
+    )
+    parser.add_argument(
+        "--field",
+        default="text",
+        metavar="NAME",
+        help="field of .jsonl or column of .parquet that has the text (text)",
+    )
+    parser.add_argument(
+        "--processes", type=_whole_number, default=0, metavar="N", help="how many work (one a core)"
+    )
+
+
 def _tokenize(subparsers: Any) -> None:
     parser = _command(
         subparsers,
@@ -281,7 +330,7 @@ def _check(subparsers: Any) -> None:
     parser.add_argument("model", nargs="?", help=f"{MODEL}; without one, a new one, very small")
     parser.add_argument(
         "--seed",
-        type=_seed,
+        type=_whole_number,
         default=0,
         metavar="N",
         help="where its weights and inputs come from (0)",
@@ -299,7 +348,7 @@ def _fetch(subparsers: Any) -> None:
     parser.add_argument("name", help="shakespeare")
 
 
-def _seed(text: str) -> int:
+def _whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, got {text!r}")
     return int(text)

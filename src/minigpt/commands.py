@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,28 +143,35 @@ def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
     from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.checkpoints import read_record
-    from minigpt.data import load_corpus, token_array
+    from minigpt.data import encode, load_corpus
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
     from minigpt.hub import find_model
+    from minigpt.prepared import open_dataset, prepared_folder, texts_of, tokenizer_of
 
     folder = find_model(args.model)
     model, tokenizer = load_model_and_tokenizer(folder)
-    if args.data is None:
-        if not (folder / "training.json").is_file():
-            raise ValueError(f"{args.model} has no text of its own: give one with --data")
-        corpus = load_corpus(read_record(folder)["settings"]["data"])
-        what, text, floor = f"validation part of {corpus.name}", corpus.val, corpus.floor
+    if args.data is None and not (folder / "training.json").is_file():
+        raise ValueError(f"{args.model} has no text of its own: give one with --data")
+    data = args.data or read_record(folder)["settings"]["data"]
+    floor = None
+    if (tokens := prepared_folder(data)) is not None:
+        dataset = open_dataset(tokens, tokenizer_of(tokens, str(folder), tokenizer))
+        what, ids = f"validation part of {dataset.name}", dataset.val
+        texts: Iterable[str] = texts_of(ids, tokenizer)
     else:
-        corpus = load_corpus(args.data)
-        what, text, floor = corpus.name, corpus.train + corpus.val, None
-    ids = token_array(tokenizer.encode(text), tokenizer.vocab_size)
+        corpus = load_corpus(data)
+        if args.data is None:
+            what, text, floor = f"validation part of {corpus.name}", corpus.val, corpus.floor
+        else:
+            what, text = corpus.name, corpus.train + corpus.val
+        ids, texts = encode(text, tokenizer), [text]
     loss = evaluate(model, ids, stride=args.stride, track=progress("reading"))
-    result = Evaluation.of(loss, len(ids), text)
+    result = Evaluation.of(loss, len(ids), texts)
     windows = f"windows of {model.max_len}"
     if args.stride is not None:
         windows += f", each {args.stride} tokens on"
-    print(f"text                {what}, {len(text):,} characters, {len(ids):,} tokens")
+    print(f"text                {what}, {result.n_characters:,} characters, {len(ids):,} tokens")
     print(f"loss                {loss:.4f} nats/token ({windows})")
     print(
         f"perplexity          {result.perplexity:.2f} per token, "
@@ -205,6 +212,34 @@ def check(args: argparse.Namespace) -> int:
             found.append(result)
             status.update(f"checked {result.name}")
     return 0 if show(found, Console(highlight=False)) else 1
+
+
+def prepare(args: argparse.Namespace) -> int:
+    """Make a folder of tokens out of files of any size."""
+    from minigpt.prepare import prepare
+
+    try:
+        found = prepare(
+            args.files,
+            args.out,
+            args.tokenizer,
+            args.vocab_size,
+            args.val_fraction,
+            args.field,
+            args.processes,
+            progress,
+            say,
+        )
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on where it was")
+        return 130
+    for part in ("train", "val"):
+        print(
+            f"{args.out / part}.bin  {found[f'{part}_tokens']:,} tokens, "
+            f"{found[f'{part}_characters']:,} characters"
+        )
+    say(f"  train on it:  minigpt train --data {args.out}")
+    return 0
 
 
 def fetch(args: argparse.Namespace) -> int:

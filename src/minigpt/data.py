@@ -56,6 +56,16 @@ def token_array(ids: Sequence[int], vocab_size: int) -> Array:
     return array.astype(np.min_scalar_type(vocab_size - 1))
 
 
+def encode(text: str, tokenizer: Tokenizer) -> Array:
+    """Encode a text, piece by piece so that the ids are never all there as Python's numbers."""
+    from minigpt.encoding import encode_pieces
+    from minigpt.tokenizers.stream import pieces_of
+
+    return np.concatenate(
+        [token_array([], tokenizer.vocab_size), *encode_pieces(tokenizer, pieces_of(text))]
+    )
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A text to learn from, and another, not to be learned from, to be examined on.
@@ -156,8 +166,7 @@ class Dataset:
     @classmethod
     def from_corpus(cls, corpus: Corpus, tokenizer: Tokenizer) -> Dataset:
         """Encode both parts of `corpus`."""
-        train = token_array(tokenizer.encode(corpus.train), tokenizer.vocab_size)
-        val = token_array(tokenizer.encode(corpus.val), tokenizer.vocab_size)
+        train, val = (encode(text, tokenizer) for text in (corpus.train, corpus.val))
         return cls(corpus.name, train, val, len(corpus.val), corpus.floor)
 
     def bits_per_character(self, nats_per_token: float) -> float:

@@ -46,9 +46,11 @@ class Evaluation:
     n_characters: int
 
     @classmethod
-    def of(cls, loss: float, n_tokens: int, text: str) -> Evaluation:
-        """Count the words, bytes and characters of `text`."""
-        return cls(loss, n_tokens, len(text.split()), len(text.encode("utf-8")), len(text))
+    def of(cls, loss: float, n_tokens: int, texts: str | Iterable[str]) -> Evaluation:
+        """Count the words, bytes and characters of a text, or of the parts of one."""
+        parts = [texts] if isinstance(texts, str) else texts
+        lengths = [(len(t.split()), len(t.encode("utf-8")), len(t)) for t in parts]
+        return cls(loss, n_tokens, *(sum(column) for column in zip(*lengths, strict=True)))
 
     @property
     def perplexity(self) -> float:

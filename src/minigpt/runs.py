@@ -23,19 +23,20 @@ from typing import Any
 
 from minigpt import checkpoints
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
-from minigpt.data import Dataset, load_corpus
+from minigpt.data import Dataset
 from minigpt.divergence import MOST_SETBACKS, usual_loss
 from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
 from minigpt.lock import FolderLock
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
+from minigpt.prepared import prepared_folder
 from minigpt.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.starting import (
     STATE,
+    find_data,
     is_used,
     make_model,
-    make_tokenizer,
     open_checkpoint,
     prepare,
     settings_of,
@@ -100,16 +101,18 @@ class Run:
                 f"{folder} is there already: choose another folder, or go on with that run by "
                 f"--resume {folder}"
             )
-        corpus = load_corpus(settings.data)
-        say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
-        if settings.init_from is None:
-            tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+        model, tokenizer = None, None
+        if settings.init_from is not None:
+            model, tokenizer = load_model_and_tokenizer(settings.init_from)
+        tokenizer, dataset = find_data(settings, tokenizer, say)
+        if model is None:
+            if prepared_folder(settings.data):
+                found = {"tokenizer": tokenizer.kind, "vocab_size": tokenizer.vocab_size}
+                settings = settings.replace(found)
             model = make_model(settings, tokenizer.vocab_size)
         else:
-            model, tokenizer = load_model_and_tokenizer(settings.init_from)
             settings = settings.replace(settings_of(model, tokenizer))
             prepare(model, settings)
-        dataset = Dataset.from_corpus(corpus, tokenizer)
         say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
         for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
             if len(tokens) <= settings.block_size:
@@ -149,7 +152,7 @@ class Run:
             settings = settings.replace(changes)
             model, tokenizer, optimizer = open_checkpoint(origin, settings)
             newest = max(checkpoints.steps_of(folder), default=-1)
-        dataset = Dataset.from_corpus(load_corpus(settings.data), tokenizer)
+        _, dataset = find_data(settings, tokenizer)
         if record.get("text", fingerprint(dataset)) != fingerprint(dataset):
             raise ValueError(
                 f"the text of {folder}, {' '.join(settings.data)}, is no longer what it was when "

@@ -26,7 +26,9 @@ class Settings:
     """
 
     data: tuple[str, ...] = _setting(
-        ("plays",), "plays, shakespeare, - (standard input), or text files and folders"
+        ("plays",),
+        "plays, shakespeare, - (standard input), text files and folders, or a folder of tokens "
+        "made by `minigpt prepare`",
     )
     tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json to use as it is")
     vocab_size: int | None = _setting(

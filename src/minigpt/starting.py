@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.checks import unknown
+from minigpt.data import Dataset, load_corpus
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
+from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
 from minigpt.settings import Settings
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.training import optimizer_of
@@ -29,6 +32,30 @@ def make_tokenizer(name: str, text: str, vocab_size: int | None = None) -> Token
     if not Path(name).exists():
         raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
     return load_tokenizer(name)
+
+
+def find_data(
+    settings: Settings,
+    tokenizer: Tokenizer | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[Tokenizer, Dataset]:
+    """Find the tokens that `settings` name, or the text, and encode it.
+
+    Parameters
+    ----------
+    settings : its `data` is a folder of tokens, or else what `load_corpus` takes.
+    tokenizer : that of a model which is to go on learning; if None, one is found or trained.
+    say : is told what is being done, a line at a time.
+    """
+    folder = prepared_folder(settings.data)
+    if folder is not None:
+        tokenizer = tokenizer_of(folder, settings.tokenizer, tokenizer)
+        return tokenizer, open_dataset(folder, tokenizer)
+    corpus = load_corpus(settings.data)
+    say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
+    if tokenizer is None:
+        tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+    return tokenizer, Dataset.from_corpus(corpus, tokenizer)
 
 
 def make_model(settings: Settings, vocab_size: int) -> miniGPT:

@@ -1,7 +1,8 @@
 """Tokenizers: text to token ids and back.
 
 Read `base` for what they all do, `word` and `char` for the simple ones, `bpe` for the one that
-GPT-2 uses; beneath them are `patterns` and `byte_level`, and `tokenizer_json` for the file.
+GPT-2 uses, with `merges`, its algorithm; beneath them are `patterns`, which cuts text into words,
+`stream`, which cuts a long text into pieces, `byte_level`, and `tokenizer_json` for the file.
 """
 
 import os

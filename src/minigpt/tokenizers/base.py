@@ -4,10 +4,12 @@ import operator
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Self, SupportsIndex
 
 from minigpt.tokenizers import tokenizer_json
+from minigpt.tokenizers.stream import pieces_of
 from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
 
 
@@ -30,13 +32,75 @@ class Tokenizer(ABC):
     def __init__(self) -> None:
         self._vocabulary: Vocabulary | None = None
 
+    def train(self, text: str | Iterable[str], vocab_size: int | None = None) -> Self:
+        """Learn a vocabulary from `text`.
+
+        Parameters
+        ----------
+        text : str, or iterable of str
+            A text, or its pieces one after another: then the borders of pieces are borders of
+            words. No more than a piece is looked at at a time.
+        vocab_size : int, optional
+            The number of tokens, special tokens included. By default 1024 for byte-pair encoding,
+            or fewer if the text gives fewer; for words and characters all there are.
+
+        Returns
+        -------
+        Tokenizer
+            This tokenizer.
+
+        Raises
+        ------
+        TypeError
+            If `text` is neither a str nor an iterable of them, or `vocab_size` not an integer.
+        ValueError
+            If `text` is empty or holds a lone surrogate, or if `vocab_size` is too small, or more
+            than the text can give.
+        """
+        return self.learn(self.count_words(text), vocab_size)
+
+    def count_words(self, text: str | Iterable[str]) -> Counter[str]:
+        """Return how often each word of `text` occurs: all that a tokenizer learns from.
+
+        What a word is depends on the tokenizer; those of a text joined are the text. They stand in
+        the order in which they first occur. See `train` for what `text` may be.
+        """
+        if isinstance(text, bytes | bytearray) or not isinstance(text, Iterable):
+            check_text(text)
+        counts: Counter[str] = Counter()
+        for part in [text] if isinstance(text, str) else text:
+            check_text(part)
+            for piece in pieces_of(part):
+                counts.update(self._split(piece))
+        return counts
+
     @abstractmethod
-    def train(self, text: str, vocab_size: int | None = None) -> Self:
-        """Learn a vocabulary of `vocab_size` tokens from `text`, and return the tokenizer."""
+    def learn(
+        self,
+        word_counts: Mapping[str, int],
+        vocab_size: int | None = None,
+        track: Callable[[range], Iterable[int]] = iter,
+    ) -> Self:
+        """Learn a vocabulary of `vocab_size` tokens from counted words; return the tokenizer.
+
+        Parameters
+        ----------
+        word_counts : mapping of str to int
+            How often each word occurs: see `count_words`.
+        vocab_size : int, optional
+            See `train`.
+        track : callable, optional
+            Goes through the numbers of what is learned one after another; one such as
+            rich.progress.track shows how far it is.
+        """
+
+    @abstractmethod
+    def _split(self, text: str) -> list[str]:
+        """Return the words of `text`, which joined are `text` again."""
 
     @abstractmethod
     def _encode(self, text: str) -> list[int]:
-        """Return the ids of text without special tokens."""
+        """Return the ids of a piece of text without special tokens."""
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Return the ids of the tokens of `text`, none for an empty text.
@@ -59,11 +123,17 @@ class Tokenizer(ABC):
         special_tokens = self.special_tokens
         check_text(text)
         if not (allow_special and special_tokens):
-            return self._encode(text)
+            return self._encode_ordinary(text)
         longest_first = sorted(special_tokens, key=len, reverse=True)
         ids = []
         for part in re.split(f"({'|'.join(map(re.escape, longest_first))})", text):
-            ids += [special_tokens[part]] if part in special_tokens else self._encode(part)
+            ids += [special_tokens[part]] if part in special_tokens else self._encode_ordinary(part)
+        return ids
+
+    def _encode_ordinary(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for piece in pieces_of(text):  # as the words of all of a long text would fill the memory
+            ids += self._encode(piece)
         return ids
 
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
@@ -216,12 +286,11 @@ def check_text(text: object, name: str = "text") -> None:
         ) from None
 
 
-def check_training(text: object, vocab_size: SupportsIndex | None) -> None:
-    """Raise an error unless there is text to train on, and `vocab_size` is None or an integer."""
-    check_text(text)
-    if not text:
-        raise ValueError("there is nothing to train on: the text is empty")
+def check_counts(word_counts: Mapping[str, int], vocab_size: SupportsIndex | None) -> None:
+    """Raise an error unless there are words, and `vocab_size` is None or an integer."""
     try:
         operator.index(0 if vocab_size is None else vocab_size)
     except TypeError:
         raise TypeError(f"vocab_size must be an integer, not {vocab_size!r}") from None
+    if not word_counts:
+        raise ValueError("there is nothing to train on: the text is empty")

@@ -1,10 +1,10 @@
 """What the word and the character tokenizer share: every piece of text is a token."""
 
-from abc import abstractmethod
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Self
 
-from minigpt.tokenizers.base import Tokenizer, check_training
+from minigpt.tokenizers.base import Tokenizer, check_counts
 from minigpt.tokenizers.vocabulary import UNKNOWN, Vocabulary
 
 
@@ -14,36 +14,30 @@ class PieceTokenizer(Tokenizer):
     Id 0 is ``<unk>``, for every piece that is not in the vocabulary.
     """
 
-    @abstractmethod
-    def _split(self, text: str) -> list[str]:
-        """Return the pieces of `text`, which joined are `text` again."""
-
-    def train(self, text: str, vocab_size: int | None = None) -> Self:
-        """Learn the pieces of `text`.
+    def learn(
+        self,
+        word_counts: Mapping[str, int],
+        vocab_size: int | None = None,
+        track: Callable[[range], Iterable[int]] = iter,
+    ) -> Self:
+        """Learn pieces: see `Tokenizer.learn`.
 
         Parameters
         ----------
-        text : str
+        word_counts : mapping of str to int
         vocab_size : int, optional
             The number of tokens, ``<unk>`` included: only the most frequent pieces are kept, among
             equals those that appear first. By default all pieces are kept.
-
-        Returns
-        -------
-        PieceTokenizer
-            This tokenizer.
+        track : callable, optional
+            Has nothing to do here.
 
         Raises
         ------
-        TypeError
-            If `text` is not a str, or `vocab_size` not an integer.
         ValueError
-            If `text` is empty or holds a lone surrogate, or `vocab_size` is less than 2 or more
-            than the text can give.
+            If there are no pieces, or `vocab_size` is less than 2 or more than the text can give.
         """
-        check_training(text, vocab_size)
-        counts = Counter(self._split(text))
-        largest = len(counts) + 1
+        check_counts(word_counts, vocab_size)
+        largest = len(word_counts) + 1
         if vocab_size is None:
             vocab_size = largest
         if vocab_size < 2:
@@ -53,10 +47,10 @@ class PieceTokenizer(Tokenizer):
             )
         if vocab_size > largest:
             raise ValueError(
-                f"vocab_size={vocab_size} is more than this text can give: it has {len(counts)} "
+                f"vocab_size={vocab_size} is more than this text can give: it has {largest - 1} "
                 f"different pieces, which with {UNKNOWN} are {largest} tokens"
             )
-        kept = [piece for piece, _ in counts.most_common(vocab_size - 1)]
+        kept = [piece for piece, _ in Counter(word_counts).most_common(vocab_size - 1)]
         tokens = [token.encode("utf-8") for token in (UNKNOWN, *kept)]
         self._adopt(Vocabulary(self.kind, tokens, special_tokens={UNKNOWN: 0}))
         return self

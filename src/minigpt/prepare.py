@@ -1,0 +1,282 @@
+"""From files of any size to token files: `prepare`.
+
+A folder of tokens has
+
+    train.bin, val.bin    bare token ids, little-endian, uint16 or uint32: nanoGPT's layout
+    tokenizer.json        what made them
+    dataset.json          how many there are, and from what
+
+The text is read as a stream, three times: to learn how long it is, to train the tokenizer on all
+but the validation part, and to encode it. While that goes on, `preparing.json` says how far it is
+and the token files are called .part: what is written down as done is safely on the disk, and
+preparing goes on after it when it is started again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+
+from minigpt.checkpoint import write_json
+from minigpt.checks import unknown
+from minigpt.encoding import count_words, encode_pieces
+from minigpt.sources import documents, find_files
+from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+from minigpt.tokenizers.stream import PIECE, cut_between_words, last_border
+
+PARTS = ("train", "val")
+SAVE_EVERY = 16  # pieces, of half a megabyte each
+
+Piece = tuple[str, list[str]]
+"""Which part it belongs to, and its texts, between which documents end."""
+
+
+class Track(Protocol):
+    """Gives what goes through items and shows how far it is, as `minigpt.terminal.progress`."""
+
+    def __call__(  # noqa: D102
+        self, what: str, total: int | None = None
+    ) -> Callable[[Iterable[Any]], Iterable[Any]]: ...
+
+
+def _silent(what: str, total: int | None = None) -> Callable[[Iterable[Any]], Iterable[Any]]:
+    return iter
+
+
+@dataclass
+class Progress:
+    """How far preparing is, as `preparing.json` has it.
+
+    `order` is what was asked for, `n_characters` and `n_pieces` the length of the text, `done` the
+    pieces that are encoded, and `tokens` and `characters` what they gave for each part.
+    """
+
+    order: dict[str, Any]
+    n_characters: int = 0
+    n_pieces: int = 0
+    done: int = 0
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
+    characters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
+
+
+def prepare(
+    names: Sequence[str | Path],
+    folder: Path,
+    tokenizer: str = "bpe",
+    vocab_size: int | None = None,
+    val_fraction: float = 0.1,
+    text_field: str = "text",
+    n_processes: int = 0,
+    progress: Track = _silent,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Make a folder of tokens out of files, or go on where an earlier call was stopped.
+
+    Parameters
+    ----------
+    names : files, folders and patterns: see `minigpt.sources`.
+    folder : where the tokens go.
+    tokenizer : "bpe", "char" or "word", to be trained; or a tokenizer.json, or its folder.
+    vocab_size : of a tokenizer to be trained; see `Tokenizer.train`.
+    val_fraction : how much of the text, its end, is for validation.
+    text_field : the field or column that has the text, in JSON lines and Parquet.
+    n_processes : how many to share the work among; 0 for one a core.
+    progress : shows how far each of the three readings is.
+    say : is told what is being done, a line at a time.
+
+    Returns
+    -------
+    What dataset.json has.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder has tokens already, or a half of what is not the same.
+    ValueError, FileNotFoundError
+        If a file cannot be read, there is no text, or the tokenizer is not known.
+    """
+    from minigpt import __version__
+
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
+    if tokenizer not in TOKENIZERS and not Path(tokenizer).exists():
+        raise ValueError(f"{unknown('tokenizer', tokenizer, TOKENIZERS)}; or give a tokenizer.json")
+    files = find_files(names)
+    order = {
+        "sources": [
+            {"path": str(f), "bytes": f.stat().st_size, "changed": f.stat().st_mtime_ns}
+            for f in files
+        ],
+        "tokenizer": str(tokenizer),
+        "vocab_size": vocab_size,
+        "val_fraction": val_fraction,
+        "field": text_field,
+        "version": __version__,
+    }
+    state = _begin(folder, order)
+    if state.done:
+        say(f"going on in {folder}: {state.done} of {state.n_pieces} pieces are done")
+    if not state.n_pieces:
+        for _, texts in progress(f"reading {len(files)} files")(_pieces(files, text_field, None)):
+            state.n_pieces += 1
+            state.n_characters += sum(map(len, texts))
+        if state.n_characters < 2:
+            raise ValueError(f"there is no text in {' '.join(map(str, names))}")
+        write_json(folder / "preparing.json", vars(state))
+    say(f"text: {len(files):,} files, {state.n_characters:,} characters")
+    cut = state.n_characters - max(1, round(state.n_characters * val_fraction))
+    n_pieces = state.n_pieces + 1  # as one is cut in two
+
+    trained = folder / "tokenizer.json"
+    if not trained.exists():
+        if tokenizer in TOKENIZERS:
+            pieces = progress("counting words", n_pieces)(_pieces(files, text_field, cut))
+            texts_to_learn = (texts for part, texts in pieces if part == "train")
+            learner = TOKENIZERS[tokenizer]()
+            words = count_words(learner, texts_to_learn, n_processes)
+            learner.learn(words, vocab_size, progress("learning tokens")).save(folder)
+            del words
+        else:
+            load_tokenizer(tokenizer).save(folder)
+    found = load_tokenizer(folder)
+    say(f"tokens: {found}")
+    _encode(state, folder, found, files, text_field, cut, n_processes, progress)
+    return _finish(state, folder, found)
+
+
+def _pieces(files: Sequence[Path], text_field: str, cut: int | None) -> Iterator[Piece]:
+    """Read files in pieces of about `PIECE` characters; at the `cut`th one validation begins."""
+    part, texts = "train", [""]
+    size = position = 0
+    for document in itertools.chain.from_iterable(documents(f, text_field) for f in files):
+        is_empty = True
+        for text in cut_between_words(document):
+            is_empty = False
+            if part == "train" and cut is not None and position + len(text) > cut:
+                place = last_border(text[: cut - position + 1]) or cut - position
+                texts[-1] += text[:place]
+                yield part, texts
+                part, texts, size = "val", [text[place:]], len(text) - place
+            else:
+                texts[-1] += text
+                size += len(text)
+            position += len(text)
+            if size >= PIECE:
+                yield part, texts
+                texts, size = [""], 0
+        if not is_empty:
+            texts.append("")
+    if texts != [""]:
+        yield part, texts
+
+
+def _begin(folder: Path, order: dict[str, Any]) -> Progress:
+    """Give how far an earlier call for the same came; make the folder if there was none."""
+    path = folder / "preparing.json"
+    if path.exists():
+        try:
+            state = Progress(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is damaged ({error}): delete {folder}, and begin") from None
+        differing = [name for name in order if state.order.get(name) != order[name]]
+        if not differing:
+            return state
+        if state.done:
+            raise FileExistsError(
+                f"{folder} holds a half of something else ({', '.join(differing)} differ): give "
+                "the same command with the same files to go on, or another folder"
+            )
+        (folder / "tokenizer.json").unlink(missing_ok=True)  # nothing else is lost
+        path.unlink()
+    made = (*(f"{part}.bin" for part in PARTS), "tokenizer.json")
+    taken = [name for name in made if (folder / name).exists()]
+    if taken:
+        raise FileExistsError(f"{folder} has {taken[0]} already: choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    state = Progress(order)
+    write_json(path, vars(state))
+    return state
+
+
+def _encode(
+    state: Progress,
+    folder: Path,
+    tokenizer: Tokenizer,
+    files: Sequence[Path],
+    text_field: str,
+    cut: int,
+    n_processes: int,
+    progress: Track,
+) -> None:
+    """Write the tokens of all pieces that are not done."""
+    dtype = dtype_of(tokenizer.vocab_size)
+    parts_in_flight: list[Piece] = []
+
+    def texts() -> Iterator[list[str]]:
+        for piece in itertools.islice(_pieces(files, text_field, cut), state.done, None):
+            parts_in_flight.append(piece)
+            yield piece[1]
+
+    with ExitStack() as stack:
+        outs = {part: stack.enter_context(_open_part(state, folder, part, dtype)) for part in PARTS}
+        arrays = stack.enter_context(closing(encode_pieces(tokenizer, texts(), n_processes)))
+        n_left = state.n_pieces + 1 - state.done
+        for ids in progress("encoding", n_left)(arrays):
+            part, done = parts_in_flight.pop(0)
+            outs[part].write(ids.astype(dtype).tobytes())
+            state.tokens[part] += len(ids)
+            state.characters[part] += sum(map(len, done))
+            state.done += 1
+            if state.done % SAVE_EVERY == 0:
+                _save(state, folder, outs)
+        _save(state, folder, outs)
+
+
+def _open_part(state: Progress, folder: Path, part: str, dtype: np.dtype[Any]) -> IO[bytes]:
+    """Open a token file where it was left, without what was not written down as done."""
+    final, path = folder / f"{part}.bin", folder / f"{part}.bin.part"
+    if final.exists():  # the last call was stopped while it gave the files their names
+        final.replace(path)
+    path.touch()
+    size = state.tokens[part] * dtype.itemsize
+    if path.stat().st_size < size:
+        raise ValueError(f"{path} is shorter than it was: delete {folder}, and begin again")
+    os.truncate(path, size)
+    return path.open("ab")
+
+
+def _save(state: Progress, folder: Path, outs: dict[str, IO[bytes]]) -> None:
+    for file in outs.values():
+        file.flush()
+        os.fsync(file.fileno())
+    write_json(folder / "preparing.json", vars(state))
+
+
+def _finish(state: Progress, folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Give the files their names, and say what they are."""
+    for part in PARTS:
+        (folder / f"{part}.bin.part").replace(folder / f"{part}.bin")
+    found = {
+        "version": state.order["version"],
+        "dtype": dtype_of(tokenizer.vocab_size).name,
+        "vocab_size": tokenizer.vocab_size,
+        **{f"{part}_tokens": state.tokens[part] for part in PARTS},
+        **{f"{part}_characters": state.characters[part] for part in PARTS},
+        "sources": [source["path"] for source in state.order["sources"]],
+    }
+    write_json(folder / "dataset.json", found)
+    (folder / "preparing.json").unlink()
+    return found
+
+
+def dtype_of(vocab_size: int) -> np.dtype[Any]:
+    """Give the type of ids in a token file: the smaller of nanoGPT's and ours that fits."""
+    return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")

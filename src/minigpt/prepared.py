@@ -1,0 +1,127 @@
+"""Open a folder of tokens, one of `minigpt.prepare` or one of nanoGPT's, without reading it.
+
+The files are mapped into memory: what is looked at is read from the disk then, so that a text of
+any size trains with the memory of the model. Ids are checked when they come to the model.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigpt.data import Dataset
+from minigpt.functional import Array
+from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+
+CHUNK = 2**20  # tokens
+
+
+def prepared_folder(data: Sequence[str | Path]) -> Path | None:
+    """Give the folder of tokens that `data` names; None if it names something else."""
+    folder = Path(data[0])
+    names = ("train.bin", "val.bin", "preparing.json")
+    if len(data) == 1 and any((folder / name).exists() for name in names):
+        return folder
+    return None
+
+
+def tokenizer_of(folder: Path, name: str, of_the_model: Tokenizer | None = None) -> Tokenizer:
+    """Give the tokenizer that made the tokens in `folder`.
+
+    Parameters
+    ----------
+    folder : has it as tokenizer.json; nanoGPT's folders do not.
+    name : for these, a tokenizer.json or its folder.
+    of_the_model : that of a model which is to go on learning, and must be the same.
+    """
+    if (folder / "tokenizer.json").exists():
+        tokenizer = load_tokenizer(folder)
+        if of_the_model is not None and of_the_model.vocabulary != tokenizer.vocabulary:
+            raise ValueError(
+                f"the tokens in {folder} were not made by the tokenizer of the model: prepare the "
+                "text again, with --tokenizer and the model's folder"
+            )
+        return tokenizer
+    if of_the_model is not None:
+        return of_the_model
+    if name in TOKENIZERS:
+        raise ValueError(
+            f"{folder} has tokens, but no tokenizer.json that says what they mean: give the one "
+            "that made them with --tokenizer, a tokenizer.json or its folder"
+        )
+    return load_tokenizer(name)
+
+
+def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
+    """Map the tokens in `folder` into memory.
+
+    Raises
+    ------
+    ValueError
+        If preparing them was not finished, or a file is damaged.
+    FileNotFoundError
+        If one of the two files is missing.
+    """
+    if (folder / "preparing.json").exists():
+        raise ValueError(
+            f"preparing {folder} was not finished: give the same `minigpt prepare` command again, "
+            "which goes on where it stopped"
+        )
+    about = _about(folder)
+    dtype = np.dtype(about.get("dtype", "uint16")).newbyteorder("<")
+    train, val = (_map(folder / f"{part}.bin", dtype) for part in ("train", "val"))
+    for part, tokens in (("train", train), ("val", val)):
+        if len(tokens) != about.get(f"{part}_tokens", len(tokens)):
+            raise ValueError(
+                f"{folder / part}.bin has {len(tokens):,} tokens, but dataset.json says it should "
+                f"have {about[f'{part}_tokens']:,}: prepare it again"
+            )
+    n_characters = about.get("val_characters")
+    if n_characters is None:
+        n_characters = sum(map(len, texts_of(val, tokenizer)))
+    return Dataset(folder.resolve().name, train, val, n_characters)
+
+
+def texts_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
+    """Decode tokens, as many at a time as fit the memory; ends of documents are no text."""
+    special_ids = list(tokenizer.special_tokens.values())
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be cut in two
+    for start in range(0, len(tokens), CHUNK):
+        chunk = tokens[start : start + CHUNK]
+        ordinary = chunk[~np.isin(chunk, special_ids)]
+        yield decoder.decode(b"".join(map(tokenizer.token_bytes, ordinary)))
+
+
+def _map(path: Path, dtype: np.dtype[Any]) -> Array:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: a folder of tokens has train.bin and val.bin")
+    size = path.stat().st_size
+    if size == 0 or size % dtype.itemsize:
+        raise ValueError(
+            f"{path} has {size:,} bytes, which are no {dtype.name} numbers: it is damaged, or no "
+            "token file"
+        )
+    return np.memmap(path, dtype, mode="r")
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """Read dataset.json, which nanoGPT's folders do not have."""
+    path = folder / "dataset.json"
+    if not path.exists():
+        return {}
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["dtype"] not in ("uint16", "uint32"):
+            raise ValueError(f"dtype is {about['dtype']!r}, not uint16 or uint32")
+        for part in ("train", "val"):
+            for what in ("tokens", "characters"):
+                if type(n := about[f"{part}_{what}"]) is not int or n < 1:
+                    raise ValueError(f"{part}_{what} is {n!r}, no number of {what}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    return about

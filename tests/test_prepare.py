@@ -1,0 +1,444 @@
+"""Folders of tokens: from files of every sort, stopped and gone on with, and trained on."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigpt import Settings, get_batch, load_tokenizer, miniGPT, train
+from minigpt import prepare as prepare_module
+from minigpt.cli import main
+from minigpt.data import encode
+from minigpt.prepare import dtype_of, prepare
+from minigpt.prepared import open_dataset, texts_of
+from minigpt.runs import Run
+from minigpt.sources import documents, find_files
+from minigpt.tokenizers import BPETokenizer
+
+TEXT = "my dear goose, take this lantern.\nmy dear Bär, where is  my lantern?\n" * 60
+SCENES = [f"scene {number}: my dear goose!\n" + "honk " * number for number in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(prepare_module, "PIECE", 500)
+    monkeypatch.setattr(prepare_module, "SAVE_EVERY", 2)
+    monkeypatch.setattr("minigpt.sources.PART", 100)
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def lines(field="text"):
+    return "\n\n".join(json.dumps({"id": 1, field: scene}) for scene in SCENES)
+
+
+def tokens(folder, part):
+    dtype = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["dtype"]
+    return np.fromfile(folder / f"{part}.bin", dtype).tolist()
+
+
+def text_of(file, **options):
+    return ["".join(document) for document in documents(file, **options)]
+
+
+# ------------------------------------------------------------------------------------- reading
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.TXT", "noted", "b.log.gz"])
+def test_a_text_is_one_document(name, tmp_path):
+    assert text_of(write(tmp_path / name, "\ufeff" + TEXT.replace("\n", "\r\n"))) == [TEXT]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_line_of_json_is_one_document(name, tmp_path):
+    assert text_of(write(tmp_path / name, lines())) == SCENES
+    assert text_of(write(tmp_path / name, lines("scene")), field="scene") == SCENES
+
+
+def test_a_row_of_parquet_is_one_document(tmp_path, monkeypatch):
+    """By a stand-in for pyarrow, which the tests need not have."""
+
+    class ParquetFile:
+        schema_arrow = types.SimpleNamespace(names=["id", "text"])
+
+        def __init__(self, path):
+            self.scenes = iter(SCENES)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def iter_batches(self, batch_size, columns):
+            while batch := [scene for _, scene in zip(range(7), self.scenes, strict=False)]:
+                column = types.SimpleNamespace(to_pylist=lambda batch=batch: batch)
+                yield types.SimpleNamespace(column=lambda n, column=column: column)
+
+    pyarrow = types.ModuleType("pyarrow")
+    pyarrow.ArrowException = OSError
+    parquet = types.ModuleType("pyarrow.parquet")
+    parquet.ParquetFile = ParquetFile
+    monkeypatch.setitem(sys.modules, "pyarrow", pyarrow)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+    file = write(tmp_path / "a.parquet", "")
+    assert text_of(file) == SCENES
+    with pytest.raises(ValueError, match="no column 'story', of 'id', 'text'"):
+        text_of(file, field="story")
+
+
+def test_without_pyarrow_a_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(RuntimeError, match=r"pip install 'minigpt\[parquet\]'"):
+        text_of(write(tmp_path / "a.parquet", ""))
+
+
+def test_folders_and_patterns_come_in_order(tmp_path):
+    for name in ("b/2.txt", "b/10.jsonl", "b/a/x.txt.gz", "b/model.bin", "c.txt", "d.txt"):
+        write(tmp_path / name, "a")
+
+    def found(*names):
+        files = find_files([tmp_path / name for name in names])
+        return [file.relative_to(tmp_path).as_posix() for file in files]
+
+    assert found("b") == ["b/10.jsonl", "b/2.txt", "b/a/x.txt.gz"]
+    assert found("d.txt", "b") == ["d.txt", "b/10.jsonl", "b/2.txt", "b/a/x.txt.gz"]
+    assert found("*.txt") == ["c.txt", "d.txt"]
+    assert found("**/*.txt") == ["b/2.txt", "c.txt", "d.txt"]
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*e\.txt"):
+        found("e.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"has no files ending in \.txt, "):
+        found("empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"ab\xffc", "a.txt is not UTF-8 text .*0xff"),
+        ("a.jsonl", '{"text": "a"}\n{"text"', "a.jsonl, line 2, is not JSON"),
+        ("a.jsonl", "[" * 100_000, "a.jsonl, line 1, is not JSON"),
+        ("a.jsonl", '{"story": "a", "id": 3}', "line 1, .* 'text': .* of 'story', 'id'"),
+        ("a.jsonl", '{"text": 3}', "line 1, has no text in the field 'text'"),
+        ("a.jsonl", "[1]", "line 1, has no text in the field"),
+    ],
+)
+def test_files_that_cannot_be_read_are_named(name, content, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        text_of(write(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b"no gzip", lambda b: b[:12]])
+def test_damaged_gzip_is_named(damage, tmp_path):
+    file = tmp_path / "a.txt.gz"
+    file.write_bytes(damage(gzip.compress(os.urandom(3000).hex().encode())))
+    with pytest.raises(ValueError, match=r"a\.txt\.gz is damaged, or not compressed"):
+        text_of(file)
+
+
+# ----------------------------------------------------------------------------------- preparing
+
+
+@pytest.mark.parametrize("kind", ["bpe", "char", "word"])
+def test_the_tokens_are_those_of_the_text(kind, tmp_path):
+    text = TEXT + "quagga zebra " * 30  # which only the validation part has
+    folder = tmp_path / "data"
+    found = prepare([write(tmp_path / "a.txt", text)], folder, kind, val_fraction=0.2)
+    tokenizer = load_tokenizer(folder)
+    end = [tokenizer.special_tokens["<|endoftext|>"]] if kind == "bpe" else []
+    cut = found["train_characters"]
+    assert 0.8 - 20 / len(text) < cut / len(text) <= 0.8
+    assert text[cut].isspace()
+    assert not text[cut - 1].isspace()
+    assert tokens(folder, "train") == tokenizer.encode(text[:cut])
+    assert tokens(folder, "val") == tokenizer.encode(text[cut:]) + end
+    assert found["val_characters"] == len(text) - cut
+    assert found["train_tokens"] == len(tokens(folder, "train"))
+    assert tokenizer.vocabulary == type(tokenizer)().train(text[:cut]).vocabulary
+    assert {path.name for path in folder.iterdir()} == {
+        *("train.bin", "val.bin", "tokenizer.json", "dataset.json")
+    }
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_the_end_of_each_document_is_a_token(name, tmp_path):
+    tokenizer = BPETokenizer().train(TEXT)
+    tokenizer.save(tmp_path / "tokenizer")
+    texts = [*SCENES, "a<|endoftext|>b", "", TEXT]
+    content = "\n".join(json.dumps({"text": text}) for text in texts)
+    source = write(tmp_path / name, content)
+    prepare([source], tmp_path / "data", str(tmp_path / "tokenizer"), n_processes=1)
+    end = tokenizer.special_tokens["<|endoftext|>"]
+    expected = []
+    for text in filter(None, texts):
+        expected += [*tokenizer.encode(text), end]
+    assert tokens(tmp_path / "data", "train") + tokens(tmp_path / "data", "val") == expected
+    assert load_tokenizer(tmp_path / "data").vocabulary == tokenizer.vocabulary
+
+
+def test_processes_give_the_same_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("minigpt.encoding.SHORT", 100)
+    source = write(tmp_path / "a.jsonl", lines())
+    for n in (1, 2):
+        prepare([source], tmp_path / str(n), vocab_size=300, n_processes=n)
+    for name in ("train.bin", "val.bin", "tokenizer.json", "dataset.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(65, "<u2"), (2**16, "<u2"), (2**16 + 1, "<u4")])
+def test_ids_are_as_small_as_nanogpt_has_them(size, dtype):
+    assert dtype_of(size) == np.dtype(dtype)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopping_after(n):
+    """Give a progress that stops everything after n turns of the loop it shows."""
+
+    def progress(what, total=None):
+        def go_through(items):
+            for number, item in enumerate(items):
+                if what == "encoding" and number == n:
+                    raise StoppedError
+                yield item
+
+        return go_through
+
+    return progress
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
+def test_stopped_it_goes_on_where_it_was(n, tmp_path):
+    source = write(tmp_path / "a.jsonl", lines())
+    prepare([source], tmp_path / "whole", vocab_size=300)
+    folder = tmp_path / "data"
+    said = []
+    for turn in (n, 1, 10**9):
+        try:
+            prepare(
+                [source], folder, vocab_size=300, progress=stopping_after(turn), say=said.append
+            )
+        except StoppedError:
+            assert not (folder / "train.bin").exists()
+            with pytest.raises(ValueError, match="was not finished"):
+                open_dataset(folder, BPETokenizer())
+            with (folder / "train.bin.part").open("ab") as file:
+                file.write(b"xyz")  # what was written, but not written down as done
+    assert sum("going on" in line for line in said) == (2 if n >= 2 else 0)
+    for name in ("train.bin", "val.bin", "tokenizer.json", "dataset.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_stopped_between_the_names_it_goes_on(tmp_path, monkeypatch):
+    source = write(tmp_path / "a.txt", TEXT)
+    folder = tmp_path / "data"
+    replace = Path.replace
+
+    def replace_once(self, target):
+        if self.name == "val.bin.part":
+            raise StoppedError
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace_once)
+        with pytest.raises(StoppedError):
+            prepare([source], folder)
+    assert (folder / "train.bin").exists()
+    found = prepare([source], folder)
+    assert found["train_tokens"] == len(tokens(folder, "train"))
+    assert encode(TEXT, load_tokenizer(folder)).size == sum(
+        len(tokens(folder, part)) - (part == "val") for part in ("train", "val")
+    )
+
+
+def test_a_half_of_something_else_is_kept(tmp_path):
+    source = write(tmp_path / "a.txt", TEXT)
+    with pytest.raises(StoppedError):
+        prepare([source], tmp_path / "data", progress=stopping_after(5))
+    with pytest.raises(FileExistsError, match=r"something else \(val_fraction differ\)"):
+        prepare([source], tmp_path / "data", val_fraction=0.3)
+    write(source, TEXT + "more")
+    with pytest.raises(FileExistsError, match=r"something else \(sources differ\)"):
+        prepare([source], tmp_path / "data")
+
+
+def test_what_came_to_nothing_is_no_hindrance(tmp_path):
+    with pytest.raises(ValueError, match="not UTF-8"):
+        prepare([write(tmp_path / "b.txt", b"\xff")], tmp_path / "data")
+    prepare([write(tmp_path / "a.txt", TEXT)], tmp_path / "data")
+    with pytest.raises(FileExistsError, match=r"has train\.bin already"):
+        prepare([tmp_path / "a.txt"], tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("", {}, "there is no text in"),
+        (TEXT, {"val_fraction": 1.0}, "val_fraction must be between 0 and 1, got 1"),
+        (TEXT, {"tokenizer": "bpee"}, "unknown tokenizer 'bpee': did you mean 'bpe'"),
+        (TEXT, {"vocab_size": 100}, "vocab_size=100 is too small"),
+    ],
+)
+def test_what_cannot_be_prepared(content, options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        prepare([write(tmp_path / "a.txt", content)], tmp_path / "data", **options)
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from minigpt import prepare as module
+module.PIECE, module.SAVE_EVERY = 2000, 1
+module.prepare(["a.jsonl"], Path(sys.argv[1]), vocab_size=280, n_processes=1)
+"""
+
+
+def test_killed_at_any_moment_the_same_command_ends_well(tmp_path):
+    write(tmp_path / "a.jsonl", "\n".join(json.dumps({"text": TEXT}) for _ in range(40)))
+
+    def start(folder):
+        return subprocess.Popen([sys.executable, "-c", PREPARE, folder], cwd=tmp_path)
+
+    assert start("whole").wait() == 0
+    state = tmp_path / "data" / "preparing.json"
+    for least in (0, 1, 30):  # pieces done when it is killed
+        process = start("data")
+        while process.poll() is None:
+            if state.exists() and json.loads(state.read_text(encoding="utf-8"))["done"] >= least:
+                process.kill()
+            time.sleep(0.002)
+        assert process.returncode != 0
+    assert start("data").wait() == 0
+    for name in ("train.bin", "val.bin", "tokenizer.json", "dataset.json"):
+        assert (tmp_path / "data" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+# ------------------------------------------------------------------------------------ training
+
+TINY = {
+    **{"n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 16, "batch_size": 4, "steps": 4},
+    **{"eval_every": 2, "eval_tokens": 64, "sample_every": 0, "threads": 1},
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    prepare([write(tmp_path / "a.txt", TEXT)], tmp_path / "data", vocab_size=280)
+    return tmp_path / "data"
+
+
+def settings(folder, **changes):
+    return Settings().replace({**TINY, "data": (str(folder),), **changes})
+
+
+def test_training_maps_the_files_and_reads_windows_only(folder):
+    dataset = open_dataset(folder, load_tokenizer(folder))
+    assert isinstance(dataset.train, np.memmap)
+    assert dataset.train.tolist() == tokens(folder, "train")
+    x, y = get_batch(dataset.train, 8, 3, np.random.default_rng(0))
+    assert x.dtype == np.int64
+    in_memory = np.array(tokens(folder, "train"))
+    same_x, same_y = get_batch(in_memory, 8, 3, np.random.default_rng(0))
+    assert (x == same_x).all()
+    assert (y == same_y).all()
+
+
+def test_a_run_learns_from_it_and_goes_on(folder, tmp_path):
+    run = Run.new(settings(folder), tmp_path / "run")
+    assert run.settings.vocab_size == run.model.vocab_size == 280
+    losses = [step.loss for step in run.steps()]
+    half = Run.new(settings(folder), tmp_path / "half")
+    for step in half.steps():
+        if step.number == 2:
+            break
+    resumed = Run.resume(tmp_path / "half", {})
+    assert [step.loss for step in resumed.steps()] == losses[2:]
+    assert len(run.dataset.val) == len(tokens(folder, "val"))
+
+
+def test_eval_takes_the_validation_part(folder, tmp_path, capsys):
+    for _ in Run.new(settings(folder), tmp_path / "run").steps():
+        pass
+    assert main(["eval", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    assert "validation part of data" in out
+    assert f"{about['val_characters']:,} characters, {about['val_tokens']:,} tokens" in out
+
+
+def test_nanogpts_folders_need_a_tokenizer_only(folder, tmp_path):
+    (folder / "dataset.json").unlink()
+    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    with pytest.raises(ValueError, match=r"no tokenizer.json .* with --tokenizer"):
+        Run.new(settings(folder), tmp_path / "run")
+    run = Run.new(settings(folder, tokenizer=str(tmp_path)), tmp_path / "run")
+    assert run.model.vocab_size == 280
+    assert run.dataset.val_characters == sum(map(len, texts_of(run.dataset.val, run.tokenizer)))
+    assert "".join(texts_of(run.dataset.val, run.tokenizer)) == TEXT[-run.dataset.val_characters :]
+    assert Run.resume(tmp_path / "run", {}).tokenizer.vocabulary == run.tokenizer.vocabulary
+
+
+def test_another_models_tokens_are_refused(folder, tmp_path):
+    Run.new(settings(write(tmp_path / "b.txt", SCENES[0] * 99)), tmp_path / "other")
+    with pytest.raises(ValueError, match="not made by the tokenizer of the model"):
+        Run.new(settings(folder, init_from=str(tmp_path / "other")), tmp_path / "run")
+
+
+def test_ids_outside_the_vocabulary_stop_training(folder):
+    np.full(500, 280, "<u2").tofile(folder / "train.bin")
+    (folder / "dataset.json").unlink()
+    dataset = open_dataset(folder, load_tokenizer(folder))
+    with pytest.raises(ValueError, match="must be from 0 to 279, got 280"):
+        next(train(miniGPT(280, 16, 16, 2, 1), dataset, settings(folder)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "train.bin").write_bytes(b"abc"), "train.bin has 3 bytes, which are no"),
+        (lambda f: (f / "val.bin").write_bytes(b""), "val.bin has 0 bytes, which are no uint16"),
+        (lambda f: (f / "val.bin").write_bytes(b"ab"), "has 1 tokens, but dataset.json says"),
+        (lambda f: (f / "dataset.json").write_text("{}"), "dataset.json is damaged"),
+        (lambda f: (f / "dataset.json").write_text("[" * 10**5), "dataset.json is damaged"),
+        (lambda f: (f / "dataset.json").write_text('{"dtype": "O"}'), "dtype is 'O', not uint16"),
+        (
+            lambda f: (f / "dataset.json").write_text('{"dtype": "uint16", "train_tokens": 0}'),
+            "train_tokens is 0, no number of tokens",
+        ),
+    ],
+)
+def test_damaged_folders_are_refused(folder, damage, message):
+    damage(folder)
+    with pytest.raises(ValueError, match=message):
+        open_dataset(folder, load_tokenizer(folder))
+
+
+def test_a_missing_part_is_named(folder):
+    (folder / "val.bin").unlink()
+    with pytest.raises(FileNotFoundError, match=r"there is no .*val\.bin"):
+        open_dataset(folder, load_tokenizer(folder))
+
+
+def test_the_command_prints_what_it_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.txt", TEXT)
+    assert main(["prepare", "a.txt", "-o", "data", "--vocab-size", "280"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count(" tokens, ") == 2
+    assert "minigpt train --data data" in err
+    assert main(["prepare", "a.txt", "-o", "data"]) == 1
+    assert "choose another folder" in capsys.readouterr().err
