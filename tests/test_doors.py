@@ -288,7 +288,7 @@ def with_seen(seen):
         (lambda: MODEL.forward([1, 2]), ValueError, r"shape \(batch, time\)"),
         (lambda: MODEL.forward([[0] * 9]), ValueError, "9 tokens do not fit the context"),
         (lambda: MODEL.forward([[1]], cache=new_cache(MODEL, 2)), ValueError, "is for 2 texts"),
-        (lambda: tiny().backward(), RuntimeError, "needs the loss of the latest forward pass"),
+        (lambda: tiny().backward(), RuntimeError, "needs a loss: call forward"),
         (lambda: backward_of((1, 2, 8)), ValueError, r"latest y, \(1, 3, 8\), got \(1, 2, 8\)"),
         (lambda: extend((1, 2, 5, 3)), ValueError, "for 1 texts of 4 tokens"),
         (lambda: extend((1, 2, 1, 4)), ValueError, "2 heads of 3 numbers"),

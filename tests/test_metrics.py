@@ -237,7 +237,7 @@ def test_the_list_of_runs(folder):
         for cell in ("4 × 128", "char, plays", "bpe, my-text.txt", "2/2000", "1.234", "0.400"):
             assert cell in table
         assert table.index(str(Path("runs/new"))) < table.index(str(Path("runs/old")))
-        for reason in ("no training.json", "torn", "training.json is damaged", "line 1"):
+        for reason in ("no training.json", "torn", "training.json is not JSON", "line 1"):
             assert reason in damaged
         assert "no-run" not in done.stdout
 

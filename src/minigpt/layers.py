@@ -9,8 +9,7 @@ A layer is a small object:
   is the attribute `w`, its gradient the attribute `d_w`.
 
 Shapes: B batch, T time (position in the text), C = `d_model`, H heads, D = C / H, V vocabulary.
-From the smallest to the largest: `Linear`, `Embedding`, `PositionalEncoding`, `LayerNorm`, `GELU`,
-`ReLU`, `Dropout`, `MultiHeadAttention`, `FeedForward`, `TransformerBlock`.
+They stand here from the smallest, `Linear`, to the largest, `TransformerBlock`.
 
 Source of the architecture: Vaswani et al., "Attention Is All You Need", 2017; with the norms
 before the sub-layers as in Radford et al., "Language Models are Unsupervised Multitask Learners"
@@ -242,7 +241,7 @@ class LayerNorm(Layer):
         self.d_shift = np.zeros(d_model, dtype)
 
     def forward(self, x: Array) -> Array:
-        centred = check_vectors(x, len(self.scale)) - mean(x)
+        centred = check_vectors(x, len(self.scale)) - x.mean(axis=-1, keepdims=True)
         variance = np.vecdot(centred, centred)[..., None] / x.shape[-1]
         self.inverse_std = 1 / np.sqrt(variance + self.eps)
         self.x_hat = np.multiply(centred, self.inverse_std, out=centred)
@@ -258,7 +257,7 @@ class LayerNorm(Layer):
         if self.shift is not None:
             np.sum(as_matrix(dy), axis=0, out=self.d_shift)
         through_variance = self.x_hat * (np.vecdot(dx, self.x_hat)[..., None] / dx.shape[-1])
-        dx -= mean(dx)
+        dx -= dx.mean(axis=-1, keepdims=True)
         dx -= through_variance
         dx *= self.inverse_std
         return dx
@@ -493,11 +492,6 @@ class TransformerBlock(Layer):
 def as_matrix(x: Array) -> Array:
     """See (..., C) as one matrix with a row for each token."""
     return x.reshape(-1, x.shape[-1])
-
-
-def mean(x: Array) -> Array:
-    """Give the mean of every token's vector: (..., C) to (..., 1)."""
-    return x.sum(axis=-1, keepdims=True) / x.shape[-1]
 
 
 def normal(shape: tuple[int, int], seed: Seed, dtype: DType) -> Array:

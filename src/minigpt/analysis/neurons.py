@@ -35,7 +35,8 @@ def neuron_activations(model: miniGPT, ids: Array, layer: int) -> Array:
     activations = []
     for start in range(0, len(ids), model.max_len):
         twin.hidden(ids[None, start : start + model.max_len])
-        activations.append(twin.blocks[layer].feed_forward.down.x[0])
+        activation = twin.blocks[layer].feed_forward.activation
+        activations.append(activation.forward(activation.x)[0])
     return np.concatenate(activations)
 
 
