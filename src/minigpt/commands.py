@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from minigpt.arguments import given_settings, settings_from
+from minigpt.machines import world
 from minigpt.sampling import Sampling
 from minigpt.terminal import progress, say, visible
 
@@ -29,7 +30,7 @@ def demo(args: argparse.Namespace) -> int:
     settings = preset("demo").replace(given_settings(args))
     run = _new_run(settings, args.out, "demo")
     code = _train(run)
-    if code == 0:
+    if code == 0 and run.world.rank == 0:
         say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
         written = ""
         for text in _write(run.folder, "\n\n", 600, Sampling(temperature=0.8), seed=1):
@@ -52,7 +53,7 @@ def train(args: argparse.Namespace) -> int:
                     f"--resume goes on with the settings and the folder of the run: leave out "
                     f"--{name}, and give single settings as flags"
                 )
-        run = Run.resume(args.resume, given_settings(args))
+        run = Run.together(world(), lambda: Run.resume(args.resume, given_settings(args)))
         say(f"going on with {args.resume} after step {run.step}")
         if run.step >= run.settings.steps:
             raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
@@ -174,14 +175,14 @@ def fetch(args: argparse.Namespace) -> int:
 def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
     from minigpt.runs import Run, free_folder
 
-    return Run.new(settings, folder or free_folder(name), say)
+    return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say))
 
 
 def _train(run: Run) -> int:
     from minigpt.display import TrainingDisplay
     from minigpt.training import TrainingDiverged
 
-    steps = run.steps()
+    steps, stopped = run.steps(), False
     try:
         with (
             StopSignal() as stop,
@@ -189,15 +190,16 @@ def _train(run: Run) -> int:
         ):
             for step in steps:
                 display.show(step)
-                if stop.requested:
+                if stopped := run.world.any(stop.requested):  # all after the same step
                     break
     except TrainingDiverged as error:
         say(f"minigpt: {error}. The last good state is in {run.folder}")
         return 1
     finally:
         steps.close()
-    if stop.requested and run.step < run.settings.steps:
-        run.save()
+    if stopped and run.step < run.settings.steps:
+        if run.world.rank == 0:
+            run.save()
         say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
         say(f"  go on:     minigpt train --resume {run.folder}")
         say(f'  generate:  minigpt generate {run.folder} --prompt "my dear"')

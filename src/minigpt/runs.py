@@ -22,6 +22,7 @@ from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
 from minigpt.files import write_text
 from minigpt.flat import freeze
+from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.settings import OF_A_MODEL, Settings
@@ -47,6 +48,26 @@ class Run:
     model: miniGPT
     optimizer: Optimizer
     step: int = 0
+    world: World = ALONE
+
+    @classmethod
+    def together(cls, world: World, make: Callable[[], Run]) -> Run:
+        """Let the first process of `world` make the run, and give all others a copy of it.
+
+        They need neither its folder nor the text: both may be on the first one's machine alone.
+        """
+        parts: Any = None
+        if world.rank == 0:
+            run = make()
+            parts = (run.folder, run.settings, run.tokenizer, run.dataset, run.model, run.step)
+            parts = (*parts, run.optimizer.state)
+        folder, settings, tokenizer, dataset, model, step, state = world.from_first(parts)
+        if world.rank > 0:
+            optimizer = optimizer_of(settings, model)
+            optimizer.state.update(state)
+            run = cls(folder, settings, tokenizer, dataset, model, optimizer, step)
+        run.world = world
+        return run
 
     @classmethod
     def new(
@@ -114,12 +135,19 @@ class Run:
     def steps(self) -> Generator[Step]:
         """Train to the end, yielding each step; metrics and samples are written, models saved."""
         for step in train(
-            self.model, self.dataset, self.settings, self.tokenizer, self.optimizer, self.step
+            self.model,
+            self.dataset,
+            self.settings,
+            self.tokenizer,
+            self.optimizer,
+            self.step,
+            self.world,
         ):
             self.step = step.number
-            self._write_down(step)
-            if step.val_loss is not None:
-                self.save()
+            if self.world.rank == 0:
+                self._write_down(step)
+                if step.val_loss is not None:
+                    self.save()
             yield step
 
     def save(self) -> None:
