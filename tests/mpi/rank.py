@@ -1,0 +1,33 @@
+"""`minigpt` in one of several processes that mpiexec started, with faults on request.
+
+rank.py FOLDER FAULT ARGUMENTS…    FAULT befalls process 1 at step 5: none, error, bug, weights
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from minigpt import cli, training
+
+folder, fault, *arguments = sys.argv[1:]
+rank = int(os.environ["PMI_RANK"])
+(Path(folder) / f"pid-{rank}").write_text(str(os.getpid()), encoding="utf-8")
+clip_gradients = training.clip_gradients
+calls = 0
+
+
+def broken(grads, *rest):
+    global calls
+    calls += 1
+    if calls == 5 and fault == "error":
+        raise ValueError("a cosmic ray")
+    if calls == 5 and fault == "bug":
+        raise AssertionError("nobody has thought of this")
+    if calls == 5 and fault == "weights":
+        grads[7] += 1
+    return clip_gradients(grads, *rest)
+
+
+if rank == 1:
+    training.clip_gradients = broken
+sys.exit(cli.main(arguments))
