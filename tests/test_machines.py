@@ -68,8 +68,13 @@ def test_parts_make_up_the_batch(size, n_rows):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("size", [2, 4])  # 6 rows: in even parts, and in uneven ones
-def test_any_number_of_processes_learns_the_same(size, accumulate):
+def test_any_number_of_processes_learns_the_same(monkeypatch, size, accumulate):
     settings = SETTINGS.replace({"accumulate": accumulate})
+    rows, backward = [], Replicas.backward
+
+    def count_rows(replicas, x, *rest):
+        rows.append(len(x))
+        return backward(replicas, x, *rest)
 
     def learn(world):
         model = miniGPT(11, 8, 12, 3, 2, seed=0, dtype=np.float64)
@@ -77,7 +82,9 @@ def test_any_number_of_processes_learns_the_same(size, accumulate):
         return model.flat.params, steps
 
     alone, expected = learn(ALONE)
+    monkeypatch.setattr(Replicas, "backward", count_rows)
     results = together(size, learn)
+    assert sum(rows) == 6 * accumulate * 6  # each row once, in 6 steps
     for params, steps in results:
         np.testing.assert_array_equal(params, results[0][0])
         np.testing.assert_allclose(params, alone, rtol=1e-7, atol=1e-9)
@@ -91,15 +98,20 @@ def test_any_number_of_processes_learns_the_same(size, accumulate):
         np.testing.assert_allclose(*losses, rtol=1e-9)
 
 
-def test_each_process_draws_dropout_of_its_own():
-    model = miniGPT(11, 8, 12, 3, 2, seed=0, dropout=0.5)
-    streams = []
-    for seed in ((1, 2, 0), (1, 2, 1), (1, 2, 0)):
-        with Replicas(model, 2) as replicas:
-            replicas.reseed(*seed)
-            streams.append([replica.rng.random() for replica in replicas.models])
-    assert len({*streams[0], *streams[1]}) == 4
-    assert streams[0] == streams[2]
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_each_process_drops_out_numbers_of_its_own(dropout):
+    """All windows are the same here, so that nothing but dropout makes gradients differ."""
+    same = np.full(300, 7, np.uint8)
+
+    def learn(world):
+        model = miniGPT(11, 8, 12, 3, 2, seed=0, dropout=dropout)
+        seen = []
+        add_up, world.add_up = world.add_up, lambda *each: (seen.append(each), add_up(*each))[1]
+        next(train(model, Dataset("x", same, same, 300), SETTINGS, world=world))
+        return seen[0][1]
+
+    losses = together(2, learn)
+    assert (losses[0] == losses[1]) == (dropout == 0)
 
 
 def test_more_processes_than_rows_are_refused():

@@ -114,13 +114,14 @@ class Processes(World):
 
     def end(self, code: int) -> None:
         """End all processes, which would wait for this one for ever, and this one too."""
+        sys.stderr.flush()
+        time.sleep(0.5)  # mpiexec passes on what was said; once the job is over, no more
         self._comm.Abort(code)
 
     def _end_all(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         sys.__excepthook__(kind, error, trace)
-        sys.stderr.flush()
         self.end(1)
 
 
@@ -195,7 +196,7 @@ def leave(code: int, sentence: str = "") -> int:
     who = "minigpt" if rank == 0 else f"minigpt, process {rank} of 0 to {size - 1}"
     if rank > 0:
         # What is wrong everywhere the first process tells, and ends this one while it waits.
-        time.sleep(1)
+        time.sleep(2)
     if sentence and (rank == 0 or _world is not None):
         print(f"{who}: {sentence}", file=sys.stderr, flush=True)
     if isinstance(_world, Processes):

@@ -1,6 +1,8 @@
 """`minigpt` in one of several processes that mpiexec started, with faults on request.
 
-rank.py FOLDER FAULT ARGUMENTS…    FAULT befalls process 1 at step 5: none, error, bug, weights
+rank.py FOLDER FAULT ARGUMENTS…
+
+FAULT befalls process 1: error, bug or weights at step 5, norm in all steps; or none.
 """
 
 import os
@@ -12,7 +14,7 @@ from minigpt import cli, training
 folder, fault, *arguments = sys.argv[1:]
 rank = int(os.environ["PMI_RANK"])
 (Path(folder) / f"pid-{rank}").write_text(str(os.getpid()), encoding="utf-8")
-clip_gradients = training.clip_gradients
+clip_gradients, gradient_norm = training.clip_gradients, training.gradient_norm
 calls = 0
 
 
@@ -30,4 +32,6 @@ def broken(grads, *rest):
 
 if rank == 1:
     training.clip_gradients = broken
+if rank == 1 and fault == "norm":
+    training.gradient_norm = lambda grads: 1.001 * gradient_norm(grads)
 sys.exit(cli.main(arguments))

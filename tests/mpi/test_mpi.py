@@ -116,11 +116,13 @@ def test_the_death_of_a_process_ends_the_job_and_the_run_goes_on(settings, tmp_p
     assert len(losses(run)) == saved + 5
 
 
-def test_ctrl_c_stops_all_after_the_same_step(settings, tmp_path):
+@pytest.mark.parametrize("to_all", [True, False])
+def test_ctrl_c_stops_all_after_the_same_step(settings, tmp_path, to_all):
     arguments = ["train", *settings, "--steps", "1000000", "--out", "run"]
     process = start(2, tmp_path, *arguments)
     wait_for_step(5, tmp_path / "run", process)
-    process.send_signal(signal.SIGINT)
+    one = int((tmp_path / "pid-1").read_text("utf-8"))
+    os.kill(process.pid if to_all else one, signal.SIGINT)
     _, said = process.communicate(timeout=HANGS)
     assert process.returncode == 130
     assert said.count("stopped after step") == 1
@@ -129,6 +131,16 @@ def test_ctrl_c_stops_all_after_the_same_step(settings, tmp_path):
     code, said = minigpt(4, tmp_path, "train", "--resume", "run", "--steps", str(done + 3))
     assert code == 0, said
     assert len(losses(tmp_path / "run")) == done + 3
+
+
+def test_a_norm_that_is_rounded_otherwise_on_another_machine_changes_nothing(settings, tmp_path):
+    found = {}
+    for fault in ("none", "norm"):
+        arguments = ["train", *settings, "--clip", "0.01", "--steps", "30", "--out", fault]
+        code, said = minigpt(2, tmp_path, *arguments, fault=fault)
+        assert code == 0, said
+        found[fault] = losses(tmp_path / fault)
+    assert found["norm"] == found["none"]
 
 
 @pytest.mark.parametrize(
