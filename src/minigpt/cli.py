@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return machines.leave(130)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return machines.leave(1)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError) as error:
         return machines.leave(1, _sentence(error))
 

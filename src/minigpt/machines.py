@@ -147,20 +147,20 @@ def world() -> World:
     """
     global _world
     if _world is None:
-        _world = ALONE if _launched() is None else _join()
+        _, size = _launched()
+        _world = ALONE if size == 1 else _join(size)
     return _world
 
 
-def _launched() -> tuple[int, int] | None:
-    """Give rank and size if mpiexec started this process."""
+def _launched() -> tuple[int, int]:
+    """Give the rank of this process and how many mpiexec started, (0, 1) without it."""
     for rank, size in LAUNCHERS:
         if rank in os.environ and size in os.environ:
             return int(os.environ[rank]), int(os.environ[size])
-    return None
+    return 0, 1
 
 
-def _join() -> World:
-    _, size = _launched() or (0, 1)
+def _join(size: int) -> World:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # the latter: mpi4py without an MPI
@@ -173,7 +173,7 @@ def _join() -> World:
             f"mpiexec started {size} processes, but mpi4py sees {MPI.COMM_WORLD.size}: it goes "
             f"with another MPI. Use the mpiexec in {Path(sys.executable).parent}"
         )
-    return Processes(MPI.COMM_WORLD) if size > 1 else ALONE
+    return Processes(MPI.COMM_WORLD)
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def only_the_first_speaks() -> Iterator[None]:
 
 def leave(code: int, sentence: str = "") -> int:
     """Say what is wrong and give the exit code; where others train along, end them too."""
-    rank, size = _launched() or (0, 1)
+    rank, size = _launched()
     who = "minigpt" if rank == 0 else f"minigpt, process {rank} of 0 to {size - 1}"
     if rank > 0:
         # What is wrong everywhere the first process tells, and ends this one while it waits.
