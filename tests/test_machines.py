@@ -220,6 +220,28 @@ def test_an_mpiexec_of_another_mpi_is_noticed(fresh):
         machines.world()
 
 
+def test_a_process_that_is_gone_is_an_error_with_a_way_on():
+    class Gone(Exception):
+        pass
+
+    def fail(*args):
+        raise Gone("no connection\nin MPI_Something\nin MPI_Other")
+
+    processes = object.__new__(machines.Processes)
+    processes._mpi = types.SimpleNamespace(Exception=Gone, IN_PLACE=None, LOR=None)
+    names = ("Allreduce", "allreduce", "bcast", "allgather")
+    processes._comm = types.SimpleNamespace(**dict.fromkeys(names, fail))
+    grads = np.zeros(3)
+    for ask in (
+        lambda: processes.add_up(grads, 0.0),
+        lambda: processes.from_first(1),
+        lambda: processes.any(False),
+        lambda: processes.check_same(grads),
+    ):
+        with pytest.raises(RuntimeError, match=r"any more \(no connection\): .* by --resume"):
+            ask()
+
+
 @pytest.mark.parametrize(
     ("processors", "threads"),
     [([[0, 1, 2, 3]] * 2, 2), ([[0, 1, 2, 3]] * 8, 1), ([[0, 1], [2, 3]], 4), ([None] * 4, 1)],

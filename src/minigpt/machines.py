@@ -91,26 +91,41 @@ class Processes(World):
 
     def add_up(self, grads: Array, loss: float) -> float:
         """See `World`: one all-reduce of the flat gradient."""
-        self._comm.Allreduce(self._mpi.IN_PLACE, grads)
-        return float(self._comm.allreduce(loss))
+        with self._asking():
+            self._comm.Allreduce(self._mpi.IN_PLACE, grads)
+            return float(self._comm.allreduce(loss))
 
     def from_first(self, value: Value) -> Value:
         """See `World`."""
-        return self._comm.bcast(value)
+        with self._asking():
+            return self._comm.bcast(value)
 
     def any(self, wish: bool) -> bool:
         """See `World`."""
-        return bool(self._comm.allreduce(wish, self._mpi.LOR))
+        with self._asking():
+            return bool(self._comm.allreduce(wish, self._mpi.LOR))
 
     def check_same(self, params: Array) -> None:
         """See `World`."""
-        sums = self._comm.allgather(zlib.crc32(params.data))
+        with self._asking():
+            sums = self._comm.allgather(zlib.crc32(params.data))
         if len(set(sums)) > 1:
             raise RuntimeError(
                 "the weights of the processes are no longer the same, as if a machine had "
                 f"miscalculated (checksums {sums}): go on from the last save, with the same "
                 "version of NumPy, and processors of one kind, on all machines"
             )
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except self._mpi.Exception as error:  # mostly, mpiexec is the first to notice
+            what = str(error).splitlines()[0]
+            raise RuntimeError(
+                f"another process does not answer any more ({what}): if it was killed, or its "
+                "machine has stopped, go on from the last save by --resume"
+            ) from None
 
     def end(self, code: int) -> None:
         """End all processes, which would wait for this one for ever, and this one too."""
