@@ -20,6 +20,7 @@ NAMES = {
     "training": "the training step against PyTorch, and against the rate of matrix products",
     "memory": "peak memory of the training step against PyTorch",
     "scaling": "how the step's cost grows with length, width, depth and batch",
+    "processes": "training on several processes over MPI against threads",
     "generation": "writing against transformers, and against the rate of reading memory",
     "tokenizers": "training and encoding against tokenizers and tiktoken; worst cases",
     "startup": "import, --help, size on disk, time to the first token",

@@ -35,6 +35,15 @@ def test_batches_reach_both_ends_and_follow_the_generator():
     assert (get_batch(data, 2, 100)[0] != get_batch(data, 2, 100)[0]).any()
 
 
+def test_parts_of_a_batch_are_those_of_the_whole():
+    data = np.arange(1000, 1100)
+    generator, others = np.random.default_rng(0), np.random.default_rng(0)
+    whole = get_batch(data, 7, 5, generator)
+    part = get_batch(data, 7, 5, others, slice(1, 3))
+    np.testing.assert_array_equal(part, np.stack(whole)[:, 1:3])
+    assert generator.random() == others.random()
+
+
 def test_a_text_just_long_enough_is_a_batch():
     x, y = get_batch([1, 2, 3], 2, 1)
     np.testing.assert_array_equal([x[0], y[0]], [[1, 2], [2, 3]])

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minigpt import __version__, commands
+from minigpt import __version__, commands, machines
 from minigpt.arguments import add_settings, preset_name
 from minigpt.checks import unknown
 from minigpt.settings import PRESETS
@@ -26,20 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # Windows' consoles still have their own; half a character is shown by number.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    args = _parse(sys.argv[1:] if argv is None else argv)
     try:
-        return int(args.command(args))
+        with machines.only_the_first_speaks():
+            args = _parse(sys.argv[1:] if argv is None else argv)
+            return int(args.command(args))
     except KeyboardInterrupt:
-        return 130
+        return machines.leave(130)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return machines.leave(1)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
-        print(f"minigpt: {sentence(error)}", file=sys.stderr)
-        return 1
+        return machines.leave(1, sentence(error))
     except MemoryError as error:
-        print(f"minigpt: there is not enough memory for this: {error}", file=sys.stderr)
-        return 1
+        return machines.leave(1, f"there is not enough memory for this: {error}")
 
 
 MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"

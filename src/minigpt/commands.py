@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minigpt.arguments import given_settings, settings_from
+from minigpt.machines import world
 from minigpt.sampling import Sampling
 from minigpt.signals import StopSignal
 from minigpt.terminal import progress, say, visible
@@ -30,7 +31,7 @@ def demo(args: argparse.Namespace) -> int:
     settings = preset("demo").replace(given_settings(args))
     run = _new_run(settings, args.out, "demo")
     code = _train(run, args.tensorboard)
-    if code == 0:
+    if code == 0 and run.world.rank == 0:
         say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
         written = ""
         for text in _write(run.folder, "\n\n", 600, Sampling(temperature=0.8), seed=1):
@@ -54,7 +55,7 @@ def train(args: argparse.Namespace) -> int:
                     f"--resume goes on with the settings and the folder of the run: leave out "
                     f"--{name}, and give single settings as flags"
                 )
-        run = Run.resume(args.resume, given_settings(args), say)
+        run = Run.together(world(), lambda: Run.resume(args.resume, given_settings(args), say))
         say(f"going on with {args.resume} after step {run.step}")
         if run.step >= run.settings.steps:
             raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
@@ -254,7 +255,7 @@ def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
     from minigpt.runs import Run
     from minigpt.starting import free_folder
 
-    return Run.new(settings, folder or free_folder(name), say)
+    return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say))
 
 
 def _check_tensorboard(args: argparse.Namespace) -> None:
@@ -269,10 +270,11 @@ def _train(run: Run, tensorboard: bool = False) -> int:
     from minigpt.events import EventFile
     from minigpt.training import TrainingDiverged
 
-    steps = run.steps()
+    writes = tensorboard and run.world.rank == 0
+    steps, stopped = run.steps(), False
     try:
         with (
-            EventFile(run.folder, run.step) if tensorboard else nullcontext() as events,
+            EventFile(run.folder, run.step) if writes else nullcontext() as events,
             StopSignal() as stop,
             TrainingDisplay(run.settings.steps, run.dataset.floor) as display,
         ):
@@ -280,7 +282,7 @@ def _train(run: Run, tensorboard: bool = False) -> int:
                 display.show(step)
                 if events is not None:
                     events.show(step)
-                if stop.requested:
+                if stopped := run.world.any(stop.requested):  # all after the same step
                     run.save()
                     break
     except TrainingDiverged as error:
@@ -291,11 +293,11 @@ def _train(run: Run, tensorboard: bool = False) -> int:
         return 1
     finally:
         steps.close()
-    if stop.requested and run.step < run.settings.steps:
+    if stopped and run.step < run.settings.steps:
         say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
         say(f"  go on:     minigpt train --resume {run.folder}")
         say(f'  generate:  minigpt generate {run.folder} --prompt "my dear"')
-        return stop.code
+        return stop.code or 130  # it was another process that was told to stop
     return 0
 
 

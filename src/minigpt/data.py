@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def get_batch(
-    data: Any, block_size: int, batch_size: int, rng: np.random.Generator | None = None
+    data: Any,
+    block_size: int,
+    batch_size: int,
+    rng: np.random.Generator | None = None,
+    part: slice = slice(None),
 ) -> tuple[Array, Array]:
     """Draw `batch_size` windows from anywhere in `data`.
 
@@ -28,6 +32,8 @@ def get_batch(
     block_size : length of a window in tokens (T).
     batch_size : number of windows (B).
     rng : where chance comes from; a fresh generator if None.
+    part : which windows to give, all by default. The others are drawn but not looked up: so
+        processes that share a batch agree on it.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def get_batch(
         )
     rng = np.random.default_rng() if rng is None else rng
     check_has("rng", rng, "integers", "a NumPy Generator")
-    starts = rng.integers(0, len(data) - block_size, size=batch_size)
+    starts = rng.integers(0, len(data) - block_size, size=batch_size)[part]
     windows = data[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)  # (B, T + 1)
     return windows[:, :-1], windows[:, 1:]
 

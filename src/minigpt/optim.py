@@ -133,19 +133,30 @@ class AdamW:
 Optimizer: TypeAlias = SGD | AdamW
 
 
-def clip_gradients(grads: Array, max_norm: float) -> float:
+def gradient_norm(grads: Array) -> float:
+    """Give the length of the gradient: the root of the sum of all squares."""
+    return math.sqrt(float(np.dot(grads, grads)))
+
+
+def clip_gradients(grads: Array, max_norm: float, norm: float | None = None) -> float:
     """Shorten the gradient, in place, to length `max_norm` if it is longer; its direction stays.
+
+    Parameters
+    ----------
+    grads : float (n,).
+    max_norm : the length it shall have at most.
+    norm : the length it has, see `gradient_norm`, where that is known.
 
     Returns
     -------
-    The length it had: the root of the sum of all squares.
+    The length it had.
     """
     if check_floats(grads, "grads").ndim != 1:
         raise ValueError(f"grads must be one flat array (n,), got shape {grads.shape}")
     check_numbers(max_norm=max_norm)
     if not max_norm > 0:
         raise ValueError(f"max_norm must be more than 0, got {max_norm}")
-    norm = math.sqrt(float(np.dot(grads, grads)))
+    norm = gradient_norm(grads) if norm is None else norm
     if norm > max_norm:
         share_out(
             lambda part: np.multiply(grads[part], max_norm / norm, out=grads[part]), len(grads)

@@ -113,21 +113,22 @@ class Replicas(Threads):
             fresh = np.random.default_rng([*seed, i])
             model.rng.bit_generator.state = fresh.bit_generator.state
 
-    def backward(self, x: Array, y: Array) -> float:
+    def backward(self, x: Array, y: Array, weight: float = 1.0) -> float:
         """Do a forward and backward pass over a batch (B, T), rows shared out among the threads.
 
         Returns
         -------
-        The mean loss. The gradients are then those of the model, as if it had done it alone.
+        `weight` times the mean loss. Its gradients are then those of the model, as if it had
+        done it alone.
         """
         if len(x) != len(y):
             raise ValueError(f"x and y must have as many rows, got {len(x)} and {len(y)}")
         n = min(len(self.models), len(x))
         if n <= 1:  # also of a batch of one row, which cannot be cut
             with _blas().limit(limits=self.n, user_api="blas"):
-                return _forward_backward(self.model, x, y, 1.0)
+                return _forward_backward(self.model, x, y, weight)
         shards = list(zip(self.models, np.array_split(x, n), np.array_split(y, n), strict=False))
-        weights = [len(shard) / len(x) for _, shard, _ in shards]
+        weights = [weight * len(shard) / len(x) for _, shard, _ in shards]
         if self.pool is None:
             raise RuntimeError("Replicas work within a `with` block only")
         with _blas().limit(limits=1, user_api="blas"):

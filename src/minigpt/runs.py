@@ -27,6 +27,7 @@ from minigpt.data import Dataset
 from minigpt.divergence import MOST_SETBACKS, usual_loss
 from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
 from minigpt.lock import FolderLock
+from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import prepared_folder
@@ -73,6 +74,7 @@ class Run:
     optimizer: Optimizer
     progress: Progress = field(default_factory=Progress)
     say: Callable[[str], None] = _silent
+    world: World = ALONE
 
     def __post_init__(self) -> None:
         self.lock = FolderLock(self.folder)
@@ -85,6 +87,26 @@ class Run:
     def step(self) -> int:
         """How many steps are done."""
         return self.progress.step
+
+    @classmethod
+    def together(cls, world: World, make: Callable[[], Run]) -> Run:
+        """Let the first process of `world` make the run, and give all others a copy of it.
+
+        Only the first writes. The others need neither its folder nor the text, which may be on the
+        first one's machine alone; but a folder of token files each opens for itself.
+        """
+        parts: Any = None
+        if world.rank == 0:
+            run = make()
+            dataset = None if prepared_folder(run.settings.data) else run.dataset
+            parts = run.folder, run.settings, run.tokenizer, dataset, run.model
+        folder, settings, tokenizer, dataset, model = world.from_first(parts)
+        if world.rank > 0:
+            dataset = dataset or find_data(settings, tokenizer)[1]
+            run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
+        run.world = world
+        run._share()
+        return run
 
     @classmethod
     def new(cls, settings: Settings, folder: Path, say: Callable[[str], None] = _silent) -> Run:
@@ -193,6 +215,8 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint of this step, if there is none; then older ones can go."""
+        if not self._writes:
+            return
         with self._held():
             if self.saved != self.step:
                 for name in self.progress.lengths:
@@ -211,7 +235,13 @@ class Run:
     def _steps(self) -> Generator[Step]:
         progress = self.progress
         for step in train(
-            self.model, self.dataset, self.settings, self.tokenizer, self.optimizer, self.step
+            self.model,
+            self.dataset,
+            self.settings,
+            self.tokenizer,
+            self.optimizer,
+            self.step,
+            self.world,
         ):
             progress.usual_loss = usual_loss(
                 progress.usual_loss, step, self.settings.spike, self.model.vocab_size
@@ -247,7 +277,12 @@ class Run:
         setbacks = self.progress.setbacks
         if self.settings.on_divergence == "stop" or len(setbacks) >= MOST_SETBACKS:
             raise error
-        at = self.step
+        if self._writes:
+            self._restore(error)
+        self._share()
+
+    def _restore(self, error: TrainingDiverged) -> None:
+        at, setbacks = self.step, self.progress.setbacks
         steps = [step for step in checkpoints.steps_of(self.folder) if step <= self.saved]
         if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.saved:
             del steps[0]
@@ -268,7 +303,24 @@ class Run:
             f"{error}. Going back to step {self.step}, learning rate {rates['learning_rate']:g}"
         )
 
+    def _share(self) -> None:
+        """Let all processes be where the first one is."""
+        parts: Any = None
+        if self._writes:
+            parts = self.settings, self.progress, self.model.flat.params, self.optimizer.state
+        settings, progress, params, state = self.world.from_first(parts)
+        if not self._writes:
+            self.settings, self.progress = settings, progress
+            self.model.flat.params[...] = params
+            self.optimizer.state.update(state)
+
+    @property
+    def _writes(self) -> bool:
+        return self.world.rank == 0
+
     def _write_down(self, step: Step) -> None:
+        if not self._writes:
+            return
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
         self._append(METRICS, json.dumps(row) + "\n")
@@ -280,6 +332,8 @@ class Run:
 
     def _tidy(self) -> None:
         """Undo what was begun after the last checkpoint and did not get to the next."""
+        if not self._writes:
+            return
         remove_leftovers(self.folder)
         for name in (METRICS, SAMPLES):
             path = self.folder / name
@@ -295,6 +349,9 @@ class Run:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
+        if not self._writes:
+            yield
+            return
         with self.lock:
             if max(checkpoints.steps_of(self.folder), default=-1) > self.newest:
                 raise RuntimeError(

@@ -7,6 +7,8 @@ import signal
 from types import FrameType
 from typing import Any, Self
 
+from minigpt.machines import world
+
 
 class StopSignal:
     """Turns the first SIGINT or SIGTERM into a wish to stop, for the end of the step.
@@ -35,8 +37,8 @@ class StopSignal:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested, self.code = True, 128 + number
         self._restore()
-        # Not by print, which may be at work when the signal comes.
-        os.write(2, b"\nstopping after this step; once more to stop at once\n")
+        if world().rank == 0:  # not by print, which may be at work when the signal comes
+            os.write(2, b"\nstopping after this step; once more to stop at once\n")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

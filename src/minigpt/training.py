@@ -15,7 +15,14 @@ from minigpt.data import Dataset, get_batch
 from minigpt.evaluation import evaluate
 from minigpt.functional import Array
 from minigpt.generation import generate
-from minigpt.optim import Optimizer, clip_gradients, make_optimizer, warmup_cosine
+from minigpt.machines import ALONE, World
+from minigpt.optim import (
+    Optimizer,
+    clip_gradients,
+    gradient_norm,
+    make_optimizer,
+    warmup_cosine,
+)
 from minigpt.parallel import Replicas
 from minigpt.recompute import recompute
 from minigpt.settings import Settings
@@ -62,6 +69,7 @@ def train(
     tokenizer: Tokenizer | None = None,
     optimizer: Optimizer | None = None,
     start: int = 0,
+    world: World = ALONE,
 ) -> Generator[Step]:
     """Train `model`, and yield a `Step` after each step.
 
@@ -74,9 +82,14 @@ def train(
     optimizer : the one to go on with; a new one as `settings` say if None.
     start : how many steps were done before. The batches of a step depend on its number and the
         seed alone, so that training can go on where it stopped.
+    world : the processes that share the work, see `minigpt.machines.world`; each calls `train`
+        with the same model. The batch is that of all of them together. With dropout, which each
+        draws for itself, their number changes the losses, but only as another seed would.
 
     Raises
     ------
+    ValueError
+        If there are more processes than rows in a batch.
     TrainingDiverged
         If the loss or the gradient is not finite: that step is not taken. Or if the loss on the
         validation sample is not.
@@ -97,26 +110,34 @@ def train(
     if start < 0:
         raise ValueError(f"start must be 0 or more, got {start}")
     s = settings
+    if s.batch_size < world.size:
+        raise ValueError(
+            f"batch_size is {s.batch_size}, but {world.size} processes share the batch: give each "
+            "at least one row, by a larger batch_size or fewer processes"
+        )
     optimizer = optimizer or optimizer_of(settings, model)
     if s.recompute:
         recompute(model)
-    with Replicas(model, s.threads) as replicas:
+    with Replicas(model, s.threads or world.threads) as replicas:
         for number in range(start + 1, s.steps + 1):
             began = time.perf_counter()
             learning_rate = warmup_cosine(
                 number - 1, s.steps, s.warmup, s.learning_rate, s.final_learning_rate
             )
-            loss = _mean_gradients(replicas, dataset.train, s, number)
-            norm = clip_gradients(model.flat.grads, s.clip)
+            loss = _mean_gradients(replicas, dataset.train, s, number, world)
+            # Libraries may round a norm otherwise on another processor: the first one's counts.
+            norm = world.from_first(gradient_norm(model.flat.grads))
+            clip_gradients(model.flat.grads, s.clip, norm)
             _check_finite(number, s, loss=loss, gradient=norm)
             optimizer.step(learning_rate)
             seconds = time.perf_counter() - began
 
             val_loss = sample = None
             if number % s.eval_every == 0 or number in (1, s.steps):
-                val_loss = evaluate(model, dataset.val, s.block_size, max_tokens=s.eval_tokens)
+                world.check_same(model.flat.params)
+                val_loss = world.from_first(_examine(model, dataset, s) if world.rank == 0 else 0.0)
                 _check_finite(number, s, validation_loss=val_loss)
-            if tokenizer and s.sample_every and number % s.sample_every == 0:
+            if world.rank == 0 and tokenizer and s.sample_every and number % s.sample_every == 0:
                 sample = write_sample(model, tokenizer, s.prompt, s.sample_tokens, s.seed)
             yield Step(
                 number,
@@ -136,6 +157,10 @@ def optimizer_of(settings: Settings, model: miniGPT) -> Optimizer:
     return make_optimizer(s.optimizer, model, s.beta1, s.beta2, s.weight_decay)
 
 
+def _examine(model: miniGPT, dataset: Dataset, s: Settings) -> float:
+    return evaluate(model, dataset.val, s.block_size, max_tokens=s.eval_tokens)
+
+
 def _check_finite(number: int, s: Settings, **values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
@@ -146,20 +171,28 @@ def _check_finite(number: int, s: Settings, **values: float) -> None:
             )
 
 
-def _mean_gradients(replicas: Replicas, data: Array, s: Settings, number: int) -> float:
+def _mean_gradients(
+    replicas: Replicas, data: Array, s: Settings, number: int, world: World
+) -> float:
     """Give the loss, and leave the gradients, averaged over the batches of step `number`."""
     rng = np.random.default_rng([s.seed, number])
     replicas.model.train()
-    replicas.reseed(s.seed, number)
-    if s.accumulate == 1:
-        return replicas.backward(*get_batch(data, s.block_size, s.batch_size, rng))
+    replicas.reseed(s.seed, number, world.rank)
+    part = world.part(s.batch_size)
+    weight = (part.stop - part.start) / s.batch_size
+
+    def backward() -> float:
+        return replicas.backward(*get_batch(data, s.block_size, s.batch_size, rng, part), weight)
+
     grads = replicas.model.flat.grads
+    if s.accumulate == 1:
+        return world.add_up(grads, backward())
     total_loss, total_grads = 0.0, np.zeros_like(grads)
     for _ in range(s.accumulate):
-        total_loss += replicas.backward(*get_batch(data, s.block_size, s.batch_size, rng))
+        total_loss += backward()
         total_grads += grads
     np.divide(total_grads, s.accumulate, out=grads)
-    return total_loss / s.accumulate
+    return world.add_up(grads, total_loss / s.accumulate)
 
 
 def write_sample(

@@ -14,6 +14,7 @@ TABLES = {
     "training": 4,
     "memory": 1,
     "scaling": 1,
+    "processes": 1,
     "generation": 4,
     "tokenizers": 4,
     "startup": 1,
