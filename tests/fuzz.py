@@ -17,7 +17,7 @@ import pytest
 
 from minigpt import AdamW, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, miniGPT
 from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.checkpoints import read_record
+from minigpt.runs.checkpoints import read_record
 from minigpt.settings import Settings, read_toml
 from minigpt.weights import INDEX, SINGLE, open_weights, read_like, write_tensors
 

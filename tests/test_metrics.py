@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigpt import metrics as limits
-from minigpt.history import History, find_runs, short_names
-from minigpt.metrics import Metrics, MetricsFile
+from minigpt.runs import metrics as limits
+from minigpt.runs.history import History, find_runs, short_names
+from minigpt.runs.metrics import Metrics, MetricsFile
 from minigpt.settings import Settings
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from minigpt.history import History
+from minigpt.runs.history import History
 from minigpt.views.save import page, save_figure
 from minigpt.views.style import GREY, PALETTE
 from minigpt.views.text import loss_text

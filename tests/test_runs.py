@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigpt import Settings, checkpoints, files, miniGPT, training
-from minigpt.checkpoints import damage, steps_of
-from minigpt.divergence import MOST_SETBACKS, usual_loss
-from minigpt.lock import FolderLock
-from minigpt.runs import Run, RunNotWritten
+from minigpt import Settings, files, miniGPT, training
+from minigpt.runs import Run, RunNotWritten, checkpoints
+from minigpt.runs.checkpoints import damage, steps_of
+from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
+from minigpt.runs.lock import FolderLock
 from minigpt.training import Step, TrainingDiverged
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
@@ -273,7 +273,7 @@ def test_what_a_crash_before_the_first_checkpoint_leaves_is_no_run(settings, tmp
 
 
 def test_a_second_process_is_refused_until_the_first_ends(run):
-    script = "import sys; from minigpt.lock import FolderLock; from pathlib import Path\n"
+    script = "import sys; from minigpt.runs.lock import FolderLock; from pathlib import Path\n"
     script += "lock = FolderLock(Path(sys.argv[1])).__enter__(); print('held'); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", script, run.folder],
@@ -324,13 +324,13 @@ def diverging(monkeypatch, above: float) -> None:
     """Let the loss of step 6 be no number wherever the learning rate is above `above`."""
     original = training.train
 
-    def train(model, dataset, settings, tokenizer, optimizer, start):
-        for each in original(model, dataset, settings, tokenizer, optimizer, start):
+    def train(model, dataset, settings, *others):
+        for each in original(model, dataset, settings, *others):
             if each.number == 6 and settings.learning_rate > above:
                 raise TrainingDiverged("step 6: the loss is nan")
             yield each
 
-    monkeypatch.setattr("minigpt.runs.train", train)
+    monkeypatch.setattr("minigpt.runs.run.train", train)
 
 
 def test_going_back_halves_the_rate_and_is_written_down(settings, tmp_path, monkeypatch):

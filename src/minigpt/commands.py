@@ -72,8 +72,8 @@ def runs(args: argparse.Namespace) -> int:
     """Print a table of runs."""
     from rich.console import Console
 
-    from minigpt.history import find_runs
-    from minigpt.listing import json_lines, read_runs, show_runs
+    from minigpt.runs.history import find_runs
+    from minigpt.runs.listing import json_lines, read_runs, show_runs
 
     usual = Path("runs")
     folders = args.folders or ([usual] if usual.is_dir() else [])
@@ -90,7 +90,7 @@ def runs(args: argparse.Namespace) -> int:
 
 def plot(args: argparse.Namespace) -> int:
     """Draw the curves of runs; print the path of the picture, or the picture."""
-    from minigpt.history import History
+    from minigpt.runs.history import History
 
     histories = [History.read(folder) for folder in args.runs]
     if args.text:
@@ -143,12 +143,12 @@ def generate(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
     from minigpt.checkpoint import load_model_and_tokenizer
-    from minigpt.checkpoints import read_record
     from minigpt.data import encode, load_corpus
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
     from minigpt.hub import find_model
     from minigpt.prepared import open_dataset, prepared_folder, texts_of, tokenizer_of
+    from minigpt.runs.checkpoints import read_record
 
     folder = find_model(args.model)
     model, tokenizer = load_model_and_tokenizer(folder)
@@ -188,8 +188,8 @@ def tokenize(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from minigpt.data import load_corpus
+    from minigpt.runs.starting import make_tokenizer
     from minigpt.showdown import showdown
-    from minigpt.starting import make_tokenizer
     from minigpt.tokenizers import TOKENIZERS
 
     text = _read_stdin() if args.text == "-" else args.text
@@ -253,21 +253,21 @@ def fetch(args: argparse.Namespace) -> int:
 
 def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
     from minigpt.runs import Run
-    from minigpt.starting import free_folder
+    from minigpt.runs.starting import free_folder
 
     return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say))
 
 
 def _check_tensorboard(args: argparse.Namespace) -> None:
     if args.tensorboard:
-        from minigpt.events import find_writer
+        from minigpt.runs.events import find_writer
 
         find_writer()  # better now than when there is half a run folder
 
 
 def _train(run: Run, tensorboard: bool = False) -> int:
     from minigpt.display import TrainingDisplay
-    from minigpt.events import EventFile
+    from minigpt.runs.events import EventFile
     from minigpt.training import TrainingDiverged
 
     writes = tensorboard and run.world.rank == 0
@@ -330,7 +330,7 @@ def _print(text: str) -> None:
 
 
 def _say_what_next(run: Run) -> None:
-    from minigpt import checkpoints
+    from minigpt.runs import checkpoints
 
     folder, best = run.folder, run.progress.best
     if best is not None and best["step"] != run.step:

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from minigpt import Settings, checkpoints
-from minigpt.runs import Run
+from minigpt import Settings
+from minigpt.runs import Run, checkpoints
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from minigpt.events import TAGS
-from minigpt.history import History
+from minigpt.runs.events import TAGS
+from minigpt.runs.history import History
 from minigpt.views.save import save_figure
 from minigpt.views.training import loss_curves
 

@@ -2,5 +2,5 @@
 
 Of a `minigpt.Trace`: `tokens`, `attention`, `probabilities`, `lens`, `stream`, `attribution`,
 `surprise`. Of a model: `embeddings`, `neurons`, `heads`. Of runs: `training`. They draw what
-`minigpt.analysis` and `minigpt.history` find.
+`minigpt.analysis` and `minigpt.runs.history` find.
 """

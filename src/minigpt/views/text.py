@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.history import History
+from minigpt.runs.history import History
 from minigpt.terminal import visible
 from minigpt.views.training import Curve, curves
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigpt.history import History, short_names
+from minigpt.runs.history import History, short_names
 from minigpt.views.style import GREY, PALETTE, figure
 
 if TYPE_CHECKING:

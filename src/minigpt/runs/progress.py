@@ -22,7 +22,7 @@ class Progress:
     ----------
     step : how many steps are done.
     best : {"step": …, "val_loss": …} of the lowest loss on the validation sample so far.
-    usual_loss : running mean of the loss, see `minigpt.divergence`.
+    usual_loss : running mean of the loss, see `minigpt.runs.divergence`.
     setbacks : how often training diverged and went back: at which step, to which, and why.
     lengths : how many bytes of metrics.jsonl and samples.txt belong to these steps.
     """

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minigpt.history import History
+from minigpt.runs.history import History
 from minigpt.terminal import visible
 
 if TYPE_CHECKING:

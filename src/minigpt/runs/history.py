@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.metrics import Metrics, MetricsFile
+from minigpt.runs.metrics import Metrics, MetricsFile
 from minigpt.settings import Settings
 
 
@@ -45,7 +45,7 @@ class History:
         FileNotFoundError, ValueError
             If it is no run folder, or a file in it is damaged.
         """
-        from minigpt.checkpoints import read_record
+        from minigpt.runs.checkpoints import read_record
 
         record, path = read_record(folder), folder / "training.json"
         try:

@@ -1,14 +1,4 @@
-"""A run is a folder: a model that others can open, and beside it how it came to be.
-
-    config.json, model.safetensors, tokenizer.json …    see `minigpt.checkpoint`
-    training.json                 all settings, the seed, the version, how far it is
-    training_state.safetensors    what the optimizer remembers
-    metrics.jsonl                 one line for each step
-    samples.txt                   what the model wrote while it learned
-    checkpoint-250/, …            all of these but for the last two, as they were after step 250
-
-With these, training goes on where it stopped, to the bit; see `minigpt.checkpoints`.
-"""
+"""A training run: made new or resumed, then trained step by step, and kept in its folder."""
 
 from __future__ import annotations
 
@@ -21,19 +11,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt import checkpoints
+from minigpt.runs import checkpoints
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
 from minigpt.data import Dataset
-from minigpt.divergence import MOST_SETBACKS, usual_loss
+from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
 from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
-from minigpt.lock import FolderLock
+from minigpt.runs.lock import FolderLock
 from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import prepared_folder
-from minigpt.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
+from minigpt.runs.keeper import Keeper, Onlooker
+from minigpt.runs.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
 from minigpt.settings import OF_A_MODEL, Settings
-from minigpt.starting import (
+from minigpt.runs.starting import (
     STATE,
     find_data,
     is_used,
@@ -58,10 +49,6 @@ def _silent(text: str) -> None:
     pass
 
 
-class RunNotWritten(OSError):
-    """A run cannot be written, as on a full disk; its last checkpoint is as good as it was."""
-
-
 @dataclass
 class Run:
     """A training run: make one with `new` or `resume`, then loop over `steps`."""
@@ -72,16 +59,16 @@ class Run:
     dataset: Dataset
     model: miniGPT
     optimizer: Optimizer
-    progress: Progress = field(default_factory=Progress)
     say: Callable[[str], None] = _silent
     world: World = ALONE
 
     def __post_init__(self) -> None:
-        self.lock = FolderLock(self.folder)
-        self.saved = -1
-        """The step of the newest checkpoint that is whole."""
-        self.newest = -1
-        """The step of the newest there is, as far as this process knows."""
+        self.keeper = Keeper(self.folder)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self.keeper.progress
 
     @property
     def step(self) -> int:
@@ -104,6 +91,7 @@ class Run:
         if world.rank > 0:
             dataset = dataset or find_data(settings, tokenizer)[1]
             run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
+            run.keeper = Onlooker(folder)
         run.world = world
         run._share()
         return run
@@ -145,8 +133,8 @@ class Run:
         n_params = sum(param.size for param in model.params().values())
         learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
         say(f"model: {n_params:,} parameters{learning}")
-        run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
-        run.say = say
+        optimizer = optimizer_of(settings, model)
+        run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
         folder.mkdir(parents=True, exist_ok=True)
         run.save()
         return run
@@ -181,11 +169,11 @@ class Run:
                 "the run began. Put it back; or start a new run on the new text with --init-from "
                 f"{folder}"
             )
-        run = cls(folder, settings, tokenizer, dataset, model, optimizer)
-        run.progress, run.say, run.newest = progress_of(record, folder), say, newest
-        run.saved = run.step if origin != folder else -1
-        with run._held():
-            run._tidy()
+        run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
+        run.keeper.go_on(progress_of(record, folder), from_checkpoint=origin != folder)
+        run.keeper.newest = newest
+        with run.keeper.held():
+            run.keeper.tidy()
         return run
 
     def steps(self) -> Generator[Step]:
@@ -204,8 +192,8 @@ class Run:
         RuntimeError
             If another process trains in this folder, or has done so in between.
         """
-        with self._held():
-            self._tidy()
+        with self.keeper.held():
+            self.keeper.tidy()
             while True:
                 try:
                     yield from self._steps()
@@ -215,22 +203,7 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint of this step, if there is none; then older ones can go."""
-        if not self._writes:
-            return
-        with self._held():
-            if self.saved != self.step:
-                for name in self.progress.lengths:
-                    flush(self.folder / name)
-                checkpoint = checkpoints.path_of(self.folder, self.step)
-                self.newest = max(self.newest, self.step)
-                with replacing_folder(checkpoint) as temporary:
-                    self._write_into(temporary)
-                checkpoints.publish(checkpoint, self.folder)
-            best = self.progress.best
-            checkpoints.prune(
-                self.folder, self.settings.keep, self.step, best["step"] if best else None
-            )
-            self.newest = self.saved = self.step
+        self.keeper.save(self._write_into, self.settings.keep)
 
     def _steps(self) -> Generator[Step]:
         progress = self.progress
@@ -247,7 +220,7 @@ class Run:
                 progress.usual_loss, step, self.settings.spike, self.model.vocab_size
             )
             progress.step = step.number
-            self._write_down(step)
+            self.keeper.write_down(step)
             if step.val_loss is not None:
                 if progress.best is None or step.val_loss < progress.best["val_loss"]:
                     progress.best = {"step": step.number, "val_loss": step.val_loss}
@@ -277,28 +250,28 @@ class Run:
         setbacks = self.progress.setbacks
         if self.settings.on_divergence == "stop" or len(setbacks) >= MOST_SETBACKS:
             raise error
-        if self._writes:
+        if self.world.rank == 0:
             self._restore(error)
         self._share()
 
     def _restore(self, error: TrainingDiverged) -> None:
         at, setbacks = self.step, self.progress.setbacks
-        steps = [step for step in checkpoints.steps_of(self.folder) if step <= self.saved]
-        if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.saved:
+        steps = [step for step in checkpoints.steps_of(self.folder) if step <= self.keeper.saved]
+        if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.keeper.saved:
             del steps[0]
         below = steps[0] + 1 if steps else math.inf
         origin = checkpoints.newest_whole(self.folder, self.say, below)
         self.model, _, self.optimizer = open_checkpoint(origin, self.settings)
-        self.progress = progress_of(checkpoints.read_record(origin), self.folder)
+        progress = progress_of(checkpoints.read_record(origin), self.folder)
+        self.keeper.go_on(progress, from_checkpoint=origin != self.folder)
         rates = {
             name: getattr(self.settings, name) / 2
             for name in ("learning_rate", "final_learning_rate")
         }
         self.settings = self.settings.replace(rates)
-        self.saved = self.step if origin != self.folder else -1
         setback = {"after": at, "back_to": self.step, **rates, "why": str(error)}
         self.progress.setbacks = [*setbacks, setback]
-        self._tidy()
+        self.keeper.tidy()
         self.say(
             f"{error}. Going back to step {self.step}, learning rate {rates['learning_rate']:g}"
         )
@@ -306,70 +279,10 @@ class Run:
     def _share(self) -> None:
         """Let all processes be where the first one is."""
         parts: Any = None
-        if self._writes:
+        if self.world.rank == 0:
             parts = self.settings, self.progress, self.model.flat.params, self.optimizer.state
         settings, progress, params, state = self.world.from_first(parts)
-        if not self._writes:
-            self.settings, self.progress = settings, progress
+        if self.world.rank > 0:
+            self.settings, self.keeper.progress = settings, progress
             self.model.flat.params[...] = params
             self.optimizer.state.update(state)
-
-    @property
-    def _writes(self) -> bool:
-        return self.world.rank == 0
-
-    def _write_down(self, step: Step) -> None:
-        if not self._writes:
-            return
-        row = {name: value for name, value in asdict(step).items() if value is not None}
-        sample = row.pop("sample", None)
-        self._append(METRICS, json.dumps(row) + "\n")
-        if sample is not None:
-            self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
-
-    def _append(self, name: str, text: str) -> None:
-        self.progress.lengths[name] = append_text(self.folder / name, text)
-
-    def _tidy(self) -> None:
-        """Undo what was begun after the last checkpoint and did not get to the next."""
-        if not self._writes:
-            return
-        remove_leftovers(self.folder)
-        for name in (METRICS, SAMPLES):
-            path = self.folder / name
-            if path.exists():
-                length = min(self.progress.lengths.get(name, 0), path.stat().st_size)
-                os.truncate(path, length)
-                self.progress.lengths[name] = length
-            else:
-                self.progress.lengths.pop(name, None)
-        checkpoint = checkpoints.path_of(self.folder, self.step)
-        if checkpoint.is_dir():
-            checkpoints.publish(checkpoint, self.folder)
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        if not self._writes:
-            yield
-            return
-        with self.lock:
-            if max(checkpoints.steps_of(self.folder), default=-1) > self.newest:
-                raise RuntimeError(
-                    f"another process has gone on with {self.folder} in between: resume it again"
-                )
-            try:
-                yield
-            except RunNotWritten:
-                raise
-            except OSError as error:
-                raise self._cannot_write(error) from error
-
-    def _cannot_write(self, error: OSError) -> RunNotWritten:
-        kept = (
-            f"The checkpoint of step {self.saved} is whole; when this is mended, go on with "
-            f"minigpt train --resume {self.folder}"
-        )
-        return RunNotWritten(
-            f"stopped after step {self.step}, as the run cannot be written: {sentence(error)}. "
-            + (kept if self.saved >= 0 else "Nothing was saved yet")
-        )
