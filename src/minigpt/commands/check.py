@@ -1,0 +1,43 @@
+"""`minigpt check`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from minigpt.commands.parsing import MODEL, command, whole_number
+
+
+def add_check(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "check",
+        check,
+        "prove that each gradient is right, and softmax, mask, cache, files and tokenizers",
+        "\nruns/demo",
+    )
+    parser.add_argument("model", nargs="?", help=f"{MODEL}; without one, a new one, very small")
+    parser.add_argument(
+        "--seed",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="where its weights and inputs come from (0)",
+    )
+
+
+def check(args: argparse.Namespace) -> int:
+    """Print a table of proofs; 1 if one of them fails."""
+    from rich.console import Console
+
+    from minigpt.check.layers import check_folder, check_fresh
+    from minigpt.check.verdict import show
+
+    checks = check_folder(args.model, args.seed) if args.model else check_fresh(args.seed)
+    found = []
+    with Console(stderr=True).status("checking") as status:
+        for result in checks:
+            found.append(result)
+            status.update(f"checked {result.name}")
+    return 0 if show(found, Console(highlight=False)) else 1

@@ -1,0 +1,75 @@
+"""`minigpt eval`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import Any
+
+from minigpt.commands.parsing import MODEL, command
+from minigpt.terminal import progress
+
+
+def add_eval(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "eval",
+        evaluate,
+        "measure a model's loss on the validation part of its text, or on another text",
+        "runs/demo\nruns/demo --data my-text.txt\ngpt2 --data my-text.txt --stride 512",
+    )
+    parser.add_argument("model", help=MODEL)
+    parser.add_argument(
+        "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="let windows overlap, and move on by N tokens each time: every token then sees more "
+        "of what stands before it, and it takes longer (none: windows one after another)",
+    )
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Print the loss of a model on a text."""
+    from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.data import encode, load_corpus
+    from minigpt.display import against_floor
+    from minigpt.evaluation import Evaluation, evaluate
+    from minigpt.hub import find_model
+    from minigpt.prepared import open_dataset, prepared_folder, texts_of, tokenizer_of
+    from minigpt.runs.checkpoints import read_record
+
+    folder = find_model(args.model)
+    model, tokenizer = load_model_and_tokenizer(folder)
+    if args.data is None and not (folder / "training.json").is_file():
+        raise ValueError(f"{args.model} has no text of its own: give one with --data")
+    data = args.data or read_record(folder)["settings"]["data"]
+    floor = None
+    if (tokens := prepared_folder(data)) is not None:
+        dataset = open_dataset(tokens, tokenizer_of(tokens, str(folder), tokenizer))
+        what, ids = f"validation part of {dataset.name}", dataset.val
+        texts: Iterable[str] = texts_of(ids, tokenizer)
+    else:
+        corpus = load_corpus(data)
+        if args.data is None:
+            what, text, floor = f"validation part of {corpus.name}", corpus.val, corpus.floor
+        else:
+            what, text = corpus.name, corpus.train + corpus.val
+        ids, texts = encode(text, tokenizer), [text]
+    loss = evaluate(model, ids, stride=args.stride, track=progress("reading"))
+    result = Evaluation.of(loss, len(ids), texts)
+    windows = f"windows of {model.max_len}"
+    if args.stride is not None:
+        windows += f", each {args.stride} tokens on"
+    print(f"text                {what}, {result.n_characters:,} characters, {len(ids):,} tokens")
+    print(f"loss                {loss:.4f} nats/token ({windows})")
+    print(
+        f"perplexity          {result.perplexity:.2f} per token, "
+        f"{result.word_perplexity:,.2f} per word"
+    )
+    print(f"bits per byte       {result.bits_per_byte:.3f}")
+    print(f"bits per character  {against_floor(result.bits_per_character, floor)}")
+    return 0

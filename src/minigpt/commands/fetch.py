@@ -1,0 +1,28 @@
+"""`minigpt fetch`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from minigpt.commands.parsing import command
+
+
+def add_fetch(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "fetch",
+        fetch,
+        "download a well-known text, once, into the user's cache",
+        "shakespeare",
+    )
+    parser.add_argument("name", help="shakespeare")
+
+
+def fetch(args: argparse.Namespace) -> int:
+    """Download a text, and print where it is."""
+    from minigpt.corpus.fetch import fetch
+
+    print(fetch(args.name))
+    return 0

@@ -1,0 +1,101 @@
+"""`minigpt generate`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+from typing import Any
+
+from minigpt.commands.output import print_text, read_stdin, write
+from minigpt.commands.parsing import MODEL, command, whole_number
+from minigpt.sampling import Sampling
+from minigpt.terminal import progress
+
+
+def add_generate(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "generate",
+        generate,
+        "let a model write, token by token as it chooses them",
+        'runs/demo --prompt "A windy tavern, at noon. Enter"\n'
+        'gpt2 --prompt "My dear friend," --top-p 0.9 --stop "\\n"\n'
+        'runs/demo --prompt "my dear" --prompt "a goose" --samples 3 --json\n'
+        "runs/demo --prompt - < beginning.txt",
+    )
+    parser.add_argument("model", help=MODEL)
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        metavar="TEXT",
+        help="text to continue, or - for standard input; give it again for more than one "
+        "(default: a new line)",
+    )
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=1, metavar="N", help="how many texts for each prompt (1)"
+    )
+    parser.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end before this text, where \\n is a new line; give it again for more than one",
+    )
+    parser.add_argument("--seed", type=whole_number, metavar="N", help="the same choices each time")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one line of JSON for each text: prompt, text, ids, log-probabilities, why it ended",
+    )
+    how = parser.add_argument_group("how a token is chosen, in this order")
+    how.add_argument(
+        "--repetition-penalty",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="above 1, what was said already becomes less likely (1)",
+    )
+    how.add_argument(
+        "--temperature", type=float, default=0.8, metavar="X", help="0 greedy, 1 as learned (0.8)"
+    )
+    how.add_argument("--top-k", type=int, metavar="K", help="choose among the K likeliest")
+    how.add_argument("--top-p", type=float, metavar="P", help="among the likeliest that sum to P")
+    how.add_argument(
+        "--min-p", type=float, metavar="P", help="among those at least P times the likeliest"
+    )
+
+
+def generate(args: argparse.Namespace) -> int:
+    """Print what the model makes of its prompts."""
+    sampling = Sampling(
+        args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
+    )
+    prompts = [read_stdin() if text == "-" else text for text in args.prompt or ["\n"]]
+    stop = [text.replace("\\n", "\n") for text in args.stop]
+    if len(prompts) == args.samples == 1 and not args.json:
+        parts = write(args.model, prompts[0], args.max_new_tokens, sampling, args.seed, stop)
+        for text in itertools.chain(prompts, parts, ["\n"]):
+            print_text(text)
+        return 0
+
+    from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.completion import complete
+
+    model, tokenizer = load_model_and_tokenizer(args.model)
+    n_tokens = args.max_new_tokens
+    track = progress("writing", n_tokens)
+    completions = complete(
+        model, tokenizer, prompts, n_tokens, sampling, args.samples, stop, args.seed, track
+    )
+    for number, each in enumerate(completions, 1):
+        if args.json:
+            print(json.dumps(dataclasses.asdict(each), ensure_ascii=False))
+        else:
+            print_text(f"──── {number}/{len(completions)} ────\n{each.prompt}{each.text}\n")
+    return 0

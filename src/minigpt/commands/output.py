@@ -1,0 +1,40 @@
+"""What the commands share to read and to write text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from minigpt.sampling import Sampling
+from minigpt.terminal import visible
+
+
+def write(
+    name: str | Path,
+    prompt: str,
+    n_tokens: int,
+    sampling: Sampling,
+    seed: int | None,
+    stop: Sequence[str] = (),
+) -> Iterator[str]:
+    """Yield what a model writes after `prompt`, as it writes it."""
+    from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.completion import stream_text
+    from minigpt.generation import stream
+
+    model, tokenizer = load_model_and_tokenizer(name)
+    tokens = stream(model, [tokenizer.encode(prompt)], n_tokens, sampling, seed)
+    return stream_text(tokenizer, (int(token[0]) for token in tokens), stop)
+
+
+def read_stdin() -> str:
+    """Read all of standard input, UTF-8."""
+    from minigpt.data import read_text
+
+    return read_text("-")
+
+
+def print_text(text: str) -> None:
+    """Print a text at once; in a terminal without what would command it."""
+    print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)

@@ -1,0 +1,85 @@
+"""`minigpt prepare`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from minigpt.commands.parsing import command, whole_number
+from minigpt.terminal import progress, say
+
+
+def add_prepare(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "prepare",
+        prepare,
+        "make token files of texts of any size, to train on with little memory",
+        "books/ -o data\n"
+        "books/*.txt.gz --vocab-size 8192 -o data\n"
+        "stories.jsonl --field story --tokenizer gpt2/tokenizer.json -o data",
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="text (one document each), .jsonl (one a line), both also as .gz, .parquet (one a "
+        "row), folders of such, and patterns",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FOLDER",
+        help="where train.bin, val.bin and tokenizer.json go; stopped, the same command goes on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tokenizer",
+        default="bpe",
+        metavar="T",
+        help="bpe, char or word, to be trained; or a tokenizer.json or its folder (bpe)",
+    )
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="its size (1024 for bpe)")
+    parser.add_argument(
+        "--val-fraction",
+        type=float,
+        default=0.1,
+        metavar="X",
+        help="how much of the text, its end, is for validation (0.1)",
+    )
+    parser.add_argument(
+        "--field",
+        default="text",
+        metavar="NAME",
+        help="field of .jsonl or column of .parquet that has the text (text)",
+    )
+    parser.add_argument(
+        "--processes", type=whole_number, default=0, metavar="N", help="how many work (one a core)"
+    )
+
+
+def prepare(args: argparse.Namespace) -> int:
+    """Make a folder of tokens out of files of any size."""
+    from minigpt.prepare import prepare
+
+    try:
+        found = prepare(
+            args.files,
+            args.out,
+            args.tokenizer,
+            args.vocab_size,
+            args.val_fraction,
+            args.field,
+            args.processes,
+            progress,
+            say,
+        )
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on where it was")
+        return 130
+    for part in ("train", "val"):
+        print(
+            f"{args.out / part}.bin  {found[f'{part}_tokens']:,} tokens, "
+            f"{found[f'{part}_characters']:,} characters"
+        )
+    say(f"  train on it:  minigpt train --data {args.out}")
+    return 0

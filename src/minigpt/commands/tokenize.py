@@ -1,0 +1,50 @@
+"""`minigpt tokenize`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from minigpt.commands.output import read_stdin
+from minigpt.commands.parsing import command
+
+
+def add_tokenize(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "tokenize",
+        tokenize,
+        "show the pieces tokenizers cut a text into, side by side",
+        '"my dear friend"\n"my dear friend" --data my-text.txt --vocab-size 1000\n'
+        '"my dear friend" --tokenizer runs/demo bpe char',
+    )
+    parser.add_argument("text", help="text to cut, or - for standard input")
+    parser.add_argument(
+        "--tokenizer",
+        nargs="+",
+        default=["bpe", "word", "char"],
+        metavar="T",
+        help="bpe, word, char (trained on --data), or a tokenizer.json or its folder "
+        "(bpe word char)",
+    )
+    parser.add_argument(
+        "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
+    )
+    parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
+
+
+def tokenize(args: argparse.Namespace) -> int:
+    """Print a text as its tokens, by several tokenizers."""
+    from rich.console import Console
+
+    from minigpt.data import load_corpus
+    from minigpt.runs.starting import make_tokenizer
+    from minigpt.showdown import showdown
+    from minigpt.tokenizers import TOKENIZERS
+
+    text = read_stdin() if args.text == "-" else args.text
+    learn = load_corpus(args.data).train if TOKENIZERS.keys() & set(args.tokenizer) else ""
+    tokenizers = {name: make_tokenizer(name, learn, args.vocab_size) for name in args.tokenizer}
+    showdown(tokenizers, text, Console(highlight=False))
+    return 0

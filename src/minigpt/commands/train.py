@@ -1,0 +1,180 @@
+"""`minigpt demo` and `minigpt train`."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minigpt.commands.arguments import add_settings, given_settings, preset_name, settings_from
+from minigpt.commands.output import print_text, write
+from minigpt.commands.parsing import command
+from minigpt.machines import world
+from minigpt.sampling import Sampling
+from minigpt.settings import PRESETS
+from minigpt.signals import StopSignal
+from minigpt.terminal import say
+
+if TYPE_CHECKING:
+    from minigpt.runs import Run
+    from minigpt.settings import Settings
+
+
+def add_demo(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "demo",
+        demo,
+        "train a small GPT on the built-in plays, two to three minutes, and let it write",
+        "\n--out runs/my-first --seed 1",
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
+    _add_tensorboard(parser)
+    add_settings(parser, only=("seed", "steps", "threads"))
+
+
+def add_train(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "train",
+        train,
+        "train a model on a text, and keep it in a run folder",
+        "--data my-text.txt\n"
+        "--data my-text.txt --preset shakespeare-char --out runs/mine\n"
+        "--data books/ --tokenizer bpe --vocab-size 1024 --steps 5000 --dropout 0.1\n"
+        "--config settings.toml\n"
+        "--init-from gpt2 --freeze 6 --data my-text.txt --steps 200 --learning-rate 1e-4\n"
+        "--resume runs/mine",
+    )
+    where = parser.add_argument_group("run")
+    where.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/NAME)")
+    where.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run")
+    where.add_argument(
+        "--preset",
+        type=preset_name,
+        metavar="NAME",
+        help="; ".join(f"{name}: {text}" for name, (text, _) in PRESETS.items()),
+    )
+    where.add_argument("--config", type=Path, metavar="FILE", help="settings in a TOML file")
+    _add_tensorboard(where)
+    add_settings(parser)
+
+
+def _add_tensorboard(group: Any) -> None:
+    group.add_argument(
+        "--tensorboard", action="store_true", help="also write an event file for TensorBoard"
+    )
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Train on the built-in plays, then write scenes."""
+    from minigpt.settings import preset
+
+    _check_tensorboard(args)
+    settings = preset("demo").replace(given_settings(args))
+    run = _new_run(settings, args.out, "demo")
+    code = _train(run, args.tensorboard)
+    if code == 0 and run.world.rank == 0:
+        say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
+        written = ""
+        for text in write(run.folder, "\n\n", 600, Sampling(temperature=0.8), seed=1):
+            print_text(text)
+            written += text
+            if written.count("\n\n") == 3:
+                break
+        _say_what_next(run)
+    return code
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train a model, new or half done."""
+    from minigpt.runs import Run
+
+    _check_tensorboard(args)
+    if args.resume is not None:
+        for name in ("preset", "config", "out"):
+            if getattr(args, name) is not None:
+                raise ValueError(
+                    f"--resume goes on with the settings and the folder of the run: leave out "
+                    f"--{name}, and give single settings as flags"
+                )
+        run = Run.together(world(), lambda: Run.resume(args.resume, given_settings(args), say))
+        say(f"going on with {args.resume} after step {run.step}")
+        if run.step >= run.settings.steps:
+            raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
+    else:
+        settings = settings_from(args)
+        run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
+    code = _train(run, args.tensorboard)
+    if code == 0:
+        _say_what_next(run)
+    return code
+
+
+def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
+    from minigpt.runs import Run
+    from minigpt.runs.starting import free_folder
+
+    return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say))
+
+
+def _check_tensorboard(args: argparse.Namespace) -> None:
+    if args.tensorboard:
+        from minigpt.runs.events import find_writer
+
+        find_writer()  # better now than when there is half a run folder
+
+
+def _train(run: Run, tensorboard: bool = False) -> int:
+    from minigpt.display import TrainingDisplay
+    from minigpt.runs.events import EventFile
+    from minigpt.training import TrainingDiverged
+
+    writes = tensorboard and run.world.rank == 0
+    steps, stopped = run.steps(), False
+    try:
+        with (
+            EventFile(run.folder, run.step) if writes else nullcontext() as events,
+            StopSignal() as stop,
+            TrainingDisplay(run.settings.steps, run.dataset.floor) as display,
+        ):
+            for step in steps:
+                display.show(step)
+                if events is not None:
+                    events.show(step)
+                if stopped := run.world.any(stop.requested):  # all after the same step
+                    run.save()
+                    break
+    except TrainingDiverged as error:
+        say(
+            f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
+            f"--resume {run.folder} and such a change, or let --on-divergence back do so"
+        )
+        return 1
+    finally:
+        steps.close()
+    if stopped and run.step < run.settings.steps:
+        say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
+        say(f"  go on:     minigpt train --resume {run.folder}")
+        say(f'  generate:  minigpt generate {run.folder} --prompt "my dear"')
+        return stop.code or 130  # it was another process that was told to stop
+    return 0
+
+
+def _say_what_next(run: Run) -> None:
+    from minigpt.runs import checkpoints
+
+    folder, best = run.folder, run.progress.best
+    if best is not None and best["step"] != run.step:
+        where = checkpoints.path_of(folder, best["step"])
+        say(f"\nBest on the validation text: after step {best['step']}, in {where}")
+    say(
+        f"\nThe model is in {folder}. What to try next:\n"
+        f'  minigpt generate {folder} --prompt "my dear"      let it go on\n'
+        f"  minigpt eval {folder}      its loss on all of the validation text\n"
+        '  minigpt tokenize "my dear friend"      see how tokenizers cut a text\n'
+        "  minigpt train --data FILE      a model of your own text"
+    )
