@@ -18,6 +18,7 @@ from benchmarks.report import save, show
 
 NAMES = {
     "training": "the training step against PyTorch, and against the rate of matrix products",
+    "profile": "where the time of a step goes",
     "memory": "peak memory of the training step against PyTorch",
     "scaling": "how the step's cost grows with length, width, depth and batch",
     "processes": "training on several processes over MPI against threads",

@@ -12,6 +12,7 @@ from benchmarks.page import fill
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
     "training": 4,
+    "profile": 1,
     "memory": 1,
     "scaling": 1,
     "processes": 1,

@@ -1,0 +1,112 @@
+"""Where the time of a training step goes, by kind of work.
+
+The methods that do the work are wrapped by a clock which stops while another of them runs within.
+Narrow models are looked at on one thread, as each of several does the same with its shard of the
+batch; wide ones as they train, one Python thread whose matrix products use all cores.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from benchmarks.configurations import Configuration
+from benchmarks.interleave import Spread
+from benchmarks.options import Options
+from benchmarks.report import Table
+from benchmarks.training import Ours
+from minigpt import AdamW, attention, layers, parallel
+from minigpt.parallel import WIDE
+
+REST = "the rest: residuals, dropout, Python"
+KINDS: dict[str, list[tuple[Any, str]]] = {
+    "products with weights (Linear)": [(layers.Linear, "forward"), (layers.Linear, "backward")],
+    "attention": [
+        (kind, method)
+        for kind in (attention.Attention, attention.BlockedAttention)
+        for method in ("forward", "backward")
+    ],
+    "GELU": [(layers.GELU, "forward"), (layers.GELU, "backward")],
+    "LayerNorm": [(layers.LayerNorm, "forward"), (layers.LayerNorm, "backward")],
+    "embeddings": [
+        (kind, method)
+        for kind in (layers.Embedding, layers.PositionalEncoding)
+        for method in ("forward", "backward")
+    ],
+    "head and loss": [(parallel, "head_loss")],
+    "AdamW": [(AdamW, "step")],
+}
+
+
+class Clock:
+    """Adds up the seconds of each kind of work, without those of other kinds within it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._within: list[str] = []
+        self._since = time.perf_counter()
+
+    def _switch(self) -> None:
+        now = time.perf_counter()
+        if self._within:
+            self.seconds[self._within[-1]] += now - self._since
+        self._since = now
+
+    def timed(self, kind: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that its time counts as `kind`."""
+
+        @functools.wraps(work)
+        def wrapped(*args: Any, **options: Any) -> Any:
+            self._switch()
+            self._within.append(kind)
+            try:
+                return work(*args, **options)
+            finally:
+                self._switch()
+                self._within.pop()
+
+        return wrapped
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Let the clock run for all of `KINDS` within a `with` block."""
+        with ExitStack() as stack:
+            for kind, works in KINDS.items():
+                for owner, name in works:
+                    timed = self.timed(kind, getattr(owner, name))
+                    stack.enter_context(mock.patch.object(owner, name, timed))
+            yield
+
+
+def run(options: Options) -> list[Table]:
+    """Look at all configurations."""
+    return [profile(c, options) for c in options.configurations]
+
+
+def profile(c: Configuration, options: Options) -> Table:
+    """Look at the steps of one configuration."""
+    options.say(str(c))
+    n_threads = options.threads if c.d_model >= WIDE else 1
+    ours, steps = Ours(c, n_threads), []
+    with ours.side() as step:
+        for _ in range(options.rounds_for(c) + 2):
+            clock = Clock()
+            with clock.watching():
+                clock.timed(REST, step)()
+            steps.append(clock.seconds)
+    del steps[:2]  # they pay for caches and threads
+    totals = [sum(seconds.values()) for seconds in steps]
+    title = f"{c.name}, where the time of a step goes, on {n_threads} of the threads"
+    table = Table(title, (), "share")
+    for kind in (*KINDS, REST):
+        spent = [seconds[kind] for seconds in steps]
+        shares = [part / total for part, total in zip(spent, totals, strict=True)]
+        table.add(kind, "ms", 1000 * Spread.of(spent).median, None, Spread.of(shares))
+    rate = c.needed_flops / Spread.of(totals).median / 1e9
+    table.add(f"all of it, at {rate:.0f} GFLOP/s", "ms", 1000 * Spread.of(totals).median)
+    return table
