@@ -155,7 +155,7 @@ def _check_values(path: Path, config: dict[str, Any]) -> None:
         check(key, is_size or (key == "n_inner" and value is None), "a whole number from 1 to 2³¹")
     for key, end in _NUMBERS.items():
         value = config.get(key, 0)
-        is_number = isinstance(value, int | float) and 0 <= value < end
+        is_number = type(value) in (int, float) and 0 <= value < end  # False is an int too
         check(key, is_number, f"a number from 0 to below {end:g}")
     for key in _SWITCHES:
         check(key, isinstance(config.get(key, True), bool), "true or false")
