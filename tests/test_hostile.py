@@ -60,6 +60,7 @@ def test_sizes_that_only_config_json_has_take_no_memory(tmp_path, key):
         ("layer_norm_epsilon", "1e-5"),
         ("resid_pdrop", 1),
         ("resid_pdrop", False),
+        ("layer_norm_epsilon", 10**400),
         ("attn_pdrop", float("inf")),
         ("embd_pdrop", -0.1),
         ("tie_word_embeddings", "yes"),

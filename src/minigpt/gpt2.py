@@ -6,7 +6,6 @@ x @ W, but for the head's, which is stored transposed.
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,11 +60,8 @@ _MUST_BE: dict[str, Any] = {
 
 _SIZES = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "n_inner")
 _SWITCHES = ("tie_word_embeddings",)
-_NUMBERS = {
-    **{"layer_norm_epsilon": math.inf},
-    **dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), 1.0),
-}
-"""Keys whose values are numbers from 0 to below what is given."""
+_FRACTIONS = ("layer_norm_epsilon", "embd_pdrop", "attn_pdrop", "resid_pdrop")
+"""Keys whose values are numbers from 0 to below 1."""
 
 
 def tensor_names(n_layers: int) -> dict[str, str]:
@@ -153,10 +149,10 @@ def _check_values(path: Path, config: dict[str, Any]) -> None:
         value = config.get(key, 1)
         is_size = type(value) is int and 0 < value < 2**31
         check(key, is_size or (key == "n_inner" and value is None), "a whole number from 1 to 2³¹")
-    for key, end in _NUMBERS.items():
+    for key in _FRACTIONS:
         value = config.get(key, 0)
-        is_number = type(value) in (int, float) and 0 <= value < end  # False is an int too
-        check(key, is_number, f"a number from 0 to below {end:g}")
+        is_fraction = type(value) in (int, float) and 0 <= value < 1  # False is an int too
+        check(key, is_fraction, "a number from 0 to below 1")
     for key in _SWITCHES:
         check(key, isinstance(config.get(key, True), bool), "true or false")
     ours = config.get("minigpt", {})
