@@ -4,8 +4,9 @@
     training.json                 all settings, the seed, the version, how far it is
     training_state.safetensors    what the optimizer remembers
     metrics.jsonl                 one line for each step
+    layers.jsonl                  gradients and updates by layer, ten times between evaluations
     samples.txt                   what the model wrote while it learned
-    checkpoint-250/, …            all of these but for the last two, as they were after step 250
+    checkpoint-250/, …            all of these but for the last three, as they were after step 250
 
 With these, training goes on where it stopped, to the bit; see `minigpt.checkpoints`.
 """
@@ -26,11 +27,12 @@ from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
 from minigpt.data import Dataset
 from minigpt.divergence import MOST_SETBACKS, usual_loss
 from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
+from minigpt.layer_metrics import measure_layers
 from minigpt.lock import FolderLock
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import prepared_folder
-from minigpt.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
+from minigpt.progress import LAYERS, METRICS, SAMPLES, Progress, fingerprint, progress_of
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.starting import (
     STATE,
@@ -272,6 +274,10 @@ class Run:
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
         self._append(METRICS, json.dumps(row) + "\n")
+        # Each measurement reads all parameters a few times: a thousandth of the time of ten steps.
+        if step.number == 1 or step.number % max(1, self.settings.eval_every // 10) == 0:
+            layers = measure_layers(self.model, self.optimizer, step, self.settings.clip)
+            self._append(LAYERS, json.dumps({"number": step.number, "layers": layers}) + "\n")
         if sample is not None:
             self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
 
@@ -281,7 +287,7 @@ class Run:
     def _tidy(self) -> None:
         """Undo what was begun after the last checkpoint and did not get to the next."""
         remove_leftovers(self.folder)
-        for name in (METRICS, SAMPLES):
+        for name in (METRICS, LAYERS, SAMPLES):
             path = self.folder / name
             if path.exists():
                 length = min(self.progress.lengths.get(name, 0), path.stat().st_size)
