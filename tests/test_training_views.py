@@ -1,5 +1,6 @@
 """What is measured of layers while they learn, and the figures of training."""
 
+import html
 import json
 
 import numpy as np
@@ -195,6 +196,7 @@ def test_a_head_and_a_sample_over_time(run):
         assert list(stop.args[0]["visible"]) == [k == i for k in range(5)]
         sample = write_sample(stage.model, run.tokenizer, text, 5, 0)
         shown = stop.args[1]["annotations"][0]["text"].replace("<br>", "")
+        shown = html.unescape(shown)
         assert list(filter(str.isalnum, shown)) == list(filter(str.isalnum, sample))
     assert [matrix.visible for matrix in figure.data] == [False] * 4 + [True]
     assert len({matrix.zmax for matrix in figure.data}) == 1
