@@ -18,6 +18,7 @@ from minigpt.explorer.glimpse import rotation
 from minigpt.explorer.learning import LESSON, MOST, Lesson, lesson_settings
 from minigpt.explorer.session import MOST_ROWS, thinned
 from minigpt.runs import Run
+from minigpt.views.training import curves
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
 TINY = {
@@ -79,6 +80,15 @@ def test_a_lesson_runs_to_its_end_and_tells_how(lesson):
     assert [step["loss"] for step in steps] == losses
     assert [step["number"] for step in steps if "val_loss" in step] == [1, 50, 100, 120]
     assert [row["loss"] for row in lesson.rows()] == losses
+    (curve,), _ = curves([lesson.history()])
+    np.testing.assert_array_equal(curve.history.metrics.loss, losses)
+    assert curve.history.step == 120
+    layers = lesson.layers()
+    assert layers.number.tolist() == list(range(10, 121, 10))
+    newest = [event.data for event in taken if event.kind == "layers"][-1]["layers"]
+    assert [g for g, _ in newest.values()] == layers.gradient[-1].tolist()
+    norm = lesson.rows()[-1]["gradient_norm"]
+    assert np.linalg.norm(layers.gradient[-1]) == pytest.approx(norm)
     heads = [event.data for event in taken if event.kind == "heads"][-1]
     assert np.shape(heads["weights"]) == (1, 2, len(heads["pieces"]), len(heads["pieces"]))
     np.testing.assert_allclose(np.sum(heads["weights"], axis=-1), 1, atol=0.02)
@@ -339,6 +349,11 @@ def test_a_run_is_followed_while_another_process_trains_it(tmp_path):
             first = taken[0].data["rows"]
             assert [row["number"] for row in first] + steps == list(range(1, 61))
             assert [row["number"] for row in following.rows()] == list(range(1, 61))
+            assert following.history().step == 60
+            newest = [event.data for event in taken if event.kind == "layers"][-1]
+            np.testing.assert_array_equal(
+                [g for g, _ in newest["layers"].values()], following.layers().gradient[-1]
+            )
             samples = [event.data for event in taken if event.kind == "sample"]
             written = (run / "samples.txt").read_text(encoding="utf-8")
             assert f"──── step {samples[-1]['step']} ────\n{samples[-1]['text']}\n\n" in written

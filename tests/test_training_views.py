@@ -135,7 +135,7 @@ def test_a_run_writes_them_down_and_going_on_makes_the_same_file(run, tmp_path):
     [
         "x\n", "[]\n", "{}\n", '{"number": 1, "layers": {}}\n', '{"number": 1, "layers": 3}\n',
         '{"number": 0, "layers": {"a": [1, 2]}}\n', '{"number": 1, "layers": {"a": [1]}}\n',
-        '{"number": 1, "layers": {"a": ["x", 2]}}\n',
+        '{"number": 1, "layers": {"a": ["x", 2]}}\n', '{"number": 1, "layers": {"a": [1, 1%s]}}\n' % ("0" * 400),
         '{"number": 1, "layers": {"a": [1, 2]}}\n' * 2,
         '{"number": 1, "layers": {"a": [1, 2]}}\n{"number": 2, "layers": {"b": [1, 2]}}\n',
         "[" * 2**17,

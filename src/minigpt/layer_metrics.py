@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +121,14 @@ class LayerHistory:
     gradient: NDArray[np.float64]
     ratio: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, measured: Mapping[int, Mapping[str, Sequence[float | None]]]) -> LayerHistory:
+        """Put together what `measure_layers` gave after some steps, by their numbers."""
+        layers = list(next(iter(measured.values()), ()))
+        values = np.array([list(row.values()) for row in measured.values()], float)  # None: NaN
+        values = values.reshape(len(measured), len(layers), 2)
+        return cls(np.array(list(measured), np.int64), layers, values[..., 0], values[..., 1])
+
 
 def read_layers(path: Path) -> LayerHistory:
     """Read the layers.jsonl of a run, which may be growing; one that is not there has no steps.
@@ -130,32 +138,36 @@ def read_layers(path: Path) -> LayerHistory:
     ValueError
         If a line is not what it should be; it says which.
     """
-    numbers: list[int] = []
-    rows: list[dict[str, list[float]]] = []
+    found: dict[int, dict[str, list[float]]] = {}
+    last, before = 0, None
     if path.is_file():
         with path.open("rb") as file:
             for line in iter(partial(file.readline, LONGEST_LINE + 1), b""):
                 if not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
                     break  # it is being written
                 try:
-                    number, row = _parse(line, rows[0].keys() if rows else None)
-                    if len(rows) == MOST_ROWS or (numbers and number <= numbers[-1]):
+                    number, row = _parse(line)
+                    if number <= last or (found and row.keys() != before):
+                        raise ValueError  # not a later step, or not of the same layers
+                    if len(found) == MOST_ROWS:
                         raise ValueError
-                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                except (
+                    ValueError,
+                    TypeError,
+                    KeyError,
+                    AttributeError,
+                    RecursionError,
+                    OverflowError,
+                ):
                     raise ValueError(
-                        f"{path}, line {len(rows) + 1}: it is not what a run writes there"
+                        f"{path}, line {len(found) + 1}: it is not what a run writes there"
                     ) from None
-                numbers.append(number)
-                rows.append(row)
-    layers = list(rows[0]) if rows else []
-    values = np.array([list(row.values()) for row in rows], float).reshape(
-        len(rows), len(layers), 2
-    )
-    return LayerHistory(np.array(numbers, np.int64), layers, values[..., 0], values[..., 1])
+                found[number], last, before = row, number, row.keys()
+    return LayerHistory.of(found)
 
 
-def _parse(line: bytes, layers: Any) -> tuple[int, dict[str, list[float]]]:
-    """Give the step and the values of a line; those of all lines are of the same layers."""
+def _parse(line: bytes) -> tuple[int, dict[str, list[float]]]:
+    """Give the step and the values of a line."""
     record = json.loads(line.decode("utf-8"))
     number, found = record["number"], record["layers"]
     row = {
@@ -165,7 +177,5 @@ def _parse(line: bytes, layers: Any) -> tuple[int, dict[str, list[float]]]:
     if type(number) is not int or not 0 < number < 2**53 or not row:
         raise ValueError
     if any(len(values) != 2 for values in row.values()):
-        raise ValueError
-    if layers is not None and row.keys() != layers:
         raise ValueError
     return number, row

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 MOST_WAITING = 256
 """How many events wait for a listener; of one that is slower, points in between are lost."""
-REPLACED = ("state", "heads", "embeddings", "sample")
+REPLACED = ("state", "layers", "heads", "embeddings", "sample")
 """Events of which only the newest matters: it takes the place of one that still waits."""
 
 

@@ -15,8 +15,10 @@ from minigpt.checks import check_whole
 from minigpt.data import Dataset
 from minigpt.explorer.glimpse import Glimpses
 from minigpt.explorer.session import Row, Session, next_step, thinned
+from minigpt.history import History
+from minigpt.layer_metrics import LayerHistory, read_layers
 from minigpt.metrics import Metrics, MetricsFile
-from minigpt.progress import METRICS, SAMPLES
+from minigpt.progress import LAYERS, METRICS, SAMPLES
 from minigpt.settings import Settings
 from minigpt.starting import find_data, open_checkpoint
 from minigpt.tracing.slow_step import SlowStep
@@ -124,6 +126,14 @@ class Following(Session):
         measured = np.isfinite(metrics.val_loss)
         return [row_of(metrics, i) for i in thinned(metrics.number.size, lambda i: measured[i])]
 
+    def history(self) -> History:
+        """Give what the folder tells of the run."""
+        return History.read(self.folder)
+
+    def layers(self) -> LayerHistory:
+        """Give what was measured of the layers."""
+        return read_layers(self.folder / LAYERS)
+
     # ── the thread ──
 
     def _work(self) -> None:
@@ -131,6 +141,8 @@ class Following(Session):
             before = self.status, self.now
             self._find_checkpoint()
             self._find_steps()
+            if self._grown(LAYERS):
+                self._tell_layers()
             self._find_sample()
             if (self.status, self.now) != before:
                 self.channel.publish("state", **self.state())
@@ -151,6 +163,16 @@ class Following(Session):
             return
         for i in range(max(known, number.size - MOST_NEWS), number.size):
             self.channel.publish("step", step=int(number[i]), **row_of(self._metrics, i))
+
+    def _tell_layers(self) -> None:
+        history = self.layers()
+        if history.number.size:
+            pairs = np.stack([history.gradient[-1], history.ratio[-1]], axis=1)
+            newest = {
+                name: [value if math.isfinite(value) else None for value in pair]
+                for name, pair in zip(history.layers, pairs.tolist(), strict=True)
+            }
+            self.channel.publish("layers", step=int(history.number[-1]), layers=newest)
 
     def _find_sample(self) -> None:
         if not self._grown(SAMPLES):

@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minigpt.checks import check_sizes, check_whole
 from minigpt.data import Corpus, Dataset, load_corpus, split_text
 from minigpt.explorer.glimpse import Glimpses
-from minigpt.explorer.session import Row, Session, next_step, thinned
+from minigpt.explorer.session import MOST_ROWS, Row, Session, next_step, thinned
 from minigpt.explorer.snapshots import Snapshots
+from minigpt.history import History
+from minigpt.layer_metrics import LayerHistory, measure_layers
+from minigpt.metrics import Metrics
 from minigpt.model import miniGPT
 from minigpt.settings import Settings
 from minigpt.starting import make_model, make_tokenizer
@@ -55,6 +62,8 @@ FREE = (
 )
 """Other settings that can be chosen. None of those that can be is a path."""
 MOST_CHARACTERS = 2_000_000
+LAYERS_EVERY = 10
+"""Steps between measurements of the layers."""
 GLIMPSE_EVERY = 1.0
 """Seconds between looks at heads and embeddings."""
 
@@ -107,6 +116,7 @@ class Lesson(Session):
         self.now = self.furthest = 0
         self._text = text
         self._rows: dict[int, Row] = {}
+        self._layers: dict[int, dict[str, list[float | None]]] = {}
         self._ahead = 0.0  # how many steps may be taken: 0 is a pause
         self._training: Generator[Step] | None = None
         self._looked = -math.inf
@@ -194,6 +204,21 @@ class Lesson(Session):
             rows = list(self._rows.values())
         return [rows[i] for i in thinned(len(rows), lambda i: "val_loss" in rows[i])]
 
+    def history(self) -> History:
+        """Give the steps so far as if they had been read from a run folder, without a folder."""
+        with self._turn:
+            rows = list(self._rows.values())
+        names = [field.name for field in fields(Metrics)]
+        columns = [np.array([row.get(name, math.nan) for row in rows], float) for name in names]
+        metrics = Metrics(columns[0].astype(np.int64), *columns[1:])
+        floor = None if self.model is None else self._dataset.floor
+        return History(Path("lesson"), self.settings, floor, metrics, self.now, datetime.now())
+
+    def layers(self) -> LayerHistory:
+        """Give what was measured of the layers."""
+        with self._turn:
+            return LayerHistory.of(self._layers)
+
     # ── the thread ──
 
     def _work(self) -> None:
@@ -272,12 +297,23 @@ class Lesson(Session):
         with self._turn:
             self._rows[self.now] = row
         self.channel.publish("step", step=self.now, **row)
+        if self.now % LAYERS_EVERY == 0 or one_by_one:
+            self._measure_layers(step)
         if sample is not None:
             self.channel.publish("sample", step=self.now, text=sample)
         if one_by_one or time.monotonic() - self._looked > GLIMPSE_EVERY:
             self._look(self._model)
         if not self._ahead or self.now == self.settings.steps:
             self.channel.publish("state", **self.state())
+
+    def _measure_layers(self, step: Step) -> None:
+        found = measure_layers(self._model, self._optimizer, step, self.settings.clip)
+        with self._turn:
+            self._layers[step.number] = found
+            if len(self._layers) > MOST_ROWS:
+                del self._layers[min(self._layers)]
+            self._layers = dict(sorted(self._layers.items()))  # after going back, some come late
+        self.channel.publish("layers", step=step.number, layers=found)
 
     def _train(self, settings: Settings, start: int) -> Generator[Step]:
         return train(self._model, self._dataset, settings, self.tokenizer, self._optimizer, start)

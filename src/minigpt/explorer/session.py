@@ -6,6 +6,7 @@ The kinds of events, each with the number of its step under "step" where it has 
     state        all that `state` gives
     step         one such row: number, loss, gradient_norm, learning_rate, tokens_per_second, and
                  where measured val_loss and val_bits
+    layers       layers: see `minigpt.layer_metrics.measure_layers`
     sample       text: what the model writes now
     heads        pieces, weights: see `Glimpses.heads`
     embeddings   pieces, points: see `Glimpses.embeddings`
@@ -32,6 +33,8 @@ from minigpt.tracing.slow_step import SlowStep, slow_step
 
 if TYPE_CHECKING:
     from minigpt.data import Dataset
+    from minigpt.history import History
+    from minigpt.layer_metrics import LayerHistory
     from minigpt.model import miniGPT
     from minigpt.optim import Optimizer
     from minigpt.settings import Settings
@@ -118,6 +121,14 @@ class Session:
 
     def rows(self) -> list[Row]:
         """Give the rows of the steps so far; of very many not all."""
+        raise NotImplementedError
+
+    def history(self) -> History:
+        """Give the rows as `minigpt.views.training.loss_curves` draws them."""
+        raise NotImplementedError
+
+    def layers(self) -> LayerHistory:
+        """Give what was measured of the layers, as `minigpt.views.layers` draws it."""
         raise NotImplementedError
 
     def _start(self) -> None:
