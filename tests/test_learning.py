@@ -15,7 +15,8 @@ from minigpt.explorer import snapshots
 from minigpt.explorer.channel import MOST_WAITING, Channel
 from minigpt.explorer.following import Following
 from minigpt.explorer.glimpse import rotation
-from minigpt.explorer.learning import LESSON, MOST, Lesson, lesson_settings
+from minigpt.explorer.learning import Lesson
+from minigpt.explorer.lesson_settings import LESSON, MOST, lesson_settings
 from minigpt.explorer.session import MOST_ROWS, thinned
 from minigpt.runs import Run
 from minigpt.views.training import curves
@@ -142,6 +143,16 @@ def test_a_pause_is_one_and_the_lesson_goes_on_after_it(lesson):
     np.testing.assert_array_equal(params(lesson), expected_after(lesson, 120)[0])
 
 
+def test_a_step_that_was_about_to_begin_is_not_taken_after_a_pause(lesson):
+    lesson.ready.wait()
+    with lesson._still:
+        lesson.run()
+        time.sleep(0.05)  # now the thread waits at the door
+        lesson.pause()
+    time.sleep(0.05)
+    assert lesson.now == 0
+
+
 def test_many_threads_may_ask_at_once(lesson):
     def ask(seed):
         rng = np.random.default_rng(seed)
@@ -221,14 +232,16 @@ def test_a_lesson_has_limits(changes, message):
 
 def test_a_lesson_ends_with_the_process():
     code = (
+        "import atexit\n"
         "from minigpt.explorer.learning import Lesson\n"
+        "atexit.register(lambda: print(lesson._thread.is_alive()))\n"  # after those to come
         f"lesson = Lesson({TINY!r}, {TEXT!r})\n"
         "events = lesson.subscribe()\n"
         "lesson.run()\n"
         "while events.get().kind != 'step': pass\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [b"False"], b"")
 
 
 # ── events ──

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2**16
 """Bytes of the longest line that is read: about 500 blocks."""
 MOST_ROWS = 100_000
+_WRONG = (
+    *(ValueError, TypeError, KeyError, AttributeError),
+    *(OverflowError, RecursionError),
+)
 
 
 def groups_of(model: miniGPT) -> dict[str, list[str]]:
