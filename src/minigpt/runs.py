@@ -274,7 +274,7 @@ class Run:
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
         self._append(METRICS, json.dumps(row) + "\n")
-        # Each measurement reads all parameters a few times: a thousandth of the time of ten steps.
+        # It takes a fortieth of a step of the demo: not worth a thought between evaluations.
         if step.number == 1 or step.number % max(1, self.settings.eval_every // 10) == 0:
             layers = measure_layers(self.model, self.optimizer, step, self.settings.clip)
             self._append(LAYERS, json.dumps({"number": step.number, "layers": layers}) + "\n")

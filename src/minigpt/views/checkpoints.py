@@ -18,7 +18,7 @@ from minigpt.training import write_sample
 from minigpt.views.attention import attention_matrix
 from minigpt.views.embeddings import KINDS, kind_of, show_axes
 from minigpt.views.marks import label
-from minigpt.views.style import PALETTE, figure
+from minigpt.views.style import GREY, GRID, PALETTE, figure
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -151,6 +151,9 @@ def _with_slider(
         "steps": stops,
         "currentvalue": {"prefix": "after step ", "xanchor": "left"},
         "pad": {"t": 70},
+        "bgcolor": GRID,
+        "activebgcolor": GREY,
+        "bordercolor": GREY,
     }
     return made.update_layout(**changes[-1], sliders=[slider])
 
