@@ -108,7 +108,10 @@ def what_remains(folder: Path) -> dict[str, object]:
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for row in rows:
         del row["tokens_per_second"]
-    names = ("model.safetensors", "training_state.safetensors", "samples.txt", "tokenizer.json")
+    names = (
+        *("model.safetensors", "training_state.safetensors", "tokenizer.json"),
+        *("layers.jsonl", "samples.txt"),
+    )
     return {"metrics": rows, **{name: (folder / name).read_bytes() for name in names}}
 
 

@@ -46,7 +46,7 @@ def test_a_run_is_a_folder(folder):
     assert {path.name for path in run.iterdir()} == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
         *("generation_config.json", "training.json", "training_state.safetensors"),
-        *("metrics.jsonl", "samples.txt", ".lock", "checkpoint-3", "checkpoint-6"),
+        *("metrics.jsonl", "layers.jsonl", "samples.txt", ".lock", "checkpoint-3", "checkpoint-6"),
     }
     latest = {path.name: path.read_bytes() for path in (run / "checkpoint-6").iterdir()}
     assert latest == {name: (run / name).read_bytes() for name in latest}

@@ -39,6 +39,9 @@ class Flat(NamedTuple):
 
     named_grads: dict[str, Array]
 
+    places: dict[str, slice]
+    """Where in the flat arrays each of those lies that learn."""
+
 
 def lay_flat(layer: Layer, params: Array | None = None) -> Flat:
     """Move the parameters and gradients of `layer` into flat arrays, and bind it to views of them.
@@ -53,14 +56,15 @@ def lay_flat(layer: Layer, params: Array | None = None) -> Flat:
     if params is None:
         params = np.concatenate([value.ravel() for value in values])
     grads = np.concatenate([slope.ravel() for slope in slopes])
-    start = 0
-    for (_, owner, name), value in zip(slots, values, strict=True):
-        part = slice(start, start + value.size)
+    places, start = {}, 0
+    for (path, owner, name), value in zip(slots, values, strict=True):
+        part = places[path] = slice(start, start + value.size)
         setattr(owner, name, params[part].reshape(value.shape))
         setattr(owner, "d_" + name, grads[part].reshape(value.shape))
         start += value.size
     n_matrix_params = sum(value.size for value in values if value.ndim >= 2)
-    return Flat(params, grads, n_matrix_params, Layer.params(layer), Layer.grads(layer))
+    named = Layer.params(layer), Layer.grads(layer)
+    return Flat(params, grads, n_matrix_params, *named, places)
 
 
 def freeze(model: miniGPT, n_blocks: int) -> None:

@@ -50,6 +50,10 @@ class SGD:
         check_amount(learning_rate=learning_rate)
         self.flat.params[...] -= learning_rate * self.flat.grads
 
+    def latest_update(self, part: slice, learning_rate: float) -> Array:
+        """Give what the latest step has added to a part of the flat parameters."""
+        return -learning_rate * self.flat.grads[part]
+
 
 class AdamW:
     """Adam with decoupled weight decay: every parameter gets a step size that suits it.
@@ -128,6 +132,21 @@ class AdamW:
                 p -= u
 
         share_out(update, self.flat.params.size)
+
+    def latest_update(self, part: slice, learning_rate: float) -> Array:
+        """Give what the latest step has added to a part of the flat parameters.
+
+        It follows from what is remembered, so that no copy of the parameters is needed to tell.
+        """
+        t = int(self.state["t"][0])
+        m, v = self.state["m"][part], self.state["v"][part]
+        root = np.sqrt(v) / math.sqrt(1 - self.beta2**t) + self.eps
+        added = m / root * (-learning_rate / (1 - self.beta1**t))
+        matrices = slice(0, max(0, self.flat.n_matrix_params - part.start))
+        decay = learning_rate * self.weight_decay
+        before = (self.flat.params[part][matrices] - added[matrices]) / (1 - decay)
+        added[matrices] -= decay * before
+        return added
 
 
 Optimizer: TypeAlias = SGD | AdamW

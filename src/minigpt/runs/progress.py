@@ -11,7 +11,7 @@ import numpy as np
 
 from minigpt.data import Dataset
 
-METRICS, SAMPLES = "metrics.jsonl", "samples.txt"
+METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Progress:
     best : {"step": …, "val_loss": …} of the lowest loss on the validation sample so far.
     usual_loss : running mean of the loss, see `minigpt.runs.divergence`.
     setbacks : how often training diverged and went back: at which step, to which, and why.
-    lengths : how many bytes of metrics.jsonl and samples.txt belong to these steps.
+    lengths : how many bytes of metrics.jsonl, layers.jsonl and samples.txt belong to these steps.
     """
 
     step: int = 0

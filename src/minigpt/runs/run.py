@@ -21,6 +21,7 @@ from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import prepared_folder
+from minigpt.runs.layer_metrics import measure_layers
 from minigpt.runs.keeper import Keeper, Onlooker
 from minigpt.runs.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
 from minigpt.settings import OF_A_MODEL, Settings
@@ -220,12 +221,19 @@ class Run:
                 progress.usual_loss, step, self.settings.spike, self.model.vocab_size
             )
             progress.step = step.number
-            self.keeper.write_down(step)
+            self.keeper.write_down(step, self._layers(step))
             if step.val_loss is not None:
                 if progress.best is None or step.val_loss < progress.best["val_loss"]:
                     progress.best = {"step": step.number, "val_loss": step.val_loss}
                 self.save()
             yield step
+
+    def _layers(self, step: Step) -> dict[str, Any] | None:
+        # It takes a fortieth of a step of the demo: not worth a thought between evaluations.
+        every = max(1, self.settings.eval_every // 10)
+        if self.world.rank > 0 or (step.number > 1 and step.number % every):
+            return None
+        return measure_layers(self.model, self.optimizer, step, self.settings.clip)
 
     def _write_into(self, folder: Path) -> None:
         from minigpt import __version__

@@ -27,7 +27,7 @@ def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure
         f"The embeddings of {len(vectors):,} tokens",
         f"of {model.d_model} directions the two in which they differ most, by principal components",
     )
-    kinds = np.array([_kind(piece) for piece in pieces])
+    kinds = np.array([kind_of(piece) for piece in pieces])
     for kind, colour in zip(KINDS, PALETTE, strict=False):
         members = np.flatnonzero(kinds == kind).tolist()
         made.add_scatter(
@@ -39,7 +39,7 @@ def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure
             hovertext=[f"“{label(pieces[i])}”, id {i}" for i in members],
             hoverinfo="text",
         )
-    return _axes(made, found)
+    return show_axes(made, found)
 
 
 def positions(model: miniGPT) -> go.Figure:
@@ -65,13 +65,13 @@ def positions(model: miniGPT) -> go.Figure:
         hovertemplate="position %{marker.color}<extra></extra>",
         showlegend=False,
     )
-    return _axes(made, found)
+    return show_axes(made, found)
 
 
 KINDS = ("word", "Name", "part of a word", "other")
 
 
-def _kind(piece: str) -> str:
+def kind_of(piece: str) -> str:
     """Sort pieces as a reader does: by a space before, capitals, and letters."""
     word = piece.strip(" ")
     if not word.isalpha():
@@ -81,7 +81,8 @@ def _kind(piece: str) -> str:
     return "word" if piece.startswith(" ") else "part of a word"
 
 
-def _axes(made: go.Figure, found: PCA) -> go.Figure:
+def show_axes(made: go.Figure, found: PCA) -> go.Figure:
+    """Name the axes, and say how much of all differences they show."""
     for axis, share, number in zip(
         (made.update_xaxes, made.update_yaxes), found.shares, ("first", "second"), strict=False
     ):

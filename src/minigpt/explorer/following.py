@@ -1,0 +1,246 @@
+"""Watching a run that another process trains: its folder is read, and nothing is written there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.checks import check_whole
+from minigpt.data import Dataset
+from minigpt.explorer.glimpse import Glimpses
+from minigpt.explorer.session import Row, Session, next_step, thinned
+from minigpt.runs.checkpoints import path_of, read_record, require_run, steps_of
+from minigpt.runs.history import History
+from minigpt.runs.layer_metrics import LayerHistory, read_layers
+from minigpt.runs.metrics import Metrics, MetricsFile
+from minigpt.runs.progress import LAYERS, METRICS, SAMPLES
+from minigpt.runs.starting import find_data, open_checkpoint
+from minigpt.settings import Settings
+from minigpt.tracing.slow_step import SlowStep
+
+MOST_NEWS = 200
+"""How many new steps are told at once; `rows` has all."""
+TAIL = 2**14
+"""Bytes at the end of samples.txt in which the newest sample is looked for."""
+
+
+class Following(Session):
+    """Follows a run: new steps, samples and checkpoints become events as they appear.
+
+    The model is that of the newest checkpoint, or of the one that `go_to` has chosen.
+
+    Parameters
+    ----------
+    folder : the run folder.
+    every : seconds between looks into it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it is no run folder, or its training.json is damaged.
+    """
+
+    def __init__(self, folder: Path, every: float = 0.5) -> None:
+        super().__init__()
+        require_run(folder)
+        self.folder, self.every = folder, every
+        self.now = -1
+        """After how many steps the model is as it is here."""
+        self.chosen = False
+        """Whether that was asked for, and no newer one takes its place."""
+        self._record: dict[str, Any] = {}
+        self._file = MetricsFile(folder / METRICS)
+        self._metrics = self._file.read()
+        self._sizes: dict[str, int] = {}
+        self._glimpses: Glimpses | None = None
+        self._dataset: Dataset | None = None
+        self._read_record()
+        self._start()
+
+    def go_to(self, step: int) -> None:
+        """Let the model be that of the last checkpoint up to `step`; of the newest, follow on."""
+        check_whole(step=step)
+        kept = steps_of(self.folder)
+        found = [each for each in kept if each <= step]
+        if not found:
+            raise ValueError(f"there is no checkpoint up to step {step}: only {sorted(kept)}")
+        self.chosen = found[0] != kept[0]
+        self._open(found[0])
+
+    def slow_step(self) -> SlowStep:
+        """Take the step that came after the chosen checkpoint in slow motion, on copies."""
+        with self.hold():
+            path = path_of(self.folder, self.now)
+            model, tokenizer, optimizer = open_checkpoint(path, self.settings)
+            if self._dataset is None:
+                _, self._dataset = find_data(self.settings, tokenizer)
+            return next_step(model, optimizer, self._dataset, self.settings, self.now)
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the run."""
+        return Settings().replace(self._record["settings"])
+
+    @property
+    def furthest(self) -> int:
+        """How many steps are done."""
+        numbers = self._metrics.number
+        return int(numbers[-1]) if numbers.size else 0
+
+    @property
+    def status(self) -> str:
+        """Running (as far as one can tell), done, failed or stopped."""
+        if self._stopping:
+            return "stopped"
+        if self.problem is not None:
+            return "failed"
+        return "done" if self.furthest >= self.settings.steps else "running"
+
+    def state(self) -> dict[str, Any]:
+        """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
+
+        Also checkpoints, their steps from the oldest; floor, the lowest possible loss in bits per
+        character, where it is known; and changed, when something was written last, in seconds
+        since 1970: the process that trains may be gone.
+        """
+        return {
+            "status": self.status,
+            "step": self.now,
+            "steps": self.settings.steps,
+            "furthest": self.furthest,
+            "settings": self.settings.to_dict(),
+            "problem": self.problem,
+            "checkpoints": sorted(steps_of(self.folder)),
+            "floor": self._record.get("floor_bits_per_character"),
+            "changed": self._changed(),
+        }
+
+    def rows(self) -> list[Row]:
+        """Give the rows of the steps so far; of very many not all."""
+        metrics = self._metrics
+        measured = np.isfinite(metrics.val_loss)
+        return [row_of(metrics, i) for i in thinned(metrics.number.size, lambda i: measured[i])]
+
+    def history(self) -> History:
+        """Give what the folder tells of the run."""
+        return History.read(self.folder)
+
+    def layers(self) -> LayerHistory:
+        """Give what was measured of the layers."""
+        return read_layers(self.folder / LAYERS)
+
+    # ── the thread ──
+
+    def _work(self) -> None:
+        while True:
+            before = self.status, self.now
+            self._find_checkpoint()
+            self._find_steps()
+            if self._grown(LAYERS):
+                self._tell_layers()
+            self._find_sample()
+            if (self.status, self.now) != before:
+                self.channel.publish("state", **self.state())
+            with self._turn:
+                if self._turn.wait_for(lambda: self._stopping, self.every):
+                    return
+
+    def _find_steps(self) -> None:
+        if not self._grown(METRICS):
+            return
+        before, self._metrics = self._metrics.number, self._file.read()
+        number = self._metrics.number
+        known = before.size
+        if number.size < known or not np.array_equal(number[:known][-1:], before[-1:]):
+            # Training went back to a checkpoint, and goes on from there.
+            self.channel.publish("moved", step=self.furthest)
+            self.channel.publish("history", rows=self.rows())
+            return
+        for i in range(max(known, number.size - MOST_NEWS), number.size):
+            self.channel.publish("step", step=int(number[i]), **row_of(self._metrics, i))
+
+    def _tell_layers(self) -> None:
+        history = self.layers()
+        if history.number.size:
+            pairs = np.stack([history.gradient[-1], history.ratio[-1]], axis=1)
+            newest = {
+                name: [value if math.isfinite(value) else None for value in pair]
+                for name, pair in zip(history.layers, pairs.tolist(), strict=True)
+            }
+            self.channel.publish("layers", step=int(history.number[-1]), layers=newest)
+
+    def _find_sample(self) -> None:
+        if not self._grown(SAMPLES):
+            return
+        with (self.folder / SAMPLES).open("rb") as file:
+            file.seek(max(0, self._sizes[SAMPLES] - TAIL))
+            end = file.read(TAIL).decode("utf-8", "replace")
+        head, bar, text = end.rpartition(" ────\n")
+        step = head.rpartition("──── step ")[2]
+        if bar and step.isdecimal():
+            self.channel.publish("sample", step=int(step), text=text.removesuffix("\n\n"))
+
+    def _find_checkpoint(self) -> None:
+        steps = steps_of(self.folder)
+        if not steps or (self.chosen and self.now in steps) or steps[0] == self.now:
+            return
+        self.chosen = False
+        self._read_record()
+        self._open(steps[0])
+
+    def _open(self, step: int) -> None:
+        path = path_of(self.folder, step)
+        try:
+            model, tokenizer = load_model_and_tokenizer(path)
+        except (FileNotFoundError, ValueError):
+            if path.exists():
+                raise
+            return  # it was one too many for the run, which keeps the newest only
+        with self._still:
+            self.model, self.tokenizer, self.now = model, tokenizer, step
+            self.ready.set()
+            self._glimpses = self._glimpses or Glimpses(tokenizer)
+            self.channel.publish("moved", step=step)
+            for kind in ("heads", "embeddings"):
+                self.channel.publish(kind, step=step, **getattr(self._glimpses, kind)(model))
+
+    def _read_record(self) -> None:
+        """Read the settings, which may change when a run goes on."""
+        folders = [self.folder, *(path_of(self.folder, s) for s in steps_of(self.folder))]
+        for folder in folders:  # a run that was just begun has them in its checkpoint only
+            if (folder / "training.json").is_file():
+                self._record = read_record(folder)
+                return
+        raise FileNotFoundError(f"{self.folder} has no training.json yet: try again in a moment")
+
+    def _grown(self, name: str) -> bool:
+        """Tell whether the size of a file is another than it was."""
+        try:
+            size = (self.folder / name).stat().st_size
+        except FileNotFoundError:
+            return False
+        before, self._sizes[name] = self._sizes.get(name), size
+        return size != before
+
+    def _changed(self) -> float | None:
+        times = [
+            path.stat().st_mtime
+            for path in (self.folder / METRICS, self.folder / "training.json")
+            if path.exists()
+        ]
+        return max(times, default=None)
+
+
+def row_of(metrics: Metrics, i: int) -> Row:
+    """Give the numbers of the `i`-th step by name, those that there are."""
+    row: Row = {"number": int(metrics.number[i])}
+    for field in fields(Metrics)[1:]:
+        value = float(getattr(metrics, field.name)[i])
+        if math.isfinite(value):
+            row[field.name] = value
+    return row

@@ -1,0 +1,185 @@
+"""How each layer learns: how steep its gradient is, and how far a step moves its weights.
+
+A layer whose gradient is thousands of times smaller than another's learns nothing from it. A
+matrix of which a step changes much more than a thousandth is shaken rather than taught; one that
+changes much less stands still.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigpt.functional import Array
+from minigpt.optim import PIECE
+
+if TYPE_CHECKING:
+    from minigpt.model import miniGPT
+    from minigpt.optim import Optimizer
+    from minigpt.training import Step
+
+LONGEST_LINE = 2**16
+"""Bytes of the longest line that is read: about 500 blocks."""
+MOST_ROWS = 100_000
+_WRONG = (
+    *(ValueError, TypeError, KeyError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+
+
+def groups_of(model: miniGPT) -> dict[str, list[str]]:
+    """Give the layers of a model as pictures show them, and the names of their parameters.
+
+    "embedding" has both embeddings, "block 0 attention" its norm too, so has "block 0
+    feed-forward", and "head" the last norm. The weights of a tied head are the embedding's.
+    """
+    groups: dict[str, list[str]] = {"embedding": []}
+    for i in range(model.n_layers):
+        groups |= {f"block {i} attention": [], f"block {i} feed-forward": []}
+    groups["head"] = []
+    for name in model.flat.named_params:
+        groups[_group_of(name)].append(name)
+    return groups
+
+
+def _group_of(name: str) -> str:
+    first, *rest = name.split(".")
+    if first == "blocks":
+        part = "attention" if rest[1] in ("norm_1", "attention") else "feed-forward"
+        return f"block {rest[0]} {part}"
+    return "embedding" if first.endswith("embedding") else "head"
+
+
+def measure_layers(
+    model: miniGPT, optimizer: Optimizer, step: Step, clip: float
+) -> dict[str, list[float | None]]:
+    """Measure, for each of `groups_of`, how the latest step went.
+
+    Parameters
+    ----------
+    model, optimizer : as the step has left them.
+    step : that step.
+    clip : the longest gradient.
+
+    Returns
+    -------
+    By the name of the layer [gradient, ratio]: the length of the gradient before clipping (the
+    squares of all add up to that of `step.gradient_norm`); and ‖Δw‖ / ‖w‖ of its matrices, the
+    part of them that the step has changed. The vectors beside them (biases, scales and shifts) do
+    not count: the scales of norms are about 1, and longer than all matrices. None where there is
+    no matrix that learns.
+    """
+    stretch = max(1.0, step.gradient_norm / clip)
+    found: dict[str, list[float | None]] = {}
+    for group, names in groups_of(model).items():
+        grads = (model.flat.grads[model.flat.places[n]] for n in names if n in model.flat.places)
+        gradient = math.sqrt(sum(float(np.dot(g, g)) for g in grads)) * stretch
+        found[group] = [gradient, _ratio(model, optimizer, names, step.learning_rate)]
+    return found
+
+
+def _ratio(
+    model: miniGPT, optimizer: Optimizer, names: list[str], learning_rate: float
+) -> float | None:
+    moved = size = 0.0
+    for name in names:
+        if model.flat.named_params[name].ndim < 2 or name not in model.flat.places:
+            continue
+        for piece in _pieces(model.flat.places[name]):
+            moved += _square(optimizer.latest_update(piece, learning_rate))
+            size += _square(model.flat.params[piece])
+    ratio = math.sqrt(moved / size) if size else math.nan
+    return ratio if math.isfinite(ratio) else None
+
+
+def _pieces(part: slice) -> Iterator[slice]:
+    for start in range(part.start, part.stop, PIECE):
+        yield slice(start, min(start + PIECE, part.stop))
+
+
+def _square(values: Array) -> float:
+    return float(np.dot(values, values))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerHistory:
+    """What was measured of G layers at N steps.
+
+    Attributes
+    ----------
+    number : int64 (N,), after how many steps.
+    layers : the names of the G layers, from the embedding to the head.
+    gradient, ratio : float64 (N, G), see `measure_layers`; NaN where there is none.
+    """
+
+    number: NDArray[np.int64]
+    layers: list[str]
+    gradient: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, measured: Mapping[int, Mapping[str, Sequence[float | None]]]) -> LayerHistory:
+        """Put together what `measure_layers` gave after some steps, by their numbers."""
+        layers = list(next(iter(measured.values()), ()))
+        values = np.array([list(row.values()) for row in measured.values()], float)  # None: NaN
+        values = values.reshape(len(measured), len(layers), 2)
+        return cls(np.array(list(measured), np.int64), layers, values[..., 0], values[..., 1])
+
+
+def read_layers(path: Path) -> LayerHistory:
+    """Read the layers.jsonl of a run, which may be growing; one that is not there has no steps.
+
+    Raises
+    ------
+    ValueError
+        If a line is not what it should be; it says which.
+    """
+    found: dict[int, dict[str, list[float]]] = {}
+    last, before = 0, None
+    if path.is_file():
+        with path.open("rb") as file:
+            for line in iter(partial(file.readline, LONGEST_LINE + 1), b""):
+                if not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
+                    break  # it is being written
+                try:
+                    number, row = _parse(line)
+                    if number <= last or (found and row.keys() != before):
+                        raise ValueError  # not a later step, or not of the same layers
+                    if len(found) == MOST_ROWS:
+                        raise ValueError
+                except (
+                    ValueError,
+                    TypeError,
+                    KeyError,
+                    AttributeError,
+                    RecursionError,
+                    OverflowError,
+                ):
+                    raise ValueError(
+                        f"{path}, line {len(found) + 1}: it is not what a run writes there"
+                    ) from None
+                found[number], last, before = row, number, row.keys()
+    return LayerHistory.of(found)
+
+
+def _parse(line: bytes) -> tuple[int, dict[str, list[float]]]:
+    """Give the step and the values of a line."""
+    record = json.loads(line.decode("utf-8"))
+    number, found = record["number"], record["layers"]
+    row = {
+        str(name): [math.nan if v is None else float(v) for v in values]
+        for name, values in found.items()
+    }
+    if type(number) is not int or not 0 < number < 2**53 or not row:
+        raise ValueError
+    if any(len(values) != 2 for values in row.values()):
+        raise ValueError
+    return number, row

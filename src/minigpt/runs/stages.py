@@ -1,0 +1,54 @@
+"""A model at several moments of its training, as its run folder has kept it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.runs.checkpoints import path_of, require_run, steps_of
+
+if TYPE_CHECKING:
+    from minigpt.model import miniGPT
+    from minigpt.tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A model as it was after so many steps.
+
+    Attributes
+    ----------
+    step : how many.
+    model : the model then.
+    tokenizer : the same at all stages.
+    """
+
+    step: int
+    model: miniGPT
+    tokenizer: Tokenizer
+
+
+def stages(folder: Path) -> Iterator[Stage]:
+    """Open the checkpoints of a run one after another, from the oldest.
+
+    A run keeps few, unless told otherwise: `minigpt train --keep 20`. One that is removed in
+    between, as the run goes on, is left out.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the folder is no run, or a checkpoint in it is damaged.
+    """
+    require_run(folder)
+    for step in reversed(steps_of(folder)):
+        path = path_of(folder, step)
+        try:
+            model, tokenizer = load_model_and_tokenizer(path)
+        except (FileNotFoundError, ValueError):
+            if not path.exists():
+                continue
+            raise
+        yield Stage(step, model, tokenizer)

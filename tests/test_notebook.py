@@ -1,0 +1,118 @@
+"""The loss while it falls, in a notebook and outside of one."""
+
+import math
+import re
+import sys
+import types
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from minigpt import notebook
+from minigpt.notebook import watch
+from minigpt.training import Step
+from minigpt.views.live import loss_svg, round_numbers
+
+SVG = "{http://www.w3.org/2000/svg}"
+STEPS = [
+    Step(i, 5 / i**0.5, 1.0, 1e-3, 1234.5, *((4 / i**0.5, 2 / i**0.5) if i % 10 == 0 else ()))
+    for i in range(1, 41)
+]
+
+
+def test_steps_pass_through_and_evaluations_are_lines(capsys):
+    assert list(watch(STEPS, floor=0.2)) == STEPS
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 4
+    assert "step 40: loss 0.791, validation 0.316 bits/char (floor 0.200, +58%)" in err
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """What a notebook would show: a list of the pictures in turn, and the handles."""
+    pictures = []
+    handle = types.SimpleNamespace(update=pictures.append)
+
+    def display(picture, display_id):
+        assert display_id is True
+        pictures.append(picture)
+        return handle
+
+    shell = types.SimpleNamespace(kernel=None)
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: shell
+    shown = types.ModuleType("IPython.display")
+    shown.HTML, shown.display = str, display
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    return pictures
+
+
+def test_in_a_notebook_one_picture_is_drawn_anew(cell, monkeypatch):
+    clock = iter(np.arange(0, 100, 0.25))  # each look at the clock takes a quarter of a second
+    monkeypatch.setattr(notebook.time, "monotonic", lambda: next(clock))
+    assert list(watch(STEPS)) == STEPS
+    assert 2 < len(cell) < len(STEPS)
+    assert cell[-1] == loss_svg(STEPS)
+    assert cell[0] == loss_svg(STEPS[:1])
+
+
+def test_a_loop_that_is_left_shows_its_last_step(cell):
+    for step in (steps := watch(STEPS)):
+        if step.number == 7:
+            steps.close()
+    assert cell[-1] == loss_svg(STEPS[:7])
+    assert list(watch([])) == []
+
+
+def test_in_a_terminal_there_is_no_picture(cell, monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
+    list(watch(STEPS))
+    assert cell == []
+    assert "step 40" in capsys.readouterr().err
+
+
+def points(line):
+    return np.array([pair.split(",") for pair in line.get("points").split()], float)
+
+
+def test_the_picture_shows_the_losses_where_they_are():
+    root = ElementTree.fromstring(loss_svg(STEPS, floor=0.2))
+    assert root.get("aria-label").startswith("step 40: loss 0.791 nats/token, validation 0.316")
+    faint, _ = root.iter(f"{SVG}polyline")
+    dots = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter(f"{SVG}circle")]
+    bits = np.array([step.loss / 2 for step in STEPS])  # 2 nats a token are 1 bit a character
+    drawn = points(faint)
+    assert len(drawn) == 40
+    # Heights are a straight line of the losses, also those of the dots and of the floor.
+    slope, shift = np.polyfit(bits, drawn[:, 1], 1)
+    assert slope < 0
+    np.testing.assert_allclose(drawn[:, 1], slope * bits + shift, atol=0.1)
+    for (x, y), step in zip(dots, STEPS[9::10], strict=True):
+        assert x == pytest.approx(drawn[step.number - 1, 0], abs=0.1)
+        assert y == pytest.approx(slope * step.val_bits + shift, abs=0.2)
+    dashed = next(p for p in root.iter(f"{SVG}path") if p.get("stroke-dasharray"))
+    height = float(re.match(r"M\d+ ([\d.]+)H", dashed.get("d"))[1])
+    assert height == pytest.approx(slope * 0.2 + shift, abs=0.2)
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert "bits per character" in texts
+    assert "floor 0.200" in texts
+
+
+def test_before_an_evaluation_it_is_nats_and_has_no_floor():
+    root = ElementTree.fromstring(loss_svg(STEPS[:1], floor=0.2))
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert "nats per token" in texts
+    assert not any("floor" in text for text in texts)
+
+
+def test_round_numbers():
+    assert round_numbers(0, 10, 5) == [0, 2, 4, 6, 8, 10]
+    assert round_numbers(0.13, 0.61, 5) == [0.2, 0.3, 0.4, 0.5, 0.6]
+    for low, high in ((1, 2), (1, 2600), (3.2, 3.2001), (-1, 1e6)):
+        chosen = round_numbers(low, high, 6)
+        assert 2 <= len(chosen) <= 7
+        assert all(low <= value <= high for value in chosen)
+        assert math.isclose(np.ptp(np.diff(chosen)), 0, abs_tol=1e-6 * (high - low))
