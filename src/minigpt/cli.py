@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from minigpt import __version__, commands
 from minigpt.arguments import add_settings, preset_name
 from minigpt.checks import unknown
+from minigpt.explain import command
 from minigpt.settings import PRESETS
 from minigpt.terminal import sentence
 
@@ -66,8 +67,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    adders = (_demo, _train, _runs, _plot, _generate, _eval, _prepare, _tokenize, _check, _fetch)
-    for add in adders:
+    first = (_demo, _train, _runs, _plot, _generate, _eval, _explain)
+    for add in (*first, _prepare, _tokenize, _check, _fetch):
         add(subparsers)
     args, rest = parser.parse_known_args(argv)
     if rest:
@@ -346,6 +347,17 @@ def _fetch(subparsers: Any) -> None:
         "shakespeare",
     )
     parser.add_argument("name", help="shakespeare")
+
+
+def _explain(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "explain",
+        command.run,
+        "walk through a model, step by step with its real numbers, as a page for the browser",
+        'runs/demo "my dear"\ngpt2 "My dear friend," -o friend.html\nruns/demo - < text.txt',
+    )
+    command.add_arguments(parser, MODEL)
 
 
 def _whole_number(text: str) -> int:
