@@ -144,20 +144,22 @@ def _sampling(seen: Trace) -> Step:
             "drawn by lot, by these probabilities, mostly after some shaping.",
             "Temperature divides the logits first: below 1 the likely becomes likelier, above 1 "
             "the unlikely gets a chance. Top-k keeps the k likeliest. Top-p keeps as few of the "
-            "likeliest as together reach p. What is left is scaled to sum to 100 % again.",
+            "likeliest as together reach p. What is left is scaled to sum to 100% again.",
         ],
         ["p_i = exp(logit_i / temperature) / Σ_j exp(logit_j / temperature)"],
         tables=[table],
         pictures=[
             Picture(
                 probabilities.next_token(seen, WAYS["temperature 0.5"]),
-                "Temperature 0.5. Filled: what a token is drawn with. Outlined: as the model said.",
+                "Filled: what a token is drawn with. Outlined: as the model said.",
                 table,
+                name="With temperature 0.5",
             ),
             Picture(
                 probabilities.next_token(seen, WAYS["top-p 0.9"]),
-                "Top-p 0.9. Tokens that stay hollow are never drawn.",
+                "Tokens that stay hollow are never drawn.",
                 table,
+                name="With top-p 0.9",
             ),
         ],
         code=[Sampling.scores],

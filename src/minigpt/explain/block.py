@@ -39,28 +39,29 @@ def window(seen: Trace, n: int = MOST) -> Trace:
 
 
 def only_last(seen: Trace, n: int = MOST) -> str:
-    """Say what `window` leaves out."""
+    """Say what a row sums to, and what `window` leaves out."""
     if len(seen.ids) <= n:
-        return ""
+        return "Each row sums to 100%."
     return (
-        f" Only the last {n} of {len(seen.ids)} tokens are drawn; what a row lacks to 100 % goes "
-        "to those before."
+        f"Only the last {n} of {len(seen.ids)} tokens are drawn; what a row lacks to 100% goes to "
+        "those before."
     )
 
 
-def telling_head(weights: Array) -> int:
-    """Choose the head whose last token has decided most where to look: weights (H, T, T)."""
-    return int(weights[:, -1].max(axis=-1).argmax())
+def telling_head(weights: Array) -> tuple[int, int]:
+    """Choose the head in which the last token looks most at one other, and that: (H, T, T)."""
+    others = weights[:, -1, :-1] if weights.shape[-1] > 1 else weights[:, -1]
+    head, key = np.unravel_index(int(others.argmax()), others.shape)
+    return int(head), int(key)
 
 
 def attention_steps(model: miniGPT, seen: Trace) -> list[Step]:
     """Tell what the first half of block 0 does."""
     b, token = seen.blocks[0], quoted(seen.pieces[-1])
     (H, T, D), C = b.q.shape, b.input.shape[-1]
-    h = telling_head(b.weights)
+    h, best = telling_head(b.weights)
     row, scores = b.weights[h, -1], b.scores[h, -1]
     order = [int(j) for j in np.argsort(-row, kind="stable")]
-    best = order[0]
     product = float(b.q[h, -1] @ b.k[h, best])
     norm = model.blocks[0].norm_1
     return [
@@ -129,7 +130,7 @@ def attention_steps(model: miniGPT, seen: Trace) -> list[Step]:
             "Turn scores into shares",
             [
                 "Softmax takes e to the power of each score and divides by the sum of them all. "
-                "What comes out is positive and sums to 100 %: shares of attention. A score that "
+                "What comes out is positive and sums to 100%: shares of attention. A score that "
                 "is larger by 1 gets a share e ≈ 2.7 times as large; −∞ gets none. Taking the "
                 "largest score off all of them first changes nothing and keeps the powers small.",
                 f"{token} gives {percent(float(row[best]))} of its attention in head {h} to "
@@ -249,7 +250,7 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
                 "A second matrix turns the neurons into a vector of the stream's kind again: each "
                 "neuron has a vector of its own and adds it as loudly as it speaks.",
             ],
-            ["feed_forward = GELU(u) W_down + b_down" if smooth else "… = ReLU(u) W_down + b_down"],
+            [f"feed-forward = {'GELU' if smooth else 'ReLU'}(u) W_down + b_down"],
             [("out", "(T, C)", dims(b.feed_forward))],
             code=[FeedForward.forward],
         ),
@@ -264,7 +265,7 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
                 ("sum y", b.output[-1]),
             ],
             b.output,
-            "y = h + feed_forward",
+            "y = h + feed-forward",
             last=True,
         ),
     ]
@@ -408,8 +409,8 @@ def _matrix(seen: Trace, h: int) -> Picture:
     weights = seen.blocks[0].weights[h, -n:, -n:]
     return Picture(
         attention.attention_matrix(window(seen), 0, h),
-        "A row is a token that looks, a column one that is looked at; each row sums to 100 %, and "
-        f"the future stays empty.{only_last(seen)}",
+        "A row is a token that looks, a column one that is looked at, and the future stays empty. "
+        f"{only_last(seen)}",
         Table(
             f"Shares among the last {n} tokens",
             ["looks", *(quoted(p) for p in seen.pieces[-n:])],
@@ -471,7 +472,7 @@ def _heads(seen: Trace) -> Step:
             Picture(
                 attention.attention_heads(first),
                 "Each square is a head, as in the picture above: rows look, columns are looked "
-                f"at, brighter is more.{only_last(seen)}",
+                f"at, brighter is more. {only_last(seen)}",
                 table,
                 width=480,
             )

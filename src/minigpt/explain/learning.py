@@ -68,7 +68,7 @@ def _loss(seen: Trace) -> Step:
             f"{quoted(seen.pieces[worst + 1])} at place {worst + 1}, with "
             f"{number(float(nats[worst]))}.",
         ],
-        ["surprise_t = −ln p_t[id_t+1]", "loss = mean of the surprises"],
+        ["surprise_t = −ln p_t[id_{t+1}]", "loss = mean of the surprises"],
         [("surprises", "(T − 1,)", f"({T - 1},)")],
         pictures=[
             Picture(
@@ -80,7 +80,7 @@ def _loss(seen: Trace) -> Step:
                     ["what came", "likeliest by the model", "probability it had", "surprise"],
                     rows,
                 ),
-                width=480,
+                width=640,
             )
         ],
         code=[cross_entropy],

@@ -4,6 +4,7 @@
   const contents = document.getElementById("contents");
   contents.open = matchMedia("(min-width: 75rem)").matches;
 
+  Plotly.setPlotConfig({ logging: 0 }); // it warns of each number that stands for a colour
   const config = { displaylogo: false, displayModeBar: false, responsive: true, scrollZoom: false };
   const figures = [...document.querySelectorAll("figure")];
   const draw = async () => {

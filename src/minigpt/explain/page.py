@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from minigpt.notebook import coloured
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,19 @@ class Picture:
     caption : how to read it.
     numbers : what it shows, or the most of it.
     width : the fewest pixels it needs; on a narrow screen it scrolls by itself.
+    name : a heading in place of the figure's title.
     """
 
     figure: go.Figure
     caption: str
     numbers: Table
     width: int = 0
+    name: str = ""
 
     @property
     def title(self) -> str:
         """What it shows, as plain text."""
-        import html
-
-        return html.unescape(self.figure.layout.title.text or "")
+        return self.name or html.unescape(self.figure.layout.title.text)
 
     @property
     def data(self) -> str:
@@ -127,7 +130,7 @@ def render(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
         for name in ("page.css", "page.js", "page.html")
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"source": source, "tokens": coloured}
+    environment.filters |= {"source": source, "tokens": coloured, "formula": formula}
     scripts = [get_plotlyjs(), script]
     return environment.from_string(template).render(
         title=title,
@@ -153,6 +156,14 @@ def policy(scripts: Sequence[str]) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+
+
+def formula(line: str) -> Markup:
+    """Lower what stands after a low line: x_t, or id_{t+1}."""
+    from markupsafe import Markup, escape
+
+    lowered = re.sub(r"_(?:\{([^}]*)\}|(\w+))", r"<sub>\1\2</sub>", str(escape(line)))
+    return Markup(lowered)
 
 
 def source(function: Callable[..., Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import HeadScores, head_scores, logit_lens, play_scores
-from minigpt.explain.block import MOST, looks, only_last, window
+from minigpt.explain.block import MOST, looks, only_last, telling_head, window
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import ROWS, count, dims, listed, number, percent, quoted
 from minigpt.model import miniGPT
@@ -98,7 +98,7 @@ def _all_heads(seen: Trace) -> Step:
     n = max(4, min(MOST, int((CELLS / (L * H)) ** 0.5)))
     rows = []
     for i, b in enumerate(seen.blocks):
-        h = int(b.weights[:, -1].max(axis=-1).argmax())
+        h, _ = telling_head(b.weights)
         rows.append([f"block {i}, head {h}", *looks(seen, i, h)])
     return Step(
         "all-heads",
@@ -112,9 +112,9 @@ def _all_heads(seen: Trace) -> Step:
         pictures=[
             Picture(
                 attention.attention_heads(window(seen, n)),
-                f"A row of squares for each block, one square for each head.{only_last(seen, n)}",
+                f"A row of squares for each block, one square for each head. {only_last(seen, n)}",
                 Table(
-                    f"Where {quoted(seen.pieces[-1])} looks: of each block the most decided head",
+                    f"{quoted(seen.pieces[-1])} in each block: the head that looks most at one",
                     ["head", "most", "second", "third"],
                     rows,
                 ),
@@ -184,13 +184,14 @@ def _scores(where: str, scores: HeadScores) -> Picture:
         rows.append([name, f"block {layer}, head {head}", best, percent(float(even))])
     return Picture(
         heads.heads(scores, THRESHOLD),
-        f"Measured on {where}. Each square is a head; the number is the share of its attention.",
+        "Each square is a head; the number is the share of its attention.",
         Table(
             f"The strongest head for each relation, on {where}",
             ["relation", "head", "share", "even attention"],
             rows,
         ),
-        width=R * max(150, 36 * H),
+        width=R * max(190, 36 * H),
+        name=f"What heads attend to in {where}",
     )
 
 

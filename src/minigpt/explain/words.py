@@ -15,8 +15,8 @@ COLUMNS = 5
 
 def number(x: float, digits: int = 2) -> str:
     """Write a number with a true minus sign."""
-    shown = f"{x:.{digits}f}".replace("-", "−")
-    return shown.replace("inf", "∞")
+    shown = f"{round(x, digits) + 0.0:.{digits}f}"  # + 0.0 takes the sign from −0
+    return shown.replace("-", "−").replace("inf", "∞")
 
 
 def percent(p: float) -> str:
