@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import attribute
-from minigpt.explain.block import norm_step
+from minigpt.explain.around import norm_step
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import ROWS, dims, number, percent, quoted
 from minigpt.functional import softmax
@@ -54,14 +54,15 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
             "logits",
             "Score every token",
             [
-                f"The head compares the vector at {token} with one learned vector for each of the "
-                f"{V:,} tokens: numbers multiplied and added up, as with queries and keys. The sum "
+                f"The last matrix is called the head too, but has nothing to do with attention. It "
+                f"compares the vector at {token} with one learned vector for each of the {V:,} "
+                "tokens: numbers multiplied and added up, as with queries and keys. The sum "
                 f"is the token's score, its logit.{tied}",
                 f"The logit of {quoted(piece)} is {number(float(seen.logits[-1, best]))}. Since "
                 "the stream is a sum, we can take the logit apart and see which step has written "
                 "how much of it.",
             ],
-            ["logits = y W_head"],
+            ["logits = n W_head"],
             [("W_head", "(C, V)", f"{C} × {V}"), ("logits", "(T, V)", dims(seen.logits))],
             pictures=[_attribution(model, seen)],
             code=[miniGPT.forward],
@@ -140,8 +141,8 @@ def _sampling(seen: Trace) -> Step:
         "sampling",
         "Choose one",
         [
-            "Always taking the likeliest token makes dull texts that go in circles. So one is "
-            "drawn by lot, by these probabilities, mostly after some shaping.",
+            "Always taking the likeliest token often makes dull texts that go in circles. So "
+            "one is drawn by lot, by these probabilities, mostly after some shaping.",
             "Temperature divides the logits first: below 1 the likely becomes likelier, above 1 "
             "the unlikely gets a chance. Top-k keeps the k likeliest. Top-p keeps as few of the "
             "likeliest as together reach p. What is left is scaled to sum to 100% again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,8 +40,6 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
 
 
 def _loss(seen: Trace) -> Step:
-    import dataclasses
-
     nats = measure(seen)
     T, V = seen.logits.shape
     rows = [
@@ -103,7 +102,7 @@ def _gradient(seen: Trace) -> Step:
             f"After {before} came {quoted(seen.pieces[-1])}, which had "
             f"{percent(float(probabilities[right]))}. Its gradient is "
             f"{number(float(probabilities[right]) - 1, 3)}, below 0: raise that score, and the "
-            "surprise falls. All other gradients are above 0: lower those. Together they are 0.",
+            "surprise falls. All other gradients are above 0: lower those. They all sum to 0.",
         ],
         ["∂surprise / ∂logit_i = p_i − 1 if token i is right, p_i if not"],
         [("gradient of the logits", "(V,) at each place", f"({len(probabilities)},)")],
@@ -128,11 +127,17 @@ def _gradient(seen: Trace) -> Step:
 
 def _weight(model: miniGPT, seen: Trace) -> Step:
     right, probabilities = int(seen.ids[-1]), seen.probabilities(-2)
-    y = seen.final_norm[-2].astype(float)
-    c = int(np.abs(y).argmax())
+    n = seen.final_norm[-2].astype(float)
+    c = int(np.abs(n).argmax())
     d_logit = float(probabilities[right]) - 1
-    slope, weight = float(y[c]) * d_logit, float(model.head.weight[c, right])
+    slope, weight = float(n[c]) * d_logit, float(model.head.weight[c, right])
     token = quoted(seen.pieces[-1])
+    tied = (
+        " (This matrix is also the table the tokens are looked up in; what it did there has a "
+        "gradient too, which is added.)"
+        if model.tie_weights
+        else ""
+    )
     return Step(
         "weight",
         "One weight learns",
@@ -140,21 +145,21 @@ def _weight(model: miniGPT, seen: Trace) -> Step:
             "From the logits the gradient is handed back, step by step, through all you have read, "
             "the last step first: the chain rule. It ends at every parameter and says which way to "
             "move it.",
-            f"Take one weight of the head, row {c} in the column of {token}. It multiplied the "
-            f"number {number(float(y[c]), 3)} of the vector, so its gradient is that times the "
-            f"gradient of the logit. A step against it, with a learning rate of {RATE:g}, makes of "
-            f"{number(weight, 4)} the value {number(weight - RATE * slope, 4)}.",
+            f"Take one weight of the last matrix, row {c} in the column of {token}. It multiplied "
+            f"the number {number(float(n[c]), 3)} of the vector n, so its gradient is that times "
+            f"the gradient of the logit. A step against it, with a learning rate of {RATE:g}, makes of "
+            f"{number(weight, 4)} the value {number(weight - RATE * slope, 4)}.{tied}",
             f"Training does this for all {sum(p.size for p in model.params().values()):,} "
-            "parameters at once, on many texts, some thousand times. That is all there is to it.",
+            "parameters at once, again and again, on text after text. That is all there is to it.",
         ],
-        ["∂surprise / ∂W[c, i] = y_c · ∂surprise / ∂logit_i", "W ← W − learning rate · gradient"],
+        ["∂surprise / ∂W[c, i] = n_c · ∂surprise / ∂logit_i", "W ← W − learning rate · gradient"],
         [("W_head", "(C, V)", dims(model.head.weight))],
         [
             Table(
                 f"The weight W[{c}, {right}]",
-                ["", "value"],
+                ["number", "value"],
                 [
-                    [f"y, number {c}", number(float(y[c]), 4)],
+                    [f"n, number {c}", number(float(n[c]), 4)],
                     ["gradient of the logit, p − 1", number(d_logit, 4)],
                     ["their product: gradient of the weight", number(slope, 4)],
                     ["the weight now", number(weight, 4)],

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
     from minigpt.tracing import Trace
 
+PIECES = {
+    "bpe": "a whole word where the word is common, a part of one where it is rare",
+    "word": "here whole words, spaces and marks between them",
+    "char": "here single characters",
+}
 MOST_TOKENS = 300
 """Tokens of the text that are shown as cells: its last."""
 DOTS = 1500
@@ -43,8 +48,7 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
             "Cut the text into tokens",
             [
                 "The model does not read letters. A tokenizer cuts the text into pieces it knows, "
-                "called tokens: a whole word where the word is common, a part of one where it is "
-                "rare.",
+                f"called tokens: {PIECES[tokenizer.kind]}.",
                 f"This text becomes {count(T, 'token')}.{only} The same token has the same colour; "
                 "· is a space, ⏎ the end of a line.",
             ],
@@ -59,8 +63,8 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
                 f"The tokenizer knows {V:,} tokens and has numbered them from 0 to {V - 1:,}. "
                 "From here on a token is that number, its id. The numbers say nothing by "
                 "themselves: id 8 is no closer to id 9 than to any other.",
-                f"Of the {count(T, 'token')} in this text, {repeated} stood there before: the "
-                "same token, the same id."
+                f"Here {count(repeated, 'token')} of {T} stood in the text before: the same token, "
+                "the same id."
                 if repeated
                 else "No token stands in this text twice.",
             ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import HeadScores, head_scores, logit_lens, play_scores
-from minigpt.explain.block import MOST, looks, only_last, telling_head, window
+from minigpt.explain.looking import MOST, looks, only_last, telling_head, window
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import ROWS, count, dims, listed, number, percent, quoted
 from minigpt.model import miniGPT
@@ -236,9 +236,9 @@ def _lens(model: miniGPT, seen: Trace) -> Step:
         "lens",
         "How the answer forms",
         [
-            "The head that reads the answer from the finished stream can be put on the unfinished "
-            "one too. It was not trained for that, so early answers are a hint, not a fact. It is "
-            "called the logit lens.",
+            "What reads the answer from the finished stream, the last norm and the last matrix, "
+            "can be put on the unfinished one too. It was not trained for that, so early answers "
+            "are a hint, not a fact. It is called the logit lens.",
         ],
         pictures=[
             Picture(

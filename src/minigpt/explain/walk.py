@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.checks import check_model
-from minigpt.explain import answer, block, learning, opening, stack
+from minigpt.explain import answer, attention, learning, neurons, opening, stack
 from minigpt.explain.page import Part, render
 from minigpt.explain.words import count, percent, quoted
 from minigpt.tracing import trace
@@ -58,8 +58,8 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
     parts = [
         Part("the-text", "The text", opening.text_steps(model, tokenizer, seen)),
         Part("vectors", "Tokens become vectors", opening.vector_steps(model, tokenizer, seen)),
-        Part("attention", "Block 0, first half: attention", block.attention_steps(model, seen)),
-        Part("neurons", "Block 0, second half: neurons", block.neuron_steps(model, seen)),
+        Part("attention", "Block 0, first half: attention", attention.attention_steps(model, seen)),
+        Part("neurons", "Block 0, second half: neurons", neurons.neuron_steps(model, seen)),
         Part("blocks", "All blocks", stack.steps(model, tokenizer, seen, scenes)),
         Part("answer", "The answer", answer.steps(model, seen)),
         Part("learning", "How it learned", learning.steps(model, seen)),
@@ -89,6 +89,6 @@ def _lead(model: miniGPT, seen: Trace) -> list[str]:
         f"{count(model.n_heads, 'attention head')} each, and sees at most "
         f"{count(model.max_len, 'token')} at a time. The text here has "
         f"{count(len(seen.ids), 'token')}.{dropped}",
-        "You need no mathematics beyond sums and products. Formulas, shapes and the lines of our "
-        "code stand beside the words, for when you want them.",
+        "You can read the words alone. Formulas, shapes, numbers and the lines of our code stand "
+        "beside them, for when you want them.",
     ]
