@@ -63,37 +63,29 @@ def norm_step(
 
 
 def residual_step(
-    id: str,
-    who: str,
-    what: str,
-    token: str,
-    rows: list[tuple[str, Array]],
-    all_after: Array,
-    formula: str,
-    last: bool = False,
+    id: str, who: str, what: str, token: str, added: list[tuple[str, Array]], last: bool = False
 ) -> Step:
-    """Tell how a half of a block adds to the stream."""
-    lengths = [float(np.linalg.norm(x)) for _, x in rows]
+    """Tell how a half of a block adds to the stream: `added` is what was there, what comes, sum."""
+    rows = [(name, x[-1], float(np.linalg.norm(x[-1]))) for name, x in added]
+    (_, _, before), (_, _, new), _ = rows
     prose = [
         f"Nothing is replaced: {what} is added to what was there. For {token}, a vector of length "
-        f"{number(lengths[1])} is added to one of length {number(lengths[0])}."
+        f"{number(new)} is added to one of length {number(before)}."
     ]
     if last:
         prose.append("That was one block: look around, think, and add both to the stream.")
+    stream = added[-1][1]
     return Step(
         id,
         f"Add {who} to the stream",
         prose,
-        [formula],
-        [("stream", "(T, C)", dims(all_after))],
+        ["y = h + feed-forward" if last else "h = x + attention"],
+        [("stream", "(T, C)", dims(stream))],
         [
             Table(
                 f"The stream at {token}",
-                ["vector", "length", *entry_names(len(rows[0][1]))],
-                [
-                    [name, number(length), *entries(x)]
-                    for (name, x), length in zip(rows, lengths, strict=True)
-                ],
+                ["vector", "length", *entry_names(stream.shape[-1])],
+                [[name, number(length), *entries(x)] for name, x, length in rows],
             )
         ],
         code=[TransformerBlock.forward] if last else (),

@@ -147,8 +147,8 @@ def _weight(model: miniGPT, seen: Trace) -> Step:
             "move it.",
             f"Take one weight of the last matrix, row {c} in the column of {token}. It multiplied "
             f"the number {number(float(n[c]), 3)} of the vector n, so its gradient is that times "
-            f"the gradient of the logit. A step against it, with a learning rate of {RATE:g}, makes of "
-            f"{number(weight, 4)} the value {number(weight - RATE * slope, 4)}.{tied}",
+            f"the gradient of the logit. A step against it, with a learning rate of {RATE:g}, "
+            f"makes of {number(weight, 4)} the value {number(weight - RATE * slope, 4)}.{tied}",
             f"Training does this for all {sum(p.size for p in model.params().values()):,} "
             "parameters at once, again and again, on text after text. That is all there is to it.",
         ],

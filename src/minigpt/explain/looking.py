@@ -49,3 +49,8 @@ def looks(seen: Trace, layer: int, h: int) -> list[str]:
     most = np.argsort(-row, kind="stable")[:3]
     cells = [f"{quoted(seen.pieces[j])} {percent(float(row[j]))}" for j in most]
     return cells + [""] * (3 - len(cells))
+
+
+def by_share(row: Array) -> list[int]:
+    """Order the places that a token looks at by their share (T,), the most first."""
+    return [int(j) for j in np.argsort(-row, kind="stable")]

@@ -41,6 +41,7 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
         else "A neuron above 0 passes as it is, one below 0 is silenced. The function is called "
         "ReLU"
     )
+    added = [("stream h", b.middle), ("neurons add", b.feed_forward), ("sum y", b.output)]
     return [
         norm_step("norm-2", token, b.middle[-1], b.norm_2[-1], b.norm_2, block.norm_2),
         Step(
@@ -93,18 +94,5 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
             [("out", "(T, C)", dims(b.feed_forward))],
             code=[FeedForward.forward],
         ),
-        residual_step(
-            "residual-2",
-            "the neurons",
-            "what the neurons said",
-            token,
-            [
-                ("stream h", b.middle[-1]),
-                ("neurons add", b.feed_forward[-1]),
-                ("sum y", b.output[-1]),
-            ],
-            b.output,
-            "y = h + feed-forward",
-            last=True,
-        ),
+        residual_step("residual-2", "the neurons", "what the neurons said", token, added, True),
     ]
