@@ -122,6 +122,10 @@ def shown(x, digits=2):
     return f"{round(float(x), digits) + 0.0:.{digits}f}".replace("-", "−").replace("inf", "∞")
 
 
+def percent(p):
+    return "<0.1%" if 0 < p < 0.0005 else f"{p:.1%}"
+
+
 def first(vector):
     return [*map(shown, vector[:5]), "…"]
 
@@ -166,7 +170,7 @@ def test_attention_is_that_of_the_trace(made, seen):
     shares = made.tables["softmax"][0]["rows"][1:]
     order = np.argsort(-block.weights[h, -1], kind="stable")
     for row, j in zip(shares[:8], order, strict=False):
-        assert (int(row[1]), row[4]) == (j, f"{block.weights[h, -1, j]:.1%}")
+        assert (int(row[1]), row[4]) == (j, percent(block.weights[h, -1, j]))
     assert shares[-1][4] == "100.0%"
     powers = [float(row[3]) for row in shares]
     assert sum(powers[:-1]) == pytest.approx(powers[-1], abs=0.006)
@@ -204,11 +208,11 @@ def test_the_answer_is_that_of_the_trace(made, seen):
     likeliest = made.tables["probabilities"][0]["rows"][1:9]
     for row, (i, _, p) in zip(likeliest, seen.top(8), strict=True):
         assert row[1:3] == [str(i), shown(seen.logits[-1, i])]
-        assert row[4] == f"{p:.1%}"
+        assert row[4] == percent(p)
     drawn = Sampling(top_k=3).probabilities(seen.logits[-1:])[0]
     column = made.tables["sampling"][0]["rows"][0].index("top-k 3")
     for row, (i, _, _) in zip(made.tables["sampling"][0]["rows"][1:], seen.top(8), strict=True):
-        assert row[column] == (f"{drawn[i]:.1%}" if drawn[i] else "–")
+        assert row[column] == (percent(drawn[i]) if drawn[i] else "–")
     parts = made.rows("logits")
     assert parts["the logit"] == [shown(seen.logits[-1].max())]
     total = sum(float(p.replace("−", "-")) for name, (p,) in parts.items() if name != "the logit")

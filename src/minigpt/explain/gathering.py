@@ -125,7 +125,7 @@ def _written(model: miniGPT, seen: Trace) -> Table:
         rows.append([f"{H - ROWS} other heads", *entries(writes[ROWS:].sum(axis=0))])
     bias = model.blocks[0].attention.projection.bias
     if bias is not None:
-        rows.append(["b_o", *entries(bias)])
+        rows.append(["bias b", *entries(bias)])
     rows.append(["sum", *entries(b.attention[-1])])
     return Table(
         f"What attention writes for {quoted(seen.pieces[-1])}", ["from", *entry_names(C)], rows

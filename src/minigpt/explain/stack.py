@@ -128,7 +128,7 @@ def _found(model: miniGPT, tokenizer: Tokenizer, scenes: str) -> Step | None:
     """Name the heads that do something known, or give None where it cannot be measured."""
     measured: list[tuple[str, HeadScores]] = []
     if min(model.max_len // 2, model.vocab_size) >= 2:
-        measured.append(("random tokens, said twice", head_scores(model, n_texts=2)))
+        measured.append(("repeated random tokens", head_scores(model, n_texts=2)))
     if scenes:
         # Tokens smaller than words have no names of persons to look for.
         with suppress(ValueError):

@@ -66,7 +66,7 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
     ]
     shown = "".join(visible(piece) for piece in seen.pieces)
     whole = shown.replace("·", " ").strip()
-    start = whole if len(whole) <= TITLE else "…" + whole[-TITLE:]
+    start = whole if len(whole) <= TITLE else "… " + whole[-TITLE:].partition(" ")[2]
     return render(f"What comes after “{start}”?", _lead(model, seen), parts)
 
 

@@ -20,8 +20,8 @@ def number(x: float, digits: int = 2) -> str:
 
 
 def percent(p: float) -> str:
-    """Write a probability."""
-    return f"{p:.1%}"
+    """Write a probability; one that is small is not written as none."""
+    return "<0.1%" if 0 < p < 0.0005 else f"{p:.1%}"
 
 
 def quoted(piece: str) -> str:
