@@ -17,6 +17,7 @@ from minigpt.explain import command, page
 from minigpt.explain.walk import explain
 from minigpt.sampling import Sampling
 from minigpt.tracing.pieces import visible
+from minigpt.views import style
 
 TEXT = "my dear goose,\n take </script><b>&amp;"
 STEPS = [
@@ -261,6 +262,13 @@ def test_no_token_becomes_a_tag():
         assert "<b>" not in figure  # which Plotly would take for a tag
         in_figures += figure
     assert "&lt;/script&gt;&lt;b&gt;" in in_figures
+
+
+def test_no_figure_ends_its_script():
+    figure = style.figure("</script>").add_bar(name="</script><!--", x=["</script>"], y=[1])
+    picture = page.Picture(figure, "", page.Table("", [], []))
+    assert "<" not in picture.data
+    assert json.loads(picture.data)["data"][0]["name"] == "</script><!--"
 
 
 def test_it_asks_no_network_and_runs_no_script_but_its_own(content, made):

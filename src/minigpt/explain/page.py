@@ -60,20 +60,23 @@ class Picture:
 
     @property
     def data(self) -> str:
-        """The figure as JSON, without its title, in which no `<` can end a script."""
+        """The figure as JSON, without its title; Plotly writes `<` as a number, so none ends it."""
         import plotly.graph_objects as go
 
         bare = go.Figure(self.figure)
-        top = 70 if bare.layout.annotations else 30
-        bare.update_layout(title={"text": "", "subtitle": {"text": ""}}, margin={"t": top, "b": 40})
-        bare.update_layout(height=(bare.layout.height or 430) - 110 + top)
-        return str(bare.to_json()).replace("<", "\\u003c").replace("&", "\\u0026")
+        bare.update_layout(title={"text": "", "subtitle": {"text": ""}}, height=self.height)
+        bare.update_layout(margin={"t": self._top, "b": 40})
+        return str(bare.to_json())
 
     @property
     def height(self) -> int:
-        """The pixels it takes, kept free until it is drawn."""
-        top = 70 if self.figure.layout.annotations else 30
-        return int(self.figure.layout.height or 430) - 110 + top
+        """The pixels it takes without its title, kept free until it is drawn."""
+        return int(self.figure.layout.height or 430) - 110 + self._top
+
+    @property
+    def _top(self) -> int:
+        """The pixels above it for a legend, or for headings of panels."""
+        return 70 if self.figure.layout.annotations else 30
 
 
 @dataclass(frozen=True)
