@@ -15,6 +15,7 @@ from minigpt.analysis import surprise
 from minigpt.cli import main
 from minigpt.explain import command, page
 from minigpt.explain.walk import explain
+from minigpt.generation import generate
 from minigpt.sampling import Sampling
 from minigpt.tracing.pieces import visible
 from minigpt.views import style
@@ -205,7 +206,7 @@ def test_norms_neurons_and_the_stream_are_those_of_the_trace(made, seen):
     assert lengths == [shown(np.linalg.norm(x)) for x in seen.stream[:, -1]]
 
 
-def test_the_answer_is_that_of_the_trace(made, seen):
+def test_the_answer_is_that_of_the_trace(made, model, seen):
     likeliest = made.tables["probabilities"][0]["rows"][1:9]
     for row, (i, _, p) in zip(likeliest, seen.top(8), strict=True):
         assert row[1:3] == [str(i), shown(seen.logits[-1, i])]
@@ -214,6 +215,8 @@ def test_the_answer_is_that_of_the_trace(made, seen):
     column = made.tables["sampling"][0]["rows"][0].index("top-k 3")
     for row, (i, _, _) in zip(made.tables["sampling"][0]["rows"][1:], seen.top(8), strict=True):
         assert row[column] == (percent(drawn[i]) if drawn[i] else "–")
+    written = generate(model, seen.ids[None], 12, temperature=0.0)[0][-12:]
+    assert made.pieces["writing"] == [visible(seen.vocabulary[i]) for i in written]
     parts = made.rows("logits")
     assert parts["the logit"] == [shown(seen.logits[-1].max())]
     total = sum(float(p.replace("−", "-")) for name, (p,) in parts.items() if name != "the logit")
@@ -325,6 +328,7 @@ def test_models_and_texts_of_all_kinds(tokenizer, text, changes):
     n = model.n_layers
     assert blocks == (list(range(1, n)) if n < 6 else [1, 2, 3, n - 1])
     assert "loss" in made.steps
+    assert len(made.pieces["writing"]) == 12
     assert ("weight" in made.steps) == (len(text) > 1)
     assert ("found" in made.steps) == (model.max_len > 3)
     assert ("last 40 of 64 tokens are drawn" in content) == (model.max_len == 64)

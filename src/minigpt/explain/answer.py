@@ -9,7 +9,7 @@ import numpy as np
 from minigpt.analysis import attribute
 from minigpt.explain.around import norm_step
 from minigpt.explain.page import Picture, Step, Table
-from minigpt.explain.words import ROWS, dims, number, percent, quoted
+from minigpt.explain.words import ROWS, count, dims, number, percent, quoted
 from minigpt.functional import softmax
 from minigpt.generation import generate
 from minigpt.model import miniGPT
@@ -168,17 +168,26 @@ def _sampling(seen: Trace) -> Step:
 
 
 def _writing(model: miniGPT, seen: Trace) -> Step:
-    # Greedy, so that the page says the same each time.
-    T = len(seen.ids)
-    ids = generate(model, seen.ids[None], WRITTEN, temperature=0.0)[0][T:]
-    pieces = [seen.vocabulary[int(i)] for i in ids]
+    # Greedy, so that the page says the same each time. With room in the context for all that is
+    # written, the text is read once; else it would be read again for each token.
+    ids = np.append(seen.ids, seen.logits[-1].argmax())
+    room = max(1, model.max_len - WRITTEN + 1)
+    written = generate(model, ids[None, -room:], WRITTEN - 1, temperature=0.0)[0]
+    pieces = [seen.vocabulary[int(i)] for i in written[-WRITTEN:]]
+    n_left_out = max(0, len(ids) - room)
+    left_out = (
+        f" The context must hold all of it, so {count(n_left_out, 'token')} at the beginning of "
+        "the text had to go."
+        if n_left_out
+        else ""
+    )
     return Step(
         "writing",
         "And again",
         [
             "The chosen token is put at the end of the text, and all of it begins again for the "
             f"next. Taking the likeliest each time, this model goes on with these {len(pieces)} "
-            "tokens:",
+            f"tokens.{left_out}",
         ],
         pieces=pieces,
         code=[Sampling.choose],

@@ -47,7 +47,7 @@ def looks(seen: Trace, layer: int, h: int) -> list[str]:
     """Write what the last token looks at most in one head."""
     row = seen.blocks[layer].weights[h, -1]
     most = np.argsort(-row, kind="stable")[:3]
-    cells = [f"{quoted(seen.pieces[j])} {percent(float(row[j]))}" for j in most]
+    cells = [f"{quoted(seen.vocabulary[seen.ids[j]])} {percent(float(row[j]))}" for j in most]
     return cells + [""] * (3 - len(cells))
 
 
