@@ -72,7 +72,9 @@ class Page(HTMLParser):
             assert not data.strip()
             return
         tag, attrs = self.open[-1]
-        if tag == "script":
+        if tag == "title":
+            self.title = data
+        elif tag == "script":
             (self.data if "type" in attrs else self.scripts)[-1] += data
         elif tag in ("th", "td"):
             self.table["rows"][-1][-1] += data
@@ -139,6 +141,7 @@ def test_every_step_is_there_in_the_order_of_the_computation(made):
     links = [attrs["href"] for tag, attrs in made.tags if tag == "a"]
     assert set(links) <= {f"#{id}" for id in ids}
     assert [link[1:] for link in links if link[1:] in STEPS] == STEPS
+    assert made.title == "What comes after “my dear goose, take </script><b>&amp;”?"
     levels = [int(tag[1]) for tag, _ in made.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1

@@ -64,8 +64,7 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
         Part("answer", "The answer", answer.steps(model, seen)),
         Part("learning", "How it learned", learning.steps(model, seen)),
     ]
-    shown = "".join(visible(piece) for piece in seen.pieces)
-    whole = shown.replace("·", " ").strip()
+    whole = visible(" ".join("".join(seen.pieces).split()))
     start = whole if len(whole) <= TITLE else "… " + whole[-TITLE:].partition(" ")[2]
     return render(f"What comes after “{start}”?", _lead(model, seen), parts)
 
