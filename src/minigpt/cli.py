@@ -15,6 +15,7 @@ from minigpt import __version__, machines
 from minigpt.checks import unknown
 from minigpt.commands.check import add_check
 from minigpt.commands.evaluate import add_eval
+from minigpt.commands.explain import add_explain
 from minigpt.commands.fetch import add_fetch
 from minigpt.commands.generate import add_generate
 from minigpt.commands.parsing import Parser
@@ -31,6 +32,7 @@ COMMANDS = (
     add_plot,
     add_generate,
     add_eval,
+    add_explain,
     add_prepare,
     add_tokenize,
     add_check,

@@ -22,6 +22,7 @@ from minigpt.layers import (
     PositionalEncoding,
     TransformerBlock,
 )
+from minigpt.summary import summary, summary_html
 
 if TYPE_CHECKING:
     from minigpt.cache import KVCache
@@ -204,7 +205,5 @@ class miniGPT(Layer):
         vars(self).update(state)
         self.tie()
 
-    def __repr__(self) -> str:
-        from minigpt.summary import summary
-
-        return summary(self)
+    __repr__ = summary
+    _repr_html_ = summary_html

@@ -7,10 +7,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
 
+Row = tuple[str, str, str, str]
+
 
 def summary(model: miniGPT) -> str:
     """Describe the architecture of `model`; blocks after the first, being alike, in one line."""
-    rows = [("layer", "parameter", "shape", "numbers")]
+    table = rows(model)
+    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    lines = [about(model), ""]
+    for row in table:
+        *texts, number = row
+        cells = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
+        lines.append("  ".join([*cells, number.rjust(widths[-1])]))
+    rule = "─" * len(lines[-1])
+    lines.insert(3, rule)
+    lines.insert(-1, rule)
+    return "\n".join(lines)
+
+
+def summary_html(model: miniGPT) -> str:
+    """Describe it as HTML, for a notebook."""
+    from minigpt.as_html import table
+
+    head, *body = rows(model)
+    return table(about(model), head, body)
+
+
+def about(model: miniGPT) -> str:
+    """Describe it in one line."""
+    return (
+        f"miniGPT: {model.n_layers} layers, {model.n_heads} heads, d_model {model.d_model}, "
+        f"d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
+        f"vocabulary {model.vocab_size}, {model.dtype}"
+    )
+
+
+def rows(model: miniGPT) -> list[Row]:
+    """Give the rows of the table: the headings, the parameters, the sum."""
+    rows: list[Row] = [("layer", "parameter", "shape", "numbers")]
     for path, layer, name in model.slots():
         if not path.startswith("blocks.") or path.startswith("blocks.0."):
             value = getattr(layer, name)
@@ -28,20 +62,4 @@ def summary(model: miniGPT) -> str:
     if model.tie_weights:
         rows.append(("head (Linear)", "weight", "token_embedding's, transposed", "0"))
     total = sum(getattr(layer, name).size for _, layer, name in model.slots())
-    rows.append(("all", "", "", f"{total:,}"))
-
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        f"miniGPT: {model.n_layers} layers, {model.n_heads} heads, d_model {model.d_model}, "
-        f"d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
-        f"vocabulary {model.vocab_size}, {model.dtype}",
-        "",
-    ]
-    for row in rows:
-        *texts, number = row
-        cells = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
-        lines.append("  ".join([*cells, number.rjust(widths[-1])]))
-    rule = "─" * len(lines[-1])
-    lines.insert(3, rule)
-    lines.insert(-1, rule)
-    return "\n".join(lines)
+    return [*rows, ("all", "", "", f"{total:,}")]

@@ -57,6 +57,11 @@ class Step:
     val_bits: float | None = None
     sample: str | None = None
 
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import step_html
+
+        return step_html(self)
+
 
 class TrainingDiverged(ArithmeticError):
     """The loss or the gradient is no longer a number."""

@@ -209,6 +209,11 @@ class Tokenizer(ABC):
         names = list(self.special_tokens)
         return f"{type(self).__name__}(vocab_size={self.vocab_size}, special_tokens={names})"
 
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import tokenizer_html
+
+        return tokenizer_html(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as Hugging Face's ``tokenizer.json``.
 

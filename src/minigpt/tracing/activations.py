@@ -165,6 +165,11 @@ class Trace(Activations):
         shown = text if len(text) <= 40 else text[:39] + "…"
         return f"Trace({len(self.ids)} tokens, {len(self.blocks)} blocks, {shown!r})"
 
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import trace_html
+
+        return trace_html(self)
+
     def __str__(self) -> str:
         from minigpt.tracing.walk import walk
 

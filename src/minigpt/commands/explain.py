@@ -1,0 +1,65 @@
+"""`minigpt explain`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from minigpt.commands.parsing import MODEL, command
+
+
+def add_explain(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "explain",
+        explain,
+        "walk through a model, step by step with its real numbers, as a page for the browser",
+        'runs/demo "my dear"\ngpt2 "My dear friend," -o friend.html\nruns/demo - < text.txt',
+    )
+    parser.add_argument("model", help=MODEL)
+    parser.add_argument("text", help="text to explain, or - for standard input")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("explain.html"),
+        metavar="FILE",
+        help="the page, an .html that needs no network (explain.html)",
+    )
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Write the page, and print its path."""
+    from minigpt.checkpoint import load_model_and_tokenizer
+    from minigpt.data import read_text
+    from minigpt.explain.page import check_extra
+    from minigpt.explain.walk import explain as page_of
+    from minigpt.files import write_text
+    from minigpt.hub import find_model
+    from minigpt.terminal import say
+
+    if args.out.suffix.lower() != ".html":
+        raise ValueError(f"the page is written as .html, got {str(args.out)!r}")
+    if not args.out.parent.is_dir():
+        raise ValueError(f"there is no folder {args.out.parent} to write the page to: make it")
+    check_extra()
+    text = read_text("-") if args.text == "-" else args.text
+    folder = find_model(args.model)
+    model, tokenizer = load_model_and_tokenizer(folder)
+    write_text(args.out, page_of(model, tokenizer, text, _scenes(folder)))
+    say(f"{args.out.stat().st_size / 1e6:.1f} MB, most of it plotly.js; open it in a browser")
+    print(args.out)
+    return 0
+
+
+def _scenes(folder: Path) -> str:
+    """Give scenes of the built-in plays if the model in `folder` was trained on them, else none."""
+    from minigpt.data import load_corpus
+    from minigpt.runs.checkpoints import read_record
+
+    if not (folder / "training.json").is_file():
+        return ""
+    data = read_record(folder).get("settings", {}).get("data")
+    return load_corpus(["plays"]).val if data == ["plays"] else ""
