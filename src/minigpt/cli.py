@@ -66,7 +66,19 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    adders = (_demo, _train, _runs, _plot, _generate, _eval, _prepare, _tokenize, _check, _fetch)
+    adders = (
+        _demo,
+        _train,
+        _runs,
+        _plot,
+        _generate,
+        _eval,
+        _prepare,
+        _tokenize,
+        _explore,
+        _check,
+        _fetch,
+    )
     for add in adders:
         add(subparsers)
     args, rest = parser.parse_known_args(argv)
@@ -317,6 +329,26 @@ def _tokenize(subparsers: Any) -> None:
         "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
     )
     parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
+
+
+def _explore(subparsers: Any) -> None:
+    parser = _command(
+        subparsers,
+        "explore",
+        commands.explore,
+        "open a page in the browser that shows what a model does while one types",
+        "runs/demo\nruns/demo gpt2 --port 9000 --no-browser",
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help=f"{MODEL}; of a run, its checkpoints too"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port", type=_whole_number, metavar="N", help="port, or the next that is free (8100)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
 def _check(subparsers: Any) -> None:

@@ -198,6 +198,13 @@ def tokenize(args: argparse.Namespace) -> int:
     return 0
 
 
+def explore(args: argparse.Namespace) -> int:
+    """Serve the live page."""
+    from minigpt.explorer.command import explore
+
+    return explore(args)
+
+
 def check(args: argparse.Namespace) -> int:
     """Print a table of proofs; 1 if one of them fails."""
     from rich.console import Console
