@@ -64,7 +64,7 @@ def document(n_models: int) -> dict[str, Any]:
             "/api/next": _post("What comes next, and how likely", asked["next"], next_token),
             "/api/write": _post(
                 "Go on with a text: events with a token each, then the event `end`",
-                asked["write"], _STRING, "text/event-stream",
+                asked["write"], _object(data=_STRING), "text/event-stream",
             ),
         },
     }  # fmt: skip

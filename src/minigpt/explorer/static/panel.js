@@ -20,7 +20,7 @@ export class Panel {
     this.next = new Next(this);
     this.heads = new Heads(this);
     this.lens = new Lens(this);
-    this.root = el("section", { class: "panel", "aria-label": number ? "Second text" : "Text" },
+    this.root = el("section", { class: "panel", "aria-label": number ? "Second model" : "First model" },
       this.writing.root, this.tokens.root, this.next.root, this.heads.root, this.lens.root);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.redraw = () => this.drawn && this.draw();
@@ -156,10 +156,11 @@ export class Panel {
     this.busy = signal;
     this.changed();
     try {
+      const look = post("look", this.asked(), signal);
       const [answer, weights, next] = await Promise.all([
-        post("look", this.asked(), signal),
+        look,
         post("head", { ...this.asked(), layer, head }, signal),
-        this.askNextFor(signal),
+        this.askNextAfter(look, signal),
       ]);
       Object.assign(this, { answer, weights, following: next, drawn: true });
       this.writing.showAnswer(answer, this.state);
@@ -169,14 +170,13 @@ export class Panel {
     if (this.waiting && !this.busy) this.ask(false);
   }
 
-  async askNextFor(signal) {
-    try {
-      return await post("next", this.askedNext(), signal);
-    } catch (error) {  // a shared address, or a shorter text: the chosen token may not be there
-      if (error.name === "AbortError" || this.state.position === null) throw error;
+  // In a shorter text, or by a shared address, the chosen token may not be there.
+  async askNextAfter(look, signal) {
+    if (this.state.position !== null && (await look).tokens.length <= this.state.position) {
       this.state.position = null;
-      return post("next", this.askedNext(), signal);
+      this.changed();
     }
+    return post("next", this.askedNext(), signal);
   }
 
   askHead() {
