@@ -255,6 +255,11 @@ def test_a_look_is_the_trace(client, looker):
     assert [[one["id"] for one in row] for row in answers] == lens.tokens.tolist()
     shares = [[one["probability"] for one in row] for row in answers]
     np.testing.assert_allclose(shares, lens.probabilities, atol=1e-5)
+    at = {"layer": 1, "head": 2, "position": 1, "temperature": 0.5}
+    got = ask(client, "look", text=TEXT[:30], **at)
+    assert got["head"] == ask(client, "head", text=TEXT[:30], layer=1, head=2)
+    assert got["next"] == ask(client, "next", text=TEXT[:30], position=1, temperature=0.5)
+    assert ask(client, "look", text="my", position=9)["next"]["position"] == 0
     for layer, head in ((0, 0), (1, 2)):
         weights = ask(client, "head", text=TEXT[:30], layer=layer, head=head)["weights"]
         np.testing.assert_allclose(weights, seen.blocks[layer].weights[head], atol=1e-5)

@@ -1,11 +1,11 @@
 """The live page in a real browser: Debian's Chromium, driven by Playwright, checked by axe-core."""
 
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -263,10 +263,16 @@ expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 429]
 def test_schemathesis_finds_nothing(address, tmp_path):
     (tmp_path / "schemathesis.toml").write_text(CHECKS)
     base, token = address.split("?token=")
-    command = shutil.which("schemathesis", path=os.path.dirname(sys.executable))
+    command = shutil.which("schemathesis", path=Path(sys.executable).parent)
     done = subprocess.run(
-        [command, "--config-file", "schemathesis.toml", "run", f"{base}api/openapi.json", "--header", f"Authorization: Bearer {token}",
-         "--max-examples", "30", "--seed", "1", "--no-color"],
-        capture_output=True, encoding="utf-8", timeout=300, cwd=tmp_path,
-    )  # fmt: skip
+        [
+            *(command, "--config-file", "schemathesis.toml", "run", f"{base}api/openapi.json"),
+            *("--header", f"Authorization: Bearer {token}"),
+            *("--max-examples", "30", "--seed", "1", "--no-color"),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stdout[-6000:]

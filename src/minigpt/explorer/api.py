@@ -65,7 +65,12 @@ def routes(models: Models, work: Work) -> list[Route]:
         Route("/api/models/{index:int}", model),
         Route("/api/source", source),
         Route("/api/openapi.json", openapi),
-        answering("look", lambda looker, given: looker.look(_asked(given))),
+        answering(
+            "look",
+            lambda looker, given: looker.look(
+                _asked(given), given["layer"], given["head"], given["position"], _sampling(given)
+            ),
+        ),
         answering(
             "head", lambda looker, given: looker.head(_asked(given), given["layer"], given["head"])
         ),

@@ -140,10 +140,12 @@ def fields(n_models: int) -> dict[str, dict[str, Kind]]:
         "top_k": Whole(1, LARGEST),
         "top_p": Number(0.01, 1),
     }
+    head: dict[str, Kind] = {"layer": Whole(0, LARGEST, 0), "head": Whole(0, LARGEST, 0)}
+    position: dict[str, Kind] = {"position": Whole(0, LARGEST)}
     return {
-        "look": text,
-        "head": {**text, "layer": Whole(0, LARGEST, 0), "head": Whole(0, LARGEST, 0)},
-        "next": {**text, "position": Whole(0, LARGEST), **sampling},
+        "look": {**text, **head, **position, **sampling},
+        "head": {**text, **head},
+        "next": {**text, **position, **sampling},
         "write": {
             **text,
             **sampling,

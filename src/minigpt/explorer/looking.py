@@ -54,9 +54,21 @@ class Looker:
         self._traces: OrderedDict[Any, tuple[miniGPT, Trace, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def look(self, asked: Asked) -> dict[str, Any]:
-        """Give the tokens of a text, the attention of all heads, and the logit lens."""
+    def look(
+        self,
+        asked: Asked,
+        layer: int = 0,
+        head: int = 0,
+        position: int | None = None,
+        sampling: Sampling | None = None,
+    ) -> dict[str, Any]:
+        """Give all pictures of a text: its tokens, all heads and the lens, and `head` and `next`.
+
+        A `position` that a text, while it is typed, has no longer is the last one's.
+        """
         model, seen = self._seen(asked)
+        if position is not None and position >= len(seen.ids):
+            position = None
         weights = seen.weights
         L, H, T, _ = weights.shape
         surprises = [None, *_rounded(np.minimum(surprise(seen), 99))]
@@ -86,6 +98,8 @@ class Looker:
                     for ids, shares in zip(lens.tokens, lens.probabilities, strict=True)
                 ],
             },
+            "head": self.head(asked, layer, head),
+            "next": self.next(asked, position, sampling or Sampling()),
         }
 
     def head(self, asked: Asked, layer: int, head: int) -> dict[str, Any]:

@@ -22,19 +22,21 @@ def document(n_models: int) -> dict[str, Any]:
         id=_INTEGER, piece=_STRING, shown=_STRING, probability=_NUMBER, drawn=_NUMBER,
         before=_NUMBER,
     )  # fmt: skip
+    next_token = _object(
+        position=_INTEGER, after=_STRING, candidates=_array(candidate), changes=_array(candidate),
+        n_kept=_INTEGER, vocab_size=_INTEGER,
+    )  # fmt: skip
+    head = _object(layer=_INTEGER, head=_INTEGER, weights=_array(_array(_NUMBER)))
     look = _object(
         text=_STRING,
         tokens=_array(_object(**token["properties"], surprise={"type": ["number", "null"]})),
         n_dropped=_INTEGER,
         is_start=_BOOLEAN,
         heads=_object(shape=_array(_INTEGER), bytes=_STRING),
+        head=head,
+        next=next_token,
         lens=_object(first=_INTEGER, answers=_array(_array(answer))),
     )
-    next_token = _object(
-        position=_INTEGER, after=_STRING, candidates=_array(candidate), changes=_array(candidate),
-        n_kept=_INTEGER, vocab_size=_INTEGER,
-    )  # fmt: skip
-    head = _object(layer=_INTEGER, head=_INTEGER, weights=_array(_array(_NUMBER)))
     sizes = ("n_layers", "n_heads", "d_model", "vocab_size", "max_len", "n_parameters")
     model = _object(index=_INTEGER, name=_STRING, **dict.fromkeys(sizes, _INTEGER))
     source = _object(name=_STRING, file=_STRING, line=_INTEGER, text=_STRING)
@@ -59,7 +61,7 @@ def document(n_models: int) -> dict[str, Any]:
                 "The lines of source that compute each picture",
                 {"type": "object", "additionalProperties": _array(source)},
             ),
-            "/api/look": _post("Tokens, attention of all heads, logit lens", asked["look"], look),
+            "/api/look": _post("All pictures of a text", asked["look"], look),
             "/api/head": _post("The attention weights of one head", asked["head"], head),
             "/api/next": _post("What comes next, and how likely", asked["next"], next_token),
             "/api/write": _post(

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 AT_ONCE = 2
 MOST_WAITING = 96
-"""Requests at once; a class of twenty, each with three pictures to draw, fits."""
+"""Requests at once; a class of twenty, each with some requests under way, fits."""
 MOST_WRITING = 8
 """Texts that are being written at once."""
 LONGEST_SECONDS = 30

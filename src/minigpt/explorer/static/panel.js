@@ -156,27 +156,15 @@ export class Panel {
     this.busy = signal;
     this.changed();
     try {
-      const look = post("look", this.asked(), signal);
-      const [answer, weights, next] = await Promise.all([
-        look,
-        post("head", { ...this.asked(), layer, head }, signal),
-        this.askNextAfter(look, signal),
-      ]);
-      Object.assign(this, { answer, weights, following: next, drawn: true });
+      const answer = await post("look", { ...this.askedNext(), layer, head }, signal);
+      Object.assign(this, { answer, weights: answer.head, following: answer.next, drawn: true });
+      // In a shorter text, or by a shared address, the chosen token may not be there.
+      if (this.state.position >= answer.tokens.length) { this.state.position = null; this.changed(); }
       this.writing.showAnswer(answer, this.state);
       this.draw();
     } catch (error) { this.failed(error); }
     if (this.busy === signal) this.busy = null;
     if (this.waiting && !this.busy) this.ask(false);
-  }
-
-  // In a shorter text, or by a shared address, the chosen token may not be there.
-  async askNextAfter(look, signal) {
-    if (this.state.position !== null && (await look).tokens.length <= this.state.position) {
-      this.state.position = null;
-      this.changed();
-    }
-    return post("next", this.askedNext(), signal);
   }
 
   askHead() {
