@@ -16,6 +16,7 @@ from minigpt.analysis import (
     score_heads,
     strongest,
     surprise,
+    without_heads,
 )
 from minigpt.functional import cross_entropy
 
@@ -269,3 +270,23 @@ def test_principal_components_of_points_near_a_plane():
     np.testing.assert_allclose(found.points.var(axis=0, ddof=1), variances[:2])
     np.testing.assert_allclose(found.shares, variances[:2] / variances.sum())
     np.testing.assert_allclose(pca(-vectors).directions, found.directions)  # signs stay
+
+
+@pytest.mark.parametrize("changes", [{}, {"bias": False}, {"tie_weights": True}])
+def test_without_a_head_the_stream_lacks_what_it_wrote(changes):
+    model = model_of(**changes)
+    whole = trace(model, IDS)
+    before = {name: param.copy() for name, param in model.params().items()}
+    seen = trace(without_heads(model, [(1, 2), (1, 0)]), IDS)
+    wrote = whole.blocks[1].head_writes[[0, 2]].sum(axis=0)
+    np.testing.assert_allclose(seen.blocks[1].middle, whole.blocks[1].middle - wrote, atol=1e-12)
+    np.testing.assert_array_equal(seen.weights, whole.weights)  # of the last block too: they look
+    assert np.abs(seen.logits - whole.logits).max() > 1e-3
+    for name, param in model.params().items():
+        np.testing.assert_array_equal(param, before[name])
+
+
+@pytest.mark.parametrize("head", [(2, 0), (-1, 0), (0, 3), (0, -1)])
+def test_a_head_that_is_not_there_cannot_be_switched_off(head):
+    with pytest.raises(ValueError, match=r"must be from 0 to \d, got"):
+        without_heads(model_of(), [head])

@@ -177,7 +177,7 @@ def test_demo_trains_on_the_plays_and_writes_scenes(tmp_path):
 
 
 def test_help_teaches(folder):
-    commands = "demo train runs plot generate eval prepare tokenize check fetch"
+    commands = "demo train runs plot generate eval explain explore prepare tokenize check fetch"
     for command in ["", *commands.split()]:
         done = minigpt(*command.split(), "--help", cwd=folder)
         assert done.returncode == 0

@@ -16,6 +16,7 @@ from minigpt.checks import unknown
 from minigpt.commands.check import add_check
 from minigpt.commands.evaluate import add_eval
 from minigpt.commands.explain import add_explain
+from minigpt.commands.explore import add_explore
 from minigpt.commands.fetch import add_fetch
 from minigpt.commands.generate import add_generate
 from minigpt.commands.parsing import Parser
@@ -33,6 +34,7 @@ COMMANDS = (
     add_generate,
     add_eval,
     add_explain,
+    add_explore,
     add_prepare,
     add_tokenize,
     add_check,

@@ -2,9 +2,11 @@
 
 `lens`: what would each layer answer? `attribution`: who wrote this logit? `surprise`: where was
 the model wrong? `heads`: which head does something that has a name? `neurons`: what fires a
-neuron? `pca`: how do vectors lie to each other? `minigpt.views` draws the answers.
+neuron? `pca`: how do vectors lie to each other? `ablation`: and without this head?
+`minigpt.views` draws the answers.
 """
 
+from minigpt.analysis.ablation import without_heads
 from minigpt.analysis.attribution import Attribution, attribute
 from minigpt.analysis.heads import HeadScores, head_scores, relations, repeated_tokens, score_heads
 from minigpt.analysis.lens import Lens, logit_lens
@@ -31,4 +33,5 @@ __all__ = [
     "score_heads",
     "strongest",
     "surprise",
+    "without_heads",
 ]

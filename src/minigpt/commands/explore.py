@@ -1,0 +1,114 @@
+"""`minigpt explore`."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import socket
+import threading
+import webbrowser
+from contextlib import suppress
+from typing import Any
+
+from minigpt.commands.parsing import MODEL, command, whole_number
+from minigpt.terminal import say
+
+FIRST_PORT = 8100
+MANY = 50
+"""Ports that are tried, one after another."""
+
+
+def add_explore(subparsers: Any) -> None:
+    """Add the command to the line."""
+    parser = command(
+        subparsers,
+        "explore",
+        explore,
+        "open a page in the browser that shows what a model does while one types",
+        "runs/demo\nruns/demo gpt2 --port 9000 --no-browser",
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help=f"{MODEL}; of a run, its checkpoints too"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port", type=whole_number, metavar="N", help="port, or the next that is free (8100)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def explore(args: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    try:
+        import uvicorn
+
+        from minigpt.explorer.server import make_app
+    except ImportError:
+        raise ImportError("the live page needs: pip install 'minigpt[explore]'") from None
+    from threadpoolctl import threadpool_limits
+
+    from minigpt.explorer.models import Models
+    from minigpt.explorer.safety import LOOPBACK
+    from minigpt.explorer.work import Work
+    from minigpt.parallel import WIDE
+
+    models, work, token = Models(args.models), Work(), secrets.token_urlsafe(24)
+    listener = _listen(args.host, args.port)
+    port = listener.getsockname()[1]
+    name = f"[{args.host}]" if ":" in args.host else args.host
+    address = f"http://{name}:{port}/?token={token}"
+    if args.host not in LOOPBACK:
+        say(
+            f"minigpt: warning: everyone who can reach {args.host} and knows the token can use "
+            "this server, and what they send is not encrypted"
+        )
+    print(address, flush=True)
+    say("  that is the page, with the token that opens it; Ctrl-C ends the server")
+    if not args.no_browser:
+        threading.Thread(target=_open, args=(address,), daemon=True).start()
+
+    app = make_app(models, token, args.host, port, work)
+    config = uvicorn.Config(
+        app, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=3
+    )
+    server = uvicorn.Server(config)
+    work.stopping = lambda: server.should_exit
+    narrow = all(models[i].model.d_model < WIDE for i in range(min(1, len(models))))
+    with listener, threadpool_limits(1 if narrow else None), suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """Take a port: that one, or the next that is free."""
+    first = FIRST_PORT if port is None else port
+    for number in range(first, min(first + MANY, 65536)):
+        try:
+            family, _, _, _, address = socket.getaddrinfo(
+                host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+        except (OSError, UnicodeError):
+            raise ValueError(f"--host {host} is no address of this machine") from None
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.bind(address)
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            if number == min(first + MANY, 65536) - 1:
+                raise ValueError(
+                    f"none of the ports from {first} on is free on {host} ({error.strerror}): "
+                    "give another with --port"
+                ) from None
+            continue
+        if port is not None and number != port:
+            say(f"port {port} is in use: taking {number}")
+        return listener
+    raise ValueError(f"--port must be less than 65536, got {port}")
+
+
+def _open(address: str) -> None:
+    with suppress(webbrowser.Error):
+        webbrowser.open(address)

@@ -1,0 +1,100 @@
+"""The models that may be looked at: told at the start, and chosen by their number."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minigpt.explorer.problems import Problem
+
+if TYPE_CHECKING:
+    from minigpt.explorer.looking import Looker
+
+MOST_OPEN = 4
+"""Models that are kept in memory."""
+
+
+class Models:
+    """The models of some folders; of a run's folder, those of its checkpoints too.
+
+    Each is opened when it is first asked for.
+
+    Parameters
+    ----------
+    names : folders, or names of models as `minigpt.hub.find_model` knows them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a folder is no model.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        from minigpt.hub import find_model
+        from minigpt.runs.checkpoints import path_of, steps_of
+
+        self._folders: list[tuple[str, Path]] = []
+        for name in names:
+            folder = find_model(name)
+            # A path is nobody's business: the page shows the last part.
+            title = Path(name).resolve().name if folder == Path(name) else name
+            self._folders.append((title, folder))
+            for step in steps_of(folder):
+                self._folders.append((f"{title}, step {step}", path_of(folder, step)))
+        self._open: OrderedDict[int, Looker] = OrderedDict()
+        self._lock = threading.Lock()
+        for index, (_, folder) in enumerate(self._folders):
+            if folder in map(find_model, names):
+                self._read(index)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __getitem__(self, index: int) -> Looker:
+        """Open a model.
+
+        Raises
+        ------
+        Problem
+            404 if there is none of that number, or no longer.
+        """
+        if not 0 <= index < len(self._folders):
+            raise Problem(404, f"there is no model {index}, they go from 0 to {len(self) - 1}")
+        with self._lock:
+            if index not in self._open:
+                try:
+                    self._read(index)
+                except (OSError, ValueError):  # whose text has the path in it
+                    name = self._folders[index][0]
+                    raise Problem(404, f"{name} cannot be read: it is damaged or gone") from None
+            self._open.move_to_end(index)
+            return self._open[index]
+
+    def names(self) -> list[str]:
+        """Give what each is called."""
+        return [name for name, _ in self._folders]
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """Give the sizes of a model."""
+        model = self[index].model
+        return {
+            "index": index,
+            "name": self._folders[index][0],
+            "n_layers": model.n_layers,
+            "n_heads": model.blocks[0].attention.n_heads,
+            "d_model": model.d_model,
+            "vocab_size": model.vocab_size,
+            "max_len": model.max_len,
+            "n_parameters": int(sum(param.size for param in model.params().values())),
+        }
+
+    def _read(self, index: int) -> None:
+        from minigpt.checkpoint import load_model_and_tokenizer
+        from minigpt.explorer.looking import Looker
+
+        self._open[index] = Looker(*load_model_and_tokenizer(self._folders[index][1]))
+        while len(self._open) > MOST_OPEN:
+            self._open.popitem(last=False)

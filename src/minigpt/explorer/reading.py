@@ -1,0 +1,42 @@
+"""The lines of our source that compute what a picture shows."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import minigpt
+
+ROOT = Path(minigpt.__file__).parent
+
+
+@cache
+def sources() -> dict[str, list[dict[str, Any]]]:
+    """Give name of the picture → its functions, each with file, first line and text."""
+    from minigpt.analysis import logit_lens, without_heads
+    from minigpt.attention import Attention
+    from minigpt.functional import softmax
+    from minigpt.layers import Embedding, MultiHeadAttention
+    from minigpt.sampling import Sampling
+    from minigpt.tokenizers.base import Tokenizer
+
+    shown: dict[str, list[Any]] = {
+        "tokens": [Tokenizer.encode, Embedding.forward],
+        "attention": [MultiHeadAttention.forward, Attention.forward, without_heads],
+        "lens": [logit_lens],
+        "next": [softmax, Sampling.scores],
+    }
+    return {name: [_source(function) for function in of] for name, of in shown.items()}
+
+
+def _source(function: Any) -> dict[str, Any]:
+    lines, first = inspect.getsourcelines(function)
+    path = Path(inspect.getsourcefile(function) or "").relative_to(ROOT.parent)
+    return {
+        "name": function.__qualname__,
+        "file": path.as_posix(),
+        "line": first,
+        "text": inspect.cleandoc("\n" + "".join(lines)),
+    }

@@ -1,0 +1,79 @@
+"""The application: the page, its files, the API, and the guard before them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import plotly
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from minigpt.explorer import api
+from minigpt.explorer.models import Models
+from minigpt.explorer.problems import Problem
+from minigpt.explorer.safety import Guard
+from minigpt.explorer.work import Work
+
+STATIC = Path(__file__).parent / "static"
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+def make_app(
+    models: Models,
+    token: str,
+    host: str,
+    port: int,
+    work: Work | None = None,
+    more: Sequence[BaseRoute] = (),
+) -> Guard:
+    """Make the application.
+
+    Parameters
+    ----------
+    models : what may be looked at.
+    token, host, port : see `Guard`.
+    work : where the models' work is done.
+    more : routes of other parts of the page, such as those of its tab Learn.
+    """
+
+    async def page(request: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def plotly_js(request: Request) -> Response:
+        # The one file that is large and never changes while the server runs.
+        return FileResponse(PLOTLY, headers={"etag": f'"{plotly.__version__}"'})
+
+    app = Starlette(
+        routes=[
+            Route("/", page),
+            Route("/plotly.js", plotly_js),
+            *api.routes(models, work or Work()),
+            *more,
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_problem,
+            Exception: _unforeseen,
+        },
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, token, host, port)
+
+
+async def _problem(request: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.message}, error.status, error.headers)
+
+
+async def _http_problem(request: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.detail.lower()}, error.status_code, error.headers)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "something went wrong; the terminal says more"}, 500)

@@ -1,0 +1,10 @@
+// The lines of source that compute what a picture shows.
+
+import { el } from "./dom.js";
+
+export function source(panel, name) {
+  return el("details", { class: "read" }, el("summary", {}, "Read the source"),
+    panel.known.sources[name].map((part) => el("figure", {},
+      el("figcaption", {}, `${part.name} · ${part.file}, line ${part.line}`),
+      el("pre", { tabindex: 0, "aria-label": `Source of ${part.name}` }, el("code", {}, part.text)))));
+}

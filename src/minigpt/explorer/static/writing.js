@@ -1,0 +1,61 @@
+// The text, and the buttons that let the model go on with it.
+
+import { el } from "./dom.js";
+
+export class Writing {
+  constructor(panel) {
+    const { state, known } = panel;
+    this.area = el("textarea", {
+      rows: 4, spellcheck: "false", maxlength: 10000, placeholder: "Type a text …",
+      "aria-label": "Text", oninput: () => panel.type(this.area.value),
+    });
+    this.area.value = state.text;
+    this.sizes = el("p", { class: "about" }, " ");
+    this.status = el("p", { class: "status", "aria-live": "polite" });
+    const button = (text, title, onclick) => el("button", { type: "button", title, onclick }, text);
+    this.step = button("Step", "Take the likeliest token", () => panel.take(panel.following.candidates[0].id));
+    this.runs = button("Run on", "Let the model write, as the sliders say", () =>
+      panel.running ? panel.stop() : panel.run());
+    this.back = button("Back", "Take the last token away", () => panel.back());
+    this.root = el("section", { class: "card writing", "aria-label": "Text" },
+      this.chooser(known.names, panel), this.area,
+      el("div", { class: "buttons" }, this.step, this.runs, this.back), this.status);
+  }
+
+  chooser(names, panel) {
+    const choice = el("select", { "aria-label": "Model", onchange: () => panel.chooseModel(Number(choice.value)) },
+      names.map((name, i) => el("option", { value: i, selected: i === panel.state.model }, name)));
+    const title = names.length > 1 ? choice : el("h2", {}, names[0]);
+    return el("div", { class: "model" }, title, this.sizes);
+  }
+
+  get text() { return this.area.value; }
+
+  showSizes(sizes) {
+    const { n_layers: L, n_heads: H, d_model: C, vocab_size: V, max_len: T, n_parameters: N } = sizes;
+    const count = (n) => n.toLocaleString("en");
+    this.sizes.textContent =
+      `${count(N)} parameters: ${L} blocks of ${H} heads, width ${C}, vocabulary ${count(V)}, context ${count(T)}`;
+  }
+
+  showAnswer(answer, state) {
+    if (state.more.length) this.area.value = answer.text;
+    this.back.disabled = !state.more.length;
+    const n = answer.tokens.length;
+    let said = `${n} token${n === 1 ? "" : "s"}`;
+    if (answer.n_dropped) said = `the last ${n} tokens are looked at; ${answer.n_dropped} before them are dropped`;
+    if (answer.is_start) said = "no text yet: this is how the model would begin one";
+    this.status.classList.remove("error");
+    this.status.textContent = said;
+  }
+
+  showRunning(isRunning) {
+    this.runs.textContent = isRunning ? "Stop" : "Run on";
+    this.runs.setAttribute("aria-pressed", isRunning);
+  }
+
+  showError(message) {
+    this.status.classList.add("error");
+    this.status.textContent = message;
+  }
+}

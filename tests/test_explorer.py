@@ -1,0 +1,437 @@
+"""The live page's server: who may ask, what may be asked, and that the answers are the trace's."""
+
+import base64
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from minigpt import WordTokenizer, cli, miniGPT, trace
+from minigpt.analysis import logit_lens, without_heads
+from minigpt.checkpoint import save_pretrained
+from minigpt.explorer import asking, looking, work
+from minigpt.explorer.models import Models
+from minigpt.explorer.safety import Guard
+from minigpt.explorer.server import make_app
+from minigpt.generation import generate
+from minigpt.sampling import Sampling
+
+TOKEN = "the-token"
+TEXT = "my dear goose, take this lantern and my dear fox."
+KNOWN = {"authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "small"
+    tokenizer = WordTokenizer().train(TEXT)
+    model = miniGPT(tokenizer.vocab_size, 12, 12, n_heads=3, n_layers=2, seed=0)
+    rng = np.random.default_rng(1)
+    for param in model.params().values():
+        param += rng.normal(0, 0.3, param.shape)
+    save_pretrained(model, folder, tokenizer)
+    save_pretrained(model, folder / "checkpoint-20", tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(folder):
+    return Models([str(folder)])
+
+
+@pytest.fixture(scope="module")
+def looker(models):
+    return models[0]
+
+
+@contextmanager
+def serving(models, **changes):
+    """Serve on a free port, in a thread."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    at_work = work.Work()
+    app = make_app(models, TOKEN, changes.get("host", "127.0.0.1"), port, at_work)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+    at_work.stopping = lambda: server.should_exit
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=address, headers=KNOWN, timeout=20, trust_env=False) as client:
+            client.work, client.server = at_work, server
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def client(models):
+    with serving(models) as client:
+        yield client
+
+
+def ask(client, path, status=200, **asked):
+    answer = client.post(f"/api/{path}", json=asked)
+    assert answer.status_code == status, answer.text
+    return answer.json() if status == 200 else answer.json()["error"]
+
+
+def wait_for(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come about")
+
+
+# ── who may ask ──
+
+
+def test_the_token_opens_the_page_once_and_a_cookie_does_from_then_on(client):
+    with httpx.Client(base_url=client.base_url, trust_env=False) as stranger:
+        assert stranger.get("/").status_code == 403
+        assert stranger.get("/api/models").status_code == 401
+        assert stranger.get("/static/main.js").status_code == 401
+        assert stranger.get("/?token=wrong").status_code == 403
+        assert stranger.get("/api/models?token=the-token").status_code == 401
+        opened = stranger.get(f"/?token={TOKEN}")
+        assert (opened.status_code, opened.headers["location"]) == (303, "/")
+        cookie = opened.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        page = stranger.get("/")
+        assert page.status_code == 200
+        assert TOKEN not in page.text
+        assert stranger.get("/api/models").json() == {"names": ["small", "small, step 20"]}
+
+
+@pytest.mark.parametrize("scheme", ["Bearer the-tokem", "Bearer", "Basic the-token", "Bearer é"])
+def test_a_wrong_bearer_token_is_refused(client, scheme):
+    headers = {"authorization": scheme.encode("latin-1")}
+    assert client.get("/api/models", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1", "", "[::1"])
+def test_another_host_is_refused(client, host):
+    for name in (host, f"{host}:{client.base_url.port}"):
+        assert client.get("/api/models", headers={"host": name}).status_code in (400, 403)
+
+
+def test_hosts_that_mean_this_server():
+    loopback = Guard(None, TOKEN, "127.0.0.1", 8100)
+    known = ("127.0.0.1:8100", "localhost:8100", "LOCALHOST:8100", "[::1]:8100")
+    assert all(map(loopback.is_ours, known))
+    other = ("127.0.0.1:8101", "127.0.0.1", "10.0.0.1:8100", "evil.example:8100", "a:b", ":8100")
+    assert not any(map(loopback.is_ours, other))
+    everywhere = Guard(None, TOKEN, "0.0.0.0", 8100)
+    assert everywhere.is_ours("10.0.0.1:8100")
+    assert everywhere.is_ours("localhost:8100")
+    assert not everywhere.is_ours("evil.example:8100")
+    assert Guard(None, TOKEN, "127.0.0.1", 80).is_ours("localhost")
+
+
+def test_another_origin_is_refused(client):
+    own = f"http://127.0.0.1:{client.base_url.port}"
+    assert client.get("/api/models", headers={"origin": own}).status_code == 200
+    for origin in ("http://evil.example", "null", own.replace("http", "https")):
+        assert client.get("/api/models", headers={"origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/api/models", "/static/main.js", "/nothing", "/?token=x"])
+@pytest.mark.parametrize("known", [True, False])
+def test_every_answer_has_the_headers_that_keep_others_out(client, path, known):
+    headers = client.get(path, headers={} if known else {"authorization": ""}).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; connect-src 'self'")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-eval" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_no_path_comes_from_a_request(client):
+    for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static//etc/passwd"):
+        assert client.get(path).status_code == 404
+    assert "must be a whole number" in ask(client, "look", 422, model="../x")
+
+
+# ── what may be asked ──
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "status", "said"),
+    [
+        ("look", {"text": 7}, 422, "text must be a text"),
+        ("look", {"txt": ""}, 422, "there is no field 'txt'; there are model, text"),
+        ("look", {"text": "x" * (asking.LONGEST_TEXT + 1)}, 413, "at most 10,000 are read"),
+        ("look", {"text": "x" * asking.LONGEST_BODY}, 413, "the request is too long"),
+        ("look", {"text": "\ud800"}, 422, "half a character"),
+        ("look", {"more": [999]}, 404, "no token with the id 999, they go from 0 to"),
+        ("look", {"more": [-1]}, 422, r"more[0] must be a whole number from 0"),
+        ("look", {"more": [0] * 2000}, 422, "a list of 0 to 1024"),
+        ("look", {"off": [[0]]}, 422, "off[0] must be a list of 2"),
+        ("look", {"off": [[0, 3]]}, 404, "no such head to switch off"),
+        ("look", {"model": 2}, 422, "model must be a whole number from 0 to 1"),
+        ("look", {"model": True}, 422, "model must be a whole number"),
+        ("head", {"layer": 2}, 404, "there is no layer 2, they go from 0 to 1"),
+        ("head", {"head": 3}, 404, "there is no head 3, they go from 0 to 2"),
+        ("next", {"text": "my", "position": 1}, 404, "there is no token 1"),
+        ("next", {"temperature": -1}, 422, "temperature must be a number from 0 to 10"),
+        ("next", {"temperature": float("nan")}, 422, "no finite number"),
+        ("next", {"top_k": 0}, 422, "top_k must be a whole number from 1"),
+        ("next", {"top_p": "1"}, 422, "top_p must be a number"),
+        ("write", {"n": 10**9}, 422, "n must be a whole number from 1 to 256"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(client, path, asked, status, said):
+    answer = client.post(
+        f"/api/{path}", content=json.dumps(asked), headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == status
+    assert said in answer.json()["error"]
+
+
+def test_what_is_no_json_and_what_is_not_there(client):
+    sent = {"content-type": "application/json"}
+    assert client.post("/api/look", content=b"{", headers=sent).status_code == 400
+    assert client.post("/api/look", content=b"[" * 9999, headers=sent).status_code == 400
+    assert client.post("/api/look", content=b"\xff", headers=sent).status_code == 400
+    assert client.post("/api/look", content=b"[]", headers=sent).status_code == 422
+    assert client.post("/api/look", data={"text": "x"}).status_code == 415
+    assert client.get("/api/look").status_code == 405
+    assert client.get("/api/nothing").status_code == 404
+    assert client.get("/api/models/7").status_code == 404
+    assert client.get("/api/nothing").json() == {"error": "not found"}
+
+
+def test_too_many_at_once_are_sent_away(client, monkeypatch):
+    monkeypatch.setattr(work, "MOST_WAITING", 0)
+    answer = client.post("/api/look", json={})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    monkeypatch.undo()
+    monkeypatch.setattr(work, "MOST_WRITING", 0)
+    assert client.post("/api/write", json={}).status_code == 429
+    monkeypatch.undo()
+    assert client.post("/api/look", json={}).status_code == 200
+    assert client.work.n_waiting == client.work.n_writing == 0
+
+
+def test_what_takes_too_long_is_ended(client, monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(work, "LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr(looking.Looker, "look", lambda *_: ended.wait(10))
+    answer = client.post("/api/look", json={})
+    ended.set()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+# ── the answers ──
+
+
+def test_a_look_is_the_trace(client, looker):
+    seen = trace(looker.model, TEXT[:30], looker.tokenizer)
+    got = ask(client, "look", text=TEXT[:30])
+    assert [token["id"] for token in got["tokens"]] == seen.ids.tolist()
+    assert [token["piece"] for token in got["tokens"]] == seen.pieces
+    bytes_ = np.frombuffer(base64.b64decode(got["heads"]["bytes"]), np.uint8)
+    np.testing.assert_allclose(
+        bytes_.reshape(got["heads"]["shape"]) / 255, seen.weights, atol=0.6 / 255
+    )
+    lens = logit_lens(looker.model, seen, looking.N_LENS)
+    answers = got["lens"]["answers"]
+    assert [[one["id"] for one in row] for row in answers] == lens.tokens.tolist()
+    shares = [[one["probability"] for one in row] for row in answers]
+    np.testing.assert_allclose(shares, lens.probabilities, atol=1e-5)
+    at = {"layer": 1, "head": 2, "position": 1, "temperature": 0.5}
+    got = ask(client, "look", text=TEXT[:30], **at)
+    assert got["head"] == ask(client, "head", text=TEXT[:30], layer=1, head=2)
+    assert got["next"] == ask(client, "next", text=TEXT[:30], position=1, temperature=0.5)
+    assert ask(client, "look", text="my", position=9)["next"]["position"] == 0
+    for layer, head in ((0, 0), (1, 2)):
+        weights = ask(client, "head", text=TEXT[:30], layer=layer, head=head)["weights"]
+        np.testing.assert_allclose(weights, seen.blocks[layer].weights[head], atol=1e-5)
+
+
+@pytest.mark.parametrize("position", [None, 2])
+def test_what_comes_next_is_what_sampling_says(client, looker, position):
+    seen = trace(looker.model, TEXT[:30], looker.tokenizer)
+    at = len(seen.ids) - 1 if position is None else position
+    how = {"temperature": 0.7, "top_k": 5, "top_p": 0.8}
+    asked = how if position is None else {**how, "position": position}
+    got = ask(client, "next", text=TEXT[:30], **asked)
+    drawn = Sampling(**how).probabilities(seen.logits[at][None])[0]
+    by_model = seen.probabilities(at)
+    assert got["position"] == at
+    assert got["n_kept"] == np.count_nonzero(drawn)
+    ids = [one["id"] for one in got["candidates"]]
+    assert ids == np.argsort(-by_model, kind="stable")[: looking.N_CANDIDATES].tolist()
+    np.testing.assert_allclose([one["drawn"] for one in got["candidates"]], drawn[ids])
+    np.testing.assert_allclose([one["probability"] for one in got["candidates"]], by_model[ids])
+
+
+def test_without_a_head_the_answers_are_those_of_the_model_without_it(client, looker):
+    whole = trace(looker.model, TEXT[:30], looker.tokenizer).probabilities()
+    less = trace(without_heads(looker.model, [(0, 1)]), TEXT[:30], looker.tokenizer)
+    got = ask(client, "next", text=TEXT[:30], off=[[0, 1]])
+    for one in got["candidates"] + got["changes"]:
+        assert one["before"] == pytest.approx(whole[one["id"]])
+        assert one["probability"] == pytest.approx(less.probabilities()[one["id"]])
+    changes = [abs(one["probability"] - one["before"]) for one in got["changes"]]
+    assert max(changes) == pytest.approx(np.abs(less.probabilities() - whole).max())
+    assert ask(client, "next", text=TEXT[:30])["changes"] == []
+
+
+def test_a_long_text_says_what_is_dropped_and_an_empty_one_begins(client, looker):
+    got = ask(client, "look", text=TEXT * 3)
+    n = len(looker.tokenizer.encode(TEXT * 3))
+    assert (len(got["tokens"]), got["n_dropped"]) == (12, n - 12)
+    nothing = ask(client, "look")
+    assert (len(nothing["tokens"]), nothing["is_start"]) == (1, True)
+
+
+def test_more_tokens_follow_a_text(client, looker):
+    ids = looker.tokenizer.encode("my dear")
+    more = looker.tokenizer.encode(" goose")
+    got = ask(client, "look", text="my dear", more=more)
+    assert [token["id"] for token in got["tokens"]] == ids + more
+    assert got["text"] == "my dear goose"
+
+
+def events(answer):
+    parts = answer.text.strip().split("\n\n")
+    assert parts[-1] == "event: end\ndata: {}"
+    return [json.loads(part.removeprefix("data: ")) for part in parts[:-1]]
+
+
+def test_what_is_written_is_what_generate_gives(client, looker):
+    ids = looker.tokenizer.encode("my dear")
+    asked = {"text": "my dear", "n": 20, "seed": 3, "temperature": 0.8}
+    answer = client.post("/api/write", json=asked)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    expected = generate(looker.model, [ids], 20, temperature=0.8, seed=3)[0, len(ids) :]
+    assert [one["id"] for one in events(answer)] == expected.tolist()
+
+
+def slow(monkeypatch):
+    """Let a model write slowly and for ever; tells when it ended."""
+    ended = threading.Event()
+
+    def write(self, *args):
+        try:
+            while True:
+                time.sleep(0.01)
+                yield {"id": 0, "piece": "", "shown": ""}
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(looking.Looker, "write", write)
+    return ended
+
+
+def test_the_work_ends_when_the_client_leaves(client, monkeypatch):
+    ended = slow(monkeypatch)
+    with client.stream("POST", "/api/write", json={}) as answer:
+        next(answer.iter_lines())
+        assert client.work.n_writing == 1
+    wait_for(lambda: client.work.n_writing == 0 and ended.is_set())
+
+
+def test_the_server_ends_while_a_model_writes(models, monkeypatch):
+    ended = slow(monkeypatch)
+    with serving(models) as client, client.stream("POST", "/api/write", json={}) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        client.server.should_exit = True
+        assert list(lines)[-3:] == ["event: end", "data: {}", ""]
+    wait_for(ended.is_set)
+
+
+def test_a_trace_is_kept_for_its_other_pictures_and_not_for_ever(looker, monkeypatch):
+    taken = []
+    monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
+    asked = looking.Asked("my dear fox, my dear fox", (), ())
+    looker.look(asked)
+    looker.head(asked, 1, 1)
+    looker.next(asked, None, Sampling())
+    assert len(taken) == 1
+    monkeypatch.setattr(looking, "KEPT_BYTES", 0)
+    looker.look(looking.Asked("lantern my fox", (), ()))
+    assert len(looker._traces) == 0
+
+
+def test_every_picture_has_its_source_with_the_file(client):
+    got = client.get("/api/source").json()
+    assert set(got) == {"tokens", "attention", "lens", "next"}
+    for part in (part for parts in got.values() for part in parts):
+        assert part["file"].startswith("minigpt/")
+        assert part["text"].startswith("def ")
+
+
+def test_a_checkpoint_can_be_chosen_by_its_number(client, folder):
+    assert client.get("/api/models/1").json()["name"] == "small, step 20"
+    assert str(folder.parent) not in client.get("/api/models").text
+    assert ask(client, "look", model=1, text="my")["tokens"]
+
+
+# ── the command ──
+
+
+def test_a_folder_that_is_no_model(tmp_path, capsys):
+    assert cli.main(["explore", str(tmp_path), "--no-browser"]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_without_the_extra_the_error_says_what_installs_it(monkeypatch, capsys, folder):
+    monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
+    assert cli.main(["explore", str(folder)]) == 1
+    assert "pip install 'minigpt[explore]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ending_at_once(monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
+
+
+def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main(["explore", str(folder), "--no-browser", "--port", str(port)]) == 0
+    printed = capsys.readouterr()
+    assert f"port {port} is in use: taking " in printed.err
+    assert printed.out.startswith("http://127.0.0.1:")
+    assert f":{port}/" not in printed.out
+    assert "warning" not in printed.err
+
+
+def test_another_host_is_warned_of(folder, capsys, ending_at_once):
+    assert cli.main(["explore", str(folder), "--no-browser", "--host", "0.0.0.0"]) == 0
+    assert "warning: everyone who can reach 0.0.0.0" in capsys.readouterr().err
+
+
+def test_a_host_that_is_none_of_ours(folder, capsys):
+    assert cli.main(["explore", str(folder), "--no-browser", "--host", "no.such.invalid"]) == 1
+    assert "--host no.such.invalid is no address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_browser_is_opened_if_there_is_one(folder, capsys, ending_at_once, monkeypatch, works):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or works)
+    assert cli.main(["explore", str(folder)]) == 0
+    wait_for(lambda: opened)
+    assert opened == [capsys.readouterr().out.strip()]
