@@ -1,0 +1,138 @@
+"""What writes into a run folder: one process at a time, checkpoints whole, logs in step with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
+from minigpt.runs import checkpoints
+from minigpt.runs.lock import FolderLock
+from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, Progress
+from minigpt.terminal import sentence
+from minigpt.training import Step
+
+
+class RunNotWritten(OSError):
+    """A run cannot be written, as on a full disk; its last checkpoint is as good as it was."""
+
+
+class Keeper:
+    """Keeps a run in its folder.
+
+    Attributes
+    ----------
+    progress : how far the run is.
+    saved : the step of the newest checkpoint that is whole; -1 if there is none.
+    newest : the step of the newest there is, as far as this process knows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.progress = Progress()
+        self.saved = self.newest = -1
+        self._lock = FolderLock(folder)
+
+    def go_on(self, progress: Progress, from_checkpoint: bool) -> None:
+        """Be where a checkpoint, or what lies in the run folder itself, says the run is."""
+        self.progress = progress
+        self.saved = progress.step if from_checkpoint else -1
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the folder within a `with` block.
+
+        Raises
+        ------
+        RunNotWritten
+            In place of any OSError within it; says from where the run can go on.
+        RuntimeError
+            If another process trains in this folder, or has done so in between.
+        """
+        with self._lock:
+            if max(checkpoints.steps_of(self.folder), default=-1) > self.newest:
+                raise RuntimeError(
+                    f"another process has gone on with {self.folder} in between: resume it again"
+                )
+            try:
+                yield
+            except RunNotWritten:
+                raise
+            except OSError as error:
+                raise self._cannot_write(error) from error
+
+    def save(self, write_into: Callable[[Path], None], keep: int) -> None:
+        """Write a checkpoint of this step, if there is none; then older ones can go."""
+        step, best = self.progress.step, self.progress.best
+        with self.held():
+            if self.saved != step:
+                for name in self.progress.lengths:
+                    flush(self.folder / name)
+                checkpoint = checkpoints.path_of(self.folder, step)
+                self.newest = max(self.newest, step)
+                with replacing_folder(checkpoint) as temporary:
+                    write_into(temporary)
+                checkpoints.publish(checkpoint, self.folder)
+            checkpoints.prune(self.folder, keep, step, best["step"] if best else None)
+            self.newest = self.saved = step
+
+    def write_down(self, step: Step, layers: dict[str, Any] | None = None) -> None:
+        """Add a step to metrics.jsonl; what layers did and a sample, if given, to files of theirs."""
+        row = {name: value for name, value in asdict(step).items() if value is not None}
+        sample = row.pop("sample", None)
+        self._append(METRICS, json.dumps(row) + "\n")
+        if layers is not None:
+            self._append(LAYERS, json.dumps({"number": step.number, "layers": layers}) + "\n")
+        if sample is not None:
+            self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
+
+    def tidy(self) -> None:
+        """Undo what was begun after the last checkpoint and did not get to the next."""
+        remove_leftovers(self.folder)
+        for name in (METRICS, LAYERS, SAMPLES):
+            path = self.folder / name
+            if path.exists():
+                length = min(self.progress.lengths.get(name, 0), path.stat().st_size)
+                os.truncate(path, length)
+                self.progress.lengths[name] = length
+            else:
+                self.progress.lengths.pop(name, None)
+        checkpoint = checkpoints.path_of(self.folder, self.progress.step)
+        if checkpoint.is_dir():
+            checkpoints.publish(checkpoint, self.folder)
+
+    def _append(self, name: str, text: str) -> None:
+        self.progress.lengths[name] = append_text(self.folder / name, text)
+
+    def _cannot_write(self, error: OSError) -> RunNotWritten:
+        kept = (
+            f"The checkpoint of step {self.saved} is whole; when this is mended, go on with "
+            f"minigpt train --resume {self.folder}"
+        )
+        return RunNotWritten(
+            f"stopped after step {self.progress.step}, as the run cannot be written: "
+            f"{sentence(error)}. " + (kept if self.saved >= 0 else "Nothing was saved yet")
+        )
+
+
+class Onlooker(Keeper):
+    """In all processes but the first: knows how far the run is, and writes nothing."""
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep nobody out."""
+        yield
+
+    def save(self, write_into: Callable[[Path], None], keep: int) -> None:
+        """Leave it to the first process."""
+
+    def write_down(self, step: Step, layers: dict[str, Any] | None = None) -> None:
+        """Leave it to the first process."""
+
+    def tidy(self) -> None:
+        """Leave it to the first process."""
