@@ -1,4 +1,4 @@
-"""What writes into a run folder: one process at a time, checkpoints whole, logs in step with them."""
+"""What writes into a run folder: one process at a time, checkpoints whole, logs to match."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Keeper:
             self.newest = self.saved = step
 
     def write_down(self, step: Step, layers: dict[str, Any] | None = None) -> None:
-        """Add a step to metrics.jsonl; what layers did and a sample, if given, to files of theirs."""
+        """Add a step to metrics.jsonl; what its layers did, and a sample, to files of their own."""
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
         self._append(METRICS, json.dumps(row) + "\n")

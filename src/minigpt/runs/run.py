@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minigpt.runs import checkpoints
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
 from minigpt.data import Dataset
-from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
-from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
-from minigpt.runs.lock import FolderLock
 from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import prepared_folder
-from minigpt.runs.layer_metrics import measure_layers
+from minigpt.runs import checkpoints
+from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
 from minigpt.runs.keeper import Keeper, Onlooker
-from minigpt.runs.progress import METRICS, SAMPLES, Progress, fingerprint, progress_of
-from minigpt.settings import OF_A_MODEL, Settings
+from minigpt.runs.layer_metrics import measure_layers
+from minigpt.runs.lock import FolderLock
+from minigpt.runs.progress import Progress, fingerprint, progress_of
 from minigpt.runs.starting import (
     STATE,
     find_data,
@@ -34,7 +29,7 @@ from minigpt.runs.starting import (
     prepare,
     settings_of,
 )
-from minigpt.terminal import sentence
+from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import Tokenizer
 from minigpt.training import Step, TrainingDiverged, optimizer_of, train
 from minigpt.weights import write_tensors
