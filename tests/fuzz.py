@@ -4,6 +4,7 @@
 loader can be made again. `attempt` lets a loader have it, and tells what came of it.
 """
 
+import io
 import json
 import random
 import time
@@ -15,13 +16,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigpt import AdamW, BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, miniGPT
+from minigpt import (
+    AdamW,
+    BPETokenizer,
+    CharTokenizer,
+    Trace,
+    WordTokenizer,
+    get_batch,
+    load_tokenizer,
+    miniGPT,
+    trace,
+)
 from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.prepare import prepare
+from minigpt.prepared import open_dataset
 from minigpt.runs.checkpoints import read_record
+from minigpt.runs.layer_metrics import read_layers
+from minigpt.runs.metrics import MetricsFile
 from minigpt.settings import Settings, read_toml
 from minigpt.weights import INDEX, SINGLE, open_weights, read_like, write_tensors
 
-STATE = "training_state.safetensors"
+STATE, NPZ = "training_state.safetensors", "trace.npz"
 
 DOCUMENTED = (ValueError, TypeError, FileNotFoundError)
 
@@ -104,6 +119,31 @@ def make_toml(folder: Path) -> dict[str, bytes]:
     return {"settings.toml": content}
 
 
+def make_logs(folder: Path) -> dict[str, bytes]:
+    """Write what a run notes of its steps and layers, and a trace."""
+    step = {"loss": 1.5, "gradient_norm": 0.5, "learning_rate": 1e-3, "tokens_per_second": 9e3}
+    layers = {"head": [0.1, 1e-3], "block 0": [0.2, None]}
+    rows = [{"number": n, **step, **({"val_loss": 1.4} if n % 2 else {})} for n in range(1, 6)]
+    notes = [{"number": n, "layers": layers} for n in range(1, 4)]
+    for name, lines in (("metrics.jsonl", rows), ("layers.jsonl", notes)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    trace(miniGPT(9, max_len=4, d_model=4, n_heads=2, n_layers=1, seed=0), [1, 2, 3]).save(
+        folder / "trace.npz"
+    )
+    return {name: (folder / name).read_bytes() for name in ("metrics.jsonl", "layers.jsonl", NPZ)}
+
+
+def make_tokens(folder: Path) -> dict[str, bytes]:
+    """Write a folder of tokens."""
+    text = folder / "text.txt"
+    text.write_text("my dear goose, my dear fox! " * 40, encoding="utf-8")
+    out = folder / "data"
+    prepare([str(text)], out, tokenizer="char", n_processes=1)
+    names = ("data/dataset.json", "data/train.bin", "data/val.bin")
+    return {name: (folder / name).read_bytes() for name in names}
+
+
 # ----------------------------------------------------------------------------- what opens them
 
 
@@ -140,6 +180,23 @@ def use_toml(file: Path) -> None:
     Settings().replace(read_toml(file))
 
 
+def use_tokens(file: Path) -> None:
+    """Open a folder of tokens, and let a model have a batch of it."""
+    tokenizer = load_tokenizer(file.parent)
+    dataset = open_dataset(file.parent, tokenizer)
+    dataset.bits_per_character(1.0)
+    model = miniGPT(tokenizer.vocab_size, max_len=8, d_model=4, n_heads=2, n_layers=1, seed=0)
+    for tokens in (dataset.train, dataset.val):
+        if len(tokens) < 9:
+            continue
+        x, y = get_batch(tokens, 8, 64, np.random.default_rng(0))
+        if y.max() < tokenizer.vocab_size > x.max():
+            model.forward(x, targets=y)
+        else:  # the model looks at each batch, and does not know where it comes from
+            with pytest.raises(ValueError, match="must be from 0 to 14"):
+                model.forward(x, targets=y)
+
+
 LOADERS: list[tuple[Callable[[Path], dict[str, bytes]], dict[str, Callable[[Path], object]]]] = [
     (
         make_folder,
@@ -163,6 +220,18 @@ LOADERS: list[tuple[Callable[[Path], dict[str, bytes]], dict[str, Callable[[Path
         },
     ),
     (make_toml, {"settings.toml": use_toml}),
+    (
+        make_logs,
+        {
+            "metrics.jsonl": lambda file: MetricsFile(file).read(),
+            "layers.jsonl": read_layers,
+            NPZ: lambda file: print(Trace.load(file), file=io.StringIO()),
+        },
+    ),
+    (
+        make_tokens,
+        dict.fromkeys(("data/dataset.json", "data/train.bin", "data/val.bin"), use_tokens),
+    ),
 ]
 
 

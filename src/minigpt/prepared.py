@@ -7,7 +7,6 @@ any size trains with the memory of the model. Ids are checked when they come to 
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.data import Dataset
+from minigpt.files import read_json
 from minigpt.functional import Array
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 
@@ -115,13 +115,13 @@ def _about(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         if about["dtype"] not in ("uint16", "uint32"):
-            raise ValueError(f"dtype is {about['dtype']!r}, not uint16 or uint32")
+            raise ValueError(f"dtype is {about['dtype']!r:.100}, not uint16 or uint32")
         for part in ("train", "val"):
             for what in ("tokens", "characters"):
                 if type(n := about[f"{part}_{what}"]) is not int or n < 1:
-                    raise ValueError(f"{part}_{what} is {n!r}, no number of {what}")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+                    raise ValueError(f"{part}_{what} is {n!r:.100}, no number of {what}")
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     return about

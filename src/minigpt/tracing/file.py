@@ -7,7 +7,9 @@ with `gradient.`. Beside them stands `about`, JSON as bytes: the vocabulary and 
 from __future__ import annotations
 
 import json
+import math
 import os
+import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import fields
@@ -16,13 +18,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigpt.files import replacing
+from minigpt.files import parse_json, replacing
 from minigpt.functional import Array
 from minigpt.tracing.activations import Activations, BlockActivations, Target, Trace
 
 SomeTrace = TypeVar("SomeTrace", bound=Trace)
 
 FORMAT = "minigpt trace 1"
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, EOFError),
+    *(RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile),
+)
+"""What reading a damaged file ends in, in one of the libraries that do it."""
 OUTER = [field.name for field in fields(Activations) if field.name != "blocks"]
 INNER = [field.name for field in fields(BlockActivations)]
 
@@ -49,15 +56,36 @@ def load(path: str | os.PathLike[str], kind: type[SomeTrace]) -> SomeTrace:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no trace at {path}")
     try:
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(arrays.pop("about").tobytes())
+        arrays = _arrays(Path(path))
+        about = parse_json(arrays.pop("about").tobytes().decode("utf-8"), "about")
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}, and not {FORMAT!r}")
         made = _make(kind, arrays, about)
-    except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no trace, or damaged: {error}") from None
+    except DAMAGE as error:
+        raise ValueError(f"{path} is no trace, or damaged: {error!s:.300}") from None
     return made
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    """Read all arrays of a file; no header of one is believed that claims more than there is."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
+                raise ValueError(f"{member.filename!r} is packed, or longer than the file")
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                if version != (1, 0):
+                    raise ValueError(f"{member.filename!r} is of version {version}")
+                shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+                content = file.read()
+            if dtype.hasobject:
+                raise ValueError(f"{member.filename!r} holds a pickle, which is never opened")
+            if math.prod(shape) * dtype.itemsize != len(content):
+                raise ValueError(f"{member.filename!r} is not as long as its shape {shape} says")
+            array = np.frombuffer(content, dtype).reshape(shape, order="F" if by_column else "C")
+            arrays[member.filename.removesuffix(".npy")] = array
+    return arrays
 
 
 def _named(prefix: str, activations: Activations) -> Iterator[tuple[str, Array]]:
