@@ -20,6 +20,9 @@ from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 
 CHUNK = 2**20  # tokens
 
+LONGEST = 2**26
+"""Bytes of a dataset.json, which names all files that the tokens come from."""
+
 
 def prepared_folder(data: Sequence[str | Path]) -> Path | None:
     """Give the folder of tokens that `data` names; None if it names something else."""
@@ -115,7 +118,7 @@ def _about(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        about = read_json(path)
+        about = read_json(path, LONGEST)
         if about["dtype"] not in ("uint16", "uint32"):
             raise ValueError(f"dtype is {about['dtype']!r:.100}, not uint16 or uint32")
         for part in ("train", "val"):

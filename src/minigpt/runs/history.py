@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.runs.checkpoints import RECORD, read_record
 from minigpt.runs.metrics import Metrics, MetricsFile
+from minigpt.runs.progress import METRICS
 from minigpt.settings import Settings
 
 
@@ -45,15 +47,13 @@ class History:
         FileNotFoundError, ValueError
             If it is no run folder, or a file in it is damaged.
         """
-        from minigpt.runs.checkpoints import read_record
-
-        record, path = read_record(folder), folder / "training.json"
+        record, path = read_record(folder), folder / RECORD
+        settings, step = Settings().replace(record["settings"]), record["step"]
         try:
-            settings = Settings().replace(record["settings"])
-            floor, step = _positive(record.get("floor_bits_per_character")), int(record["step"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            floor = _positive(record.get("floor_bits_per_character"))
+        except ValueError as error:
             raise ValueError(f"{path} is damaged: {error}") from None
-        metrics = MetricsFile(folder / "metrics.jsonl")
+        metrics = MetricsFile(folder / METRICS)
         times = [file.stat().st_mtime for file in (path, metrics.path) if file.exists()]
         changed = datetime.fromtimestamp(max(times))
         return cls(folder, settings, floor, metrics.read(), step, changed)
@@ -94,7 +94,7 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
 
 def _is_run(folder: Path) -> bool:
     try:
-        return any((folder / name).exists() for name in ("training.json", "metrics.jsonl"))
+        return any((folder / name).exists() for name in (RECORD, METRICS))
     except PermissionError:  # listed with what is wrong
         return True
 

@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 LONGEST_LINE = 2**16
 """Bytes of the longest line that is read: about 500 blocks."""
 MOST_ROWS = 100_000
-_WRONG = (
-    *(ValueError, TypeError, KeyError, AttributeError),
-    *(OverflowError, RecursionError),
-)
+_WRONG = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What reading a line ends in that is not what it should be."""
 
 
 def groups_of(model: miniGPT) -> dict[str, list[str]]:
@@ -155,14 +153,7 @@ def read_layers(path: Path) -> LayerHistory:
                         raise ValueError  # not a later step, or not of the same layers
                     if len(found) == MOST_ROWS:
                         raise ValueError
-                except (
-                    ValueError,
-                    TypeError,
-                    KeyError,
-                    AttributeError,
-                    RecursionError,
-                    OverflowError,
-                ):
+                except _WRONG:
                     raise ValueError(
                         f"{path}, line {len(found) + 1}: it is not what a run writes there"
                     ) from None
