@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,16 +24,8 @@ def attention_matrix(trace: Trace, layer: int, head: int) -> go.Figure:
         f"Attention of head {head} in block {layer}",
         "each row sums to 100 %; what lies in a token's future stays empty",
     )
-    made.add_heatmap(
-        z=weights,
-        zmin=0,
-        zmax=_bright(weights),
-        colorscale=SHARES,
-        text=hover,
-        hovertemplate="%{text}: %{z:.1%}<extra></extra>",
-        hoverongaps=False,
-        colorbar={"title": {"text": "weight"}, "tickformat": ".0%", "thickness": 12},
-    )
+    what = "%{text}: %{z:.1%}<extra></extra>"
+    made.add_heatmap(z=weights, text=hover, hovertemplate=what, **_scale(weights))
     made.update_xaxes(title_text="is looked at", tickangle=-60, **ticks(trace.pieces))
     made.update_yaxes(title_text="looks", autorange="reversed", **ticks(trace.pieces))
     return made.update_layout(height=max(420, 250 + 14 * min(50, len(pieces))))
@@ -112,14 +104,10 @@ def attention_heads(trace: Trace) -> go.Figure:
     )
     made.add_heatmap(
         z=picture,
-        zmin=0,
-        zmax=_bright(weights),
-        colorscale=SHARES,
         customdata=places,
         hovertemplate="block %{customdata[0]}, head %{customdata[1]}: token %{customdata[2]} "
         "looks at token %{customdata[3]}: %{z:.1%}<extra></extra>",
-        hoverongaps=False,
-        colorbar={"title": {"text": "weight"}, "tickformat": ".0%", "thickness": 12},
+        **_scale(weights),
     )
     middle = T / 2 - 0.5
     made.update_xaxes(
@@ -147,6 +135,17 @@ def _weights(trace: Trace, layer: int, head: int) -> Array:
 def _seen(weights: Array) -> Array:
     """Leave the future out (nan)."""
     return np.where(np.tri(weights.shape[-1], dtype=bool), weights, np.nan)
+
+
+def _scale(weights: Array) -> dict[str, Any]:
+    """Say how a heat map of weights is coloured."""
+    return {
+        "zmin": 0,
+        "zmax": _bright(weights),
+        "colorscale": SHARES,
+        "hoverongaps": False,
+        "colorbar": {"title": {"text": "weight"}, "tickformat": ".0%", "thickness": 12},
+    }
 
 
 def _bright(weights: Array) -> float:
