@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from minigpt import AdamW, Dataset, Settings, miniGPT, parallel, train
+from minigpt import AdamW, Dataset, Settings, miniGPT, parallel, threads, train
 from minigpt.optim import clip_gradients
 from minigpt.parallel import Replicas, share_out
 
@@ -33,7 +33,7 @@ def test_any_way_of_cutting_gives_the_gradients_of_the_whole(monkeypatch, wide, 
 
 
 def test_what_is_shared_out_comes_back_in_order_and_only_inside_the_block(monkeypatch):
-    monkeypatch.setattr(parallel, "WORTH_SHARING", 10)
+    monkeypatch.setattr(threads, "WORTH_SHARING", 10)
     assert share_out(lambda part: part, 20) == [slice(0, 20)]
     with Replicas(model(), 3):
         parts = share_out(lambda part: part, 20)
@@ -46,13 +46,13 @@ def test_what_is_shared_out_comes_back_in_order_and_only_inside_the_block(monkey
 
 
 def test_clipping_and_adamw_on_threads_are_the_same_to_the_bit(monkeypatch):
-    monkeypatch.setattr(parallel, "WORTH_SHARING", 10)
+    monkeypatch.setattr(threads, "WORTH_SHARING", 10)
     gradients = rng.normal(size=model().flat.grads.size)
     results = []
-    for threads in (1, 3):
+    for n_threads in (1, 3):
         one = model()
         optimizer = AdamW(one)
-        with Replicas(one, threads):
+        with Replicas(one, n_threads):
             for _ in range(3):
                 one.flat.grads[...] = gradients
                 clip_gradients(one.flat.grads, 1.0)
@@ -63,7 +63,7 @@ def test_clipping_and_adamw_on_threads_are_the_same_to_the_bit(monkeypatch):
 
 def test_training_may_go_on_and_end_in_another_thread_or_context(monkeypatch):
     """As the cells of a notebook may, each of which has a context of its own."""
-    monkeypatch.setattr(parallel, "WORTH_SHARING", 10)
+    monkeypatch.setattr(threads, "WORTH_SHARING", 10)
     ids = np.tile(np.arange(11), 30).astype(np.uint8)
     settings = Settings(block_size=8, steps=9, batch_size=4, warmup=1, threads=2, eval_tokens=32)
     steps = train(model(), Dataset("x", ids, ids, len(ids)), settings)
@@ -73,4 +73,4 @@ def test_training_may_go_on_and_end_in_another_thread_or_context(monkeypatch):
         other.submit(next, steps).result()
         other.submit(steps.close).result()
     assert share_out(lambda part: part, 20) == [slice(0, 20)]
-    assert parallel._active() is None
+    assert threads._active() is None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minigpt.functional import Array, causal_mask, softmax, softmax_backward
-from minigpt.parallel import share_out
+from minigpt.threads import share_out
 
 if TYPE_CHECKING:
     from minigpt.layers import Dropout

@@ -110,7 +110,7 @@ def _map(
     work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
 ) -> Generator[Result]:
     """Yield what `work` makes of each piece, in order."""
-    from minigpt.parallel import available_cores
+    from minigpt.threads import available_cores
 
     n_processes = n_processes or available_cores()
     pieces = iter(pieces)

@@ -15,8 +15,8 @@ import numpy as np
 from minigpt.cache import new_cache
 from minigpt.checks import check_has, check_ids, check_model, check_sizes, rng_of
 from minigpt.functional import Array
-from minigpt.parallel import on_all_cores
 from minigpt.sampling import Sampling
+from minigpt.threads import on_all_cores
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT

@@ -37,6 +37,7 @@ from minigpt.checks import (
     rng_of,
 )
 from minigpt.functional import Array
+from minigpt.threads import product, share_rows
 
 if TYPE_CHECKING:
     from minigpt.cache import KVCache
@@ -122,17 +123,17 @@ class Linear(Layer):
 
     def forward(self, x: Array) -> Array:
         self.x = check_vectors(x, len(self.weight))
-        y = as_matrix(x) @ self.weight  # one product over all tokens at once
+        y = product(as_matrix(x), self.weight)  # one product over all tokens at once
         if self.bias is not None:
             y += self.bias
         return y.reshape(*x.shape[:-1], self.weight.shape[1])
 
     def backward(self, dy: Array) -> Array:
         dy_rows = as_matrix(check_gradient(dy, (*self.x.shape[:-1], self.weight.shape[1])))
-        np.matmul(as_matrix(self.x).T, dy_rows, out=self.d_weight)
+        product(as_matrix(self.x).T, dy_rows, out=self.d_weight)
         if self.bias is not None:
             np.sum(dy_rows, axis=0, out=self.d_bias)
-        return (dy_rows @ self.weight.T).reshape(self.x.shape)
+        return product(dy_rows, self.weight.T).reshape(self.x.shape)
 
 
 class Embedding(Layer):
@@ -278,26 +279,35 @@ class GELU(Layer):
 
     def forward(self, x: Array) -> Array:
         self.x = check_floats(x)
-        gate = x * x
+        self.gate, y = np.empty_like(x), np.empty_like(x)
+        share_rows(self._forward, x, self.gate, y)
+        return y
+
+    def _forward(self, x: Array, gate: Array, y: Array) -> None:
+        np.multiply(x, x, out=gate)
         gate *= -2 * SQRT_2_OVER_PI * 0.044715
         gate -= 2 * SQRT_2_OVER_PI
         gate *= x  # −2u
         with np.errstate(over="ignore"):  # exp(−2u) is inf for x < −10, and 1 / (1 + inf) = 0
             np.exp(gate, out=gate)
         gate += 1
-        self.gate = np.divide(1, gate, out=gate)
-        return x * self.gate
+        np.divide(1, gate, out=gate)
+        np.multiply(x, gate, out=y)
 
     def backward(self, dy: Array) -> Array:
-        dx = self.x * self.x
+        dx = np.empty_like(self.x)
+        share_rows(self._backward, self.x, self.gate, check_gradient(dy, dx.shape), dx)
+        return dx
+
+    def _backward(self, x: Array, gate: Array, dy: Array, dx: Array) -> None:
+        np.multiply(x, x, out=dx)
         dx *= 2 * SQRT_2_OVER_PI * 3 * 0.044715
         dx += 2 * SQRT_2_OVER_PI  # 2u'
-        dx *= self.x
-        dx *= 1 - self.gate
+        dx *= x
+        dx *= 1 - gate
         dx += 1
-        dx *= self.gate
-        dx *= check_gradient(dy, self.x.shape)
-        return dx
+        dx *= gate
+        dx *= dy
 
 
 SQRT_2_OVER_PI = (2 / math.pi) ** 0.5

@@ -11,11 +11,12 @@ import numpy as np
 
 from minigpt.checks import check_targets
 from minigpt.functional import Array
+from minigpt.threads import product, share_out
 
 if TYPE_CHECKING:
     from minigpt.layers import Linear
 
-PIECE = 2**16
+PIECE = 2**17
 """How many logits to work on at a time: few enough for a core's cache."""
 
 CHUNK = 2**24
@@ -49,9 +50,9 @@ def head_loss(
     for start in range(0, len(rows), n):
         chunk = slice(start, start + n)
         x = rows[chunk]
-        logits = np.matmul(x, head.weight, out=memory[: len(x)])
+        logits = product(x, head.weight, out=memory[: len(x)])
         loss += cross_entropy_in_place(logits, right[chunk], weight * len(x) / len(rows))
-        np.matmul(logits, head.weight.T, out=dhidden[chunk])
+        product(logits, head.weight.T, out=dhidden[chunk])
         if not head.frozen:
             _write_product(x, logits, head.d_weight, add=start > 0)
     return loss, dhidden.reshape(hidden.shape)
@@ -60,13 +61,18 @@ def head_loss(
 def _write_product(x: Array, dy: Array, d_weight: Array, add: bool) -> None:
     """Write xᵀ dy into `d_weight`, or add it some rows at a time."""
     if not add:
-        np.matmul(x.T, dy, out=d_weight)
+        product(x.T, dy, out=d_weight)
         return
     if not d_weight.flags.c_contiguous:  # of a tied head: then rows are those of its transpose
         x, dy, d_weight = dy, x, d_weight.T
     n = max(1, PRODUCT // d_weight.shape[1])
-    for start in range(0, len(d_weight), n):
-        d_weight[start : start + n] += x.T[start : start + n] @ dy
+
+    def add_to(part: slice) -> None:
+        for start in range(part.start, part.stop, n):
+            piece = slice(start, min(start + n, part.stop))
+            d_weight[piece] += x.T[piece] @ dy
+
+    share_out(add_to, len(d_weight), d_weight.size)
 
 
 def cross_entropy_in_place(logits: Array, targets: Array, weight: float = 1.0) -> float:
@@ -86,14 +92,19 @@ def cross_entropy_in_place(logits: Array, targets: Array, weight: float = 1.0) -
     rows = logits.reshape(-1, logits.shape[-1])
     surprise = np.empty(len(rows), logits.dtype)
     n = max(1, PIECE // rows.shape[1])
-    for start in range(0, len(rows), n):
-        part, right = rows[start : start + n], chosen[start : start + n]
-        each = np.arange(len(part))
-        largest, of_right = part.max(axis=-1), part[each, right]
-        part -= largest[:, None]
-        sums = np.exp(part, out=part).sum(axis=-1)
-        surprise[start : start + n] = largest + np.log(sums) - of_right
-        part /= sums[:, None]
-        part[each, right] -= 1
-        part /= len(rows) / weight
+
+    def overwrite(rows_of_thread: slice) -> None:
+        for start in range(rows_of_thread.start, rows_of_thread.stop, n):
+            piece = slice(start, min(start + n, rows_of_thread.stop))
+            part, right = rows[piece], chosen[piece]
+            each = np.arange(len(part))
+            largest, of_right = part.max(axis=-1), part[each, right]
+            part -= largest[:, None]
+            sums = np.exp(part, out=part).sum(axis=-1)
+            surprise[piece] = largest + np.log(sums) - of_right
+            part /= sums[:, None]
+            part[each, right] -= 1
+            part /= len(rows) / weight
+
+    share_out(overwrite, len(rows), rows.size)
     return float(np.mean(surprise)) * weight

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from minigpt.functional import Array
-from minigpt.parallel import available_cores
+from minigpt.threads import available_cores
 
 Value = TypeVar("Value")
 

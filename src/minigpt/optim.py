@@ -21,7 +21,7 @@ from minigpt.checks import (
     unknown,
 )
 from minigpt.functional import Array
-from minigpt.parallel import share_out
+from minigpt.threads import share_out
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT

@@ -13,69 +13,24 @@ from __future__ import annotations
 
 import copy
 import ctypes
-import os
 import sys
-import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from minigpt.checks import check_model, check_threads
 from minigpt.functional import Array
 from minigpt.loss import head_loss
+from minigpt.threads import Threads, available_cores, blas, share_out
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from minigpt.model import miniGPT
-
-Result = TypeVar("Result")
 
 WIDE = 512
 """From this d_model on, the matrix products are cut in place of the batch. GPT-2's step on 4 × 64
 tokens and 2 cores then takes 8 % less time, and a third less memory beyond the weights'."""
 
-WORTH_SHARING = 2**20
-"""Of less than so many numbers, handing them to threads costs more than it brings."""
-
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-
-_here = threading.local()  # its `threads` are those that a `with` block of this thread started
-
-
-class Threads:
-    """Threads for `share_out`, within a `with` block.
-
-    Parameters
-    ----------
-    n : how many; with one, nothing is shared out.
-    """
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-        self.pool: ThreadPoolExecutor | None = None
-
-    def __enter__(self) -> Self:
-        from concurrent.futures import ThreadPoolExecutor
-
-        self.pool = ThreadPoolExecutor(self.n)
-        self._outer, _here.threads = _active(), self
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown()
-        self.pool = None  # should the block have been left by another thread
-        if getattr(_here, "threads", None) is self:
-            _here.threads = self._outer
-
-
-def _active() -> Threads | None:
-    threads = getattr(_here, "threads", None)
-    return threads if threads is not None and threads.pool is not None else None
 
 
 class Replicas(Threads):
@@ -125,14 +80,15 @@ class Replicas(Threads):
             raise ValueError(f"x and y must have as many rows, got {len(x)} and {len(y)}")
         n = min(len(self.models), len(x))
         if n <= 1:  # also of a batch of one row, which cannot be cut
-            with _blas().limit(limits=self.n, user_api="blas"):
+            with blas().limit(limits=self.n, user_api="blas"):
                 return _forward_backward(self.model, x, y, weight)
-        shards = list(zip(self.models, np.array_split(x, n), np.array_split(y, n), strict=False))
-        weights = [weight * len(shard) / len(x) for _, shard, _ in shards]
-        if self.pool is None:
-            raise RuntimeError("Replicas work within a `with` block only")
-        with _blas().limit(limits=1, user_api="blas"):
-            losses = list(self.pool.map(_forward_backward, *zip(*shards, strict=True), weights))
+        shards = [
+            (model, x_part, y_part, weight * len(x_part) / len(x))
+            for model, x_part, y_part in zip(
+                self.models, np.array_split(x, n), np.array_split(y, n), strict=False
+            )
+        ]
+        losses = self.map(lambda shard: _forward_backward(*shard), shards)
         others = [model.flat.grads for model in self.models[1:n]]
 
         def add_up(part: slice) -> None:
@@ -162,48 +118,3 @@ def _forward_backward(model: miniGPT, x: Array, y: Array, weight: float) -> floa
         loss, dhidden = head_loss(model.head, model.hidden(x), y, weight)
         model.hidden_backward(dhidden)
     return loss
-
-
-def share_out(
-    work: Callable[[slice], Result], size: int, numbers: int | None = None
-) -> list[Result]:
-    """Do `work` on all of range(size): a slice for each of the `Threads` at work.
-
-    Parameters
-    ----------
-    work : is called with slices that make up the range, each on a thread of its own.
-    size : the end of the range.
-    numbers : how many numbers there are to go through in all; `size` if None. Few are not shared.
-
-    Returns
-    -------
-    What `work` gave, in order.
-    """
-    threads = _active()
-    if threads is None or threads.n == 1 or (numbers or size) < WORTH_SHARING:
-        return [work(slice(0, size))]
-    assert threads.pool is not None
-    n = min(threads.n, size)
-    cuts = [size * i // n for i in range(n + 1)]
-    with _blas().limit(limits=1, user_api="blas"):  # each thread by itself
-        return list(threads.pool.map(work, map(slice, cuts[:-1], cuts[1:])))
-
-
-@cache
-def _blas() -> Any:
-    """Find the library that multiplies NumPy's matrices, and the switch for its threads."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def on_all_cores() -> AbstractContextManager[object]:
-    """Let `share_out` use a thread for each core within a `with` block, if none are at work."""
-    return nullcontext() if _active() else Threads(available_cores())
-
-
-def available_cores() -> int:
-    """Count the processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

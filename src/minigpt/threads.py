@@ -1,0 +1,164 @@
+"""Threads of our own: work on arrays, shared out among the cores.
+
+While a thread waits for nothing but arithmetic, NumPy lets the others run. So cores can be kept
+busy from Python: `share_out` cuts work in as many parts as there are threads, and `product` does it
+for a product of matrices. Outside of a `with` block of `Threads` both do the same work right here.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+
+from minigpt.functional import Array
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WORTH_SHARING = 2**20
+"""Of less than so many numbers, handing them to threads costs more than it brings."""
+
+FEW_ROWS = 32
+"""Up to so many rows, a matrix product is bound by reading the matrix."""
+
+MULTIPLIED_IN_THE_TIME_OF_ONE = 64
+"""How many numbers a matrix product multiplies while an elementwise pass goes through one."""
+
+_here = threading.local()  # its `threads` are those that a `with` block of this thread started
+
+
+class Threads:
+    """Threads for `share_out`, within a `with` block.
+
+    Parameters
+    ----------
+    n : how many, with the one that asks; with one, nothing is shared out.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.pool = ThreadPoolExecutor(max(1, self.n - 1))
+        self._outer, _here.threads = _active(), self
+        return self
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Do `work` on each of n items at most, all at once, with one thread of BLAS each.
+
+        The first is done right here, as handing it over takes time too. NumPy's settings of this
+        thread, such as which overflows it warns of, hold on the others.
+        """
+        if self.pool is None:
+            raise RuntimeError(f"{type(self).__name__} work within a `with` block only")
+        with blas().limit(limits=1, user_api="blas"):
+            others = [
+                self.pool.submit(contextvars.copy_context().run, work, item) for item in items[1:]
+            ]
+            _here.threads = None  # what is shared out already is not shared out again
+            try:
+                first = work(items[0])
+            finally:
+                _here.threads = self
+                for other in others:
+                    other.exception()  # waits: nobody may work on when this has ended
+        return [first, *(other.result() for other in others)]
+
+    def __exit__(self, *error: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+        self.pool = None  # should the block have been left by another thread
+        if getattr(_here, "threads", None) is self:
+            _here.threads = self._outer
+
+
+def _active() -> Threads | None:
+    threads = getattr(_here, "threads", None)
+    return threads if threads is not None and threads.pool is not None else None
+
+
+def share_out(
+    work: Callable[[slice], Result], size: int, numbers: int | None = None
+) -> list[Result]:
+    """Do `work` on all of range(size): a slice for each of the `Threads` at work.
+
+    Parameters
+    ----------
+    work : is called with slices that make up the range, each on a thread of its own.
+    size : the end of the range.
+    numbers : how many numbers there are to go through in all; `size` if None. Few are not shared.
+
+    Returns
+    -------
+    What `work` gave, in order.
+    """
+    threads = _active()
+    if threads is None or threads.n == 1 or (numbers or size) < WORTH_SHARING:
+        return [work(slice(0, size))]
+    n = min(threads.n, size)
+    cuts = [size * i // n for i in range(n + 1)]
+    return threads.map(work, [slice(*ends) for ends in itertools.pairwise(cuts)])
+
+
+def share_rows(work: Callable[..., object], *arrays: Array) -> None:
+    """Do `work` on arrays (..., d) as matrices, their rows shared out among the threads."""
+    rows = [array.reshape(-1, array.shape[-1]) for array in arrays]
+    numbers = sum(array.size for array in arrays)
+    share_out(lambda part: work(*(array[part] for array in rows)), len(rows[0]), numbers)
+
+
+def product(a: Array, b: Array, out: Array | None = None) -> Array:
+    """Multiply matrices (n, k) @ (k, m), the longer side of the result shared out.
+
+    BLAS has threads of its own for that, but they wait for more by running idle: whatever comes
+    next on other threads, elementwise work or attention, would share the cores with them. Few rows,
+    as while text is written, are left to BLAS: one product follows the other, each soon done.
+    """
+    (n, k), m = a.shape, b.shape[1]
+    if n <= FEW_ROWS:
+        return np.matmul(a, b, out=out)
+    if out is None:
+        out = np.empty((n, m), np.result_type(a, b))
+
+    def multiply(part: slice) -> None:
+        if n > m:
+            np.matmul(a[part], b, out=out[part])
+        else:
+            np.matmul(a, b[:, part], out=out[:, part])
+
+    share_out(multiply, max(n, m), n * k * m // MULTIPLIED_IN_THE_TIME_OF_ONE)
+    return out
+
+
+@cache
+def blas() -> Any:
+    """Find the library that multiplies NumPy's matrices, and the switch for its threads."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def on_all_cores() -> AbstractContextManager[object]:
+    """Let `share_out` use a thread for each core within a `with` block, if none are at work."""
+    return nullcontext() if _active() else Threads(available_cores())
+
+
+def available_cores() -> int:
+    """Count the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
