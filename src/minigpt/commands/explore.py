@@ -77,6 +77,7 @@ def explore(args: argparse.Namespace) -> int:
     work.stopping = lambda: server.should_exit
     narrow = all(models[i].model.d_model < WIDE for i in range(min(1, len(models))))
     with listener, threadpool_limits(1 if narrow else None), suppress(KeyboardInterrupt):
+        threading.Thread(target=models.warm_up, daemon=True).start()
         server.run(sockets=[listener])
     return 0
 
@@ -86,12 +87,13 @@ def _listen(host: str, port: int | None) -> socket.socket:
     first = FIRST_PORT if port is None else port
     for number in range(first, min(first + MANY, 65536)):
         try:
-            family, _, _, _, address = socket.getaddrinfo(
+            family, kind, protocol, _, address = socket.getaddrinfo(
                 host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
         except (OSError, UnicodeError):
             raise ValueError(f"--host {host} is no address of this machine") from None
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Told that it is TCP, asyncio sends each part of an answer at once; else it waits 40 ms.
+        listener = socket.socket(family, kind, protocol)
         try:
             listener.bind(address)
             listener.listen()

@@ -11,6 +11,7 @@ from minigpt.analysis import surprise as measure
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import ROWS, dims, number, percent, quoted
 from minigpt.functional import cross_entropy, cross_entropy_backward
+from minigpt.summary import n_parameters
 from minigpt.views import surprise
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _weight(model: miniGPT, seen: Trace) -> Step:
             f"the number {number(float(n[c]), 3)} of the vector n, so its gradient is that times "
             f"the gradient of the logit. A step against it, with a learning rate of {RATE:g}, "
             f"makes of {number(weight, 4)} the value {number(weight - RATE * slope, 4)}.{tied}",
-            f"Training does this for all {sum(p.size for p in model.params().values()):,} "
+            f"Training does this for all {n_parameters(model):,} "
             "parameters at once, again and again, on text after text. That is all there is to it.",
         ],
         ["∂surprise / ∂W[c, i] = n_c · ∂surprise / ∂logit_i", "W ← W − learning rate · gradient"],
