@@ -1,7 +1,9 @@
 """The live page's server: who may ask, what may be asked, and that the answers are the trace's."""
 
 import base64
+import html
 import json
+import re
 import socket
 import threading
 import time
@@ -402,6 +404,17 @@ def test_every_picture_has_its_source_with_the_file(client):
     for part in (part for parts in got.values() for part in parts):
         assert part["file"].startswith("minigpt/")
         assert part["text"].startswith("def ")
+        page = client.get(f"/source/{part['file']}").text
+        line = re.search(rf'<code id="L{part["line"]}">(.*)</code>', page)[1]
+        assert line.strip() == html.escape(part["text"].splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["minigpt/cli.py", "minigpt/../minigpt/attention.py", "%2Fetc%2Fpasswd", ""]
+)
+def test_no_other_file_is_shown(client, name):
+    assert client.get("/source/minigpt/attention.py").status_code == 200
+    assert client.get(f"/source/{name}").status_code == 404
 
 
 def test_a_checkpoint_can_be_chosen_by_its_number(client, folder):

@@ -141,7 +141,7 @@ def test_sliders_act_on_the_bars(new_page):
 
 
 def test_step_branch_back_and_run_on(new_page):
-    page = new_page()
+    page = new_page(hash_="#text=my+dear+goose,+take+it")
     at_first = tokens(page)
     best = page.locator(".bar .piece").first.inner_text()
     page.get_by_role("button", name="Step").click()
@@ -222,6 +222,19 @@ def test_a_huge_text_and_one_of_markup(new_page):
     text_of(page).fill("<img src=x onerror=alert(1)> 🦆 &lt;b&gt;")
     expect(page.locator(".status")).to_have_text(re.compile(r"^\d+ tokens$"))
     assert page.locator("main img").count() == 0
+
+
+def test_the_source_leads_to_its_file(new_page):
+    page = new_page()
+    page.get_by_text("Read the source").first.click()
+    link = page.get_by_role("link", name="minigpt/tokenizers/base.py").first
+    line = re.search(r"line (\d+)", link.inner_text())[1]
+    with page.context.expect_page() as opened:
+        link.click()
+    expect(opened.value.locator(f"#L{line}")).to_contain_text("def encode")
+    expect(opened.value.locator(f"#L{line}")).to_be_in_viewport()
+    found = Axe().run(opened.value)
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("width", [1280, 375])

@@ -7,7 +7,8 @@ import { Panel } from "./panel.js";
 
 export const title = "Look";
 
-const FIRST_TEXT = "A windy tavern, at noon. Enter Milo and Mabel.\n\nMilo: My dear Mabel,";
+const FIRST_TEXT = "A windy tavern, at noon. Enter Milo, a baker, and Mabel, a judge.\n"
+  + "  Milo: I have salted the royal tea.\n  Mabel: Mercy! I must sing it: Milo has";
 
 export function show(root, tools) {
   const { panels: states, isNew } = readAddress();
