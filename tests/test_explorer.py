@@ -17,6 +17,7 @@ import uvicorn
 from minigpt import WordTokenizer, cli, load_tokenizer, miniGPT, trace
 from minigpt.analysis import logit_lens, without_heads
 from minigpt.checkpoint import save_pretrained
+from minigpt.commands import explore
 from minigpt.explorer import asking, looking, work
 from minigpt.explorer.models import Models
 from minigpt.explorer.problems import Problem
@@ -442,12 +443,15 @@ def ending_at_once(monkeypatch):
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
 
 
-def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once):
+@pytest.mark.parametrize("told", [True, False])
+def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once, monkeypatch, told):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert cli.main(["explore", str(folder), "--no-browser", "--port", str(port)]) == 0
+        monkeypatch.setattr(explore, "FIRST_PORT", port)
+        given = ["--port", str(port)] if told else []
+        assert cli.main(["explore", str(folder), "--no-browser", *given]) == 0
     printed = capsys.readouterr()
     assert f"port {port} is in use: taking " in printed.err
     assert printed.out.startswith("http://127.0.0.1:")

@@ -105,8 +105,8 @@ def _listen(host: str, port: int | None) -> socket.socket:
                     "give another with --port"
                 ) from None
             continue
-        if port is not None and number != port:
-            say(f"port {port} is in use: taking {number}")
+        if number != first:
+            say(f"port {first} is in use: taking {number}")
         return listener
     raise ValueError(f"--port must be less than 65536, got {port}")
 
