@@ -57,8 +57,8 @@ def explore(args: argparse.Namespace) -> int:
     models, work, token = Models(args.models), Work(), secrets.token_urlsafe(24)
     listener = _listen(args.host, args.port)
     port = listener.getsockname()[1]
-    name = f"[{args.host}]" if ":" in args.host else args.host
-    address = f"http://{name}:{port}/?token={token}"
+    name = _for_others(args.host)
+    address = f"http://{f'[{name}]' if ':' in name else name}:{port}/?token={token}"
     if args.host not in LOOPBACK:
         say(
             f"minigpt: warning: everyone who can reach {args.host} and knows the token can use "
@@ -109,6 +109,16 @@ def _listen(host: str, port: int | None) -> socket.socket:
             say(f"port {first} is in use: taking {number}")
         return listener
     raise ValueError(f"--port must be less than 65536, got {port}")
+
+
+def _for_others(host: str) -> str:
+    """Give the name under which a server on `host` is reached, where that means all addresses."""
+    if host not in ("0.0.0.0", "::"):
+        return host
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(("192.0.2.1", 9))  # sends nothing: it finds the address on the way out
+        return str(asking.getsockname()[0])
+    return socket.gethostname()
 
 
 def _open(address: str) -> None:
