@@ -1,22 +1,27 @@
 """The live page's server: who may ask, what may be asked, and that the answers are the trace's."""
 
 import base64
+import html
 import json
+import re
 import socket
 import threading
 import time
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
 import uvicorn
 
-from minigpt import WordTokenizer, cli, miniGPT, trace
+from minigpt import WordTokenizer, cli, load_tokenizer, miniGPT, trace
 from minigpt.analysis import logit_lens, without_heads
 from minigpt.checkpoint import save_pretrained
+from minigpt.commands import explore
 from minigpt.explorer import asking, looking, work
 from minigpt.explorer.models import Models
+from minigpt.explorer.problems import Problem
 from minigpt.explorer.safety import Guard
 from minigpt.explorer.server import make_app
 from minigpt.generation import generate
@@ -372,12 +377,46 @@ def test_a_trace_is_kept_for_its_other_pictures_and_not_for_ever(looker, monkeyp
     assert len(looker._traces) == 0
 
 
+def test_a_model_stays_in_its_file_and_is_warm_before_anybody_types(folder, monkeypatch):
+    taken = []
+    monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
+    models = Models([str(folder)])
+    models.warm_up()
+    assert taken == [1]
+    model = models[0].model
+    counted = models.describe(0)["n_parameters"]
+    assert "flat" not in vars(model)  # laid flat, all of it would be copied
+    assert counted == sum(param.size for param in model.params().values())
+
+
+def test_warming_up_leaves_what_is_wrong_to_who_asks(folder, tmp_path):
+    tokenizer = load_tokenizer(folder)
+    model = miniGPT.from_pretrained(folder)
+    model.params()["head.weight"][...] = np.nan
+    save_pretrained(model, tmp_path / "damaged", tokenizer)
+    models = Models([str(tmp_path / "damaged")])
+    models.warm_up()
+    with pytest.raises(Problem, match="damaged"):
+        models[0].look(looking.Asked("my", (), ()))
+
+
 def test_every_picture_has_its_source_with_the_file(client):
     got = client.get("/api/source").json()
     assert set(got) == {"tokens", "attention", "lens", "next"}
     for part in (part for parts in got.values() for part in parts):
         assert part["file"].startswith("minigpt/")
         assert part["text"].startswith("def ")
+        page = client.get(f"/source/{part['file']}").text
+        line = re.search(rf'<code id="L{part["line"]}">(.*)</code>', page)[1]
+        assert line.strip() == html.escape(part["text"].splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["minigpt/cli.py", "minigpt/%2e%2e/minigpt/attention.py", "%2Fetc%2Fpasswd", ""]
+)
+def test_no_other_file_is_shown(client, name):
+    assert client.get("/source/minigpt/attention.py").status_code == 200
+    assert client.get(f"/source/{name}").status_code == 404
 
 
 def test_a_checkpoint_can_be_chosen_by_its_number(client, folder):
@@ -405,12 +444,15 @@ def ending_at_once(monkeypatch):
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
 
 
-def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once):
+@pytest.mark.parametrize("told", [True, False])
+def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once, monkeypatch, told):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert cli.main(["explore", str(folder), "--no-browser", "--port", str(port)]) == 0
+        monkeypatch.setattr(explore, "FIRST_PORT", port)
+        given = ["--port", str(port)] if told else []
+        assert cli.main(["explore", str(folder), "--no-browser", *given]) == 0
     printed = capsys.readouterr()
     assert f"port {port} is in use: taking " in printed.err
     assert printed.out.startswith("http://127.0.0.1:")
@@ -418,9 +460,22 @@ def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once):
     assert "warning" not in printed.err
 
 
+def test_the_parts_of_an_answer_are_sent_at_once(folder, monkeypatch):
+    protocols = []
+    monkeypatch.setattr(
+        uvicorn.Server, "run", lambda self, sockets: protocols.extend(s.proto for s in sockets)
+    )
+    assert cli.main(["explore", str(folder), "--no-browser"]) == 0
+    assert protocols == [socket.IPPROTO_TCP]  # only then asyncio turns Nagle's algorithm off
+
+
 def test_another_host_is_warned_of(folder, capsys, ending_at_once):
     assert cli.main(["explore", str(folder), "--no-browser", "--host", "0.0.0.0"]) == 0
-    assert "warning: everyone who can reach 0.0.0.0" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "warning: everyone who can reach 0.0.0.0" in printed.err
+    address = urlsplit(printed.out)  # 0.0.0.0 is each reader's own machine
+    assert address.hostname != "0.0.0.0"
+    assert Guard(None, TOKEN, "0.0.0.0", address.port).is_ours(address.netloc)
 
 
 def test_a_host_that_is_none_of_ours(folder, capsys):
@@ -429,9 +484,13 @@ def test_a_host_that_is_none_of_ours(folder, capsys):
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_the_browser_is_opened_if_there_is_one(folder, capsys, ending_at_once, monkeypatch, works):
+def test_the_browser_is_opened_if_there_is_one_and_the_model_warmed(
+    folder, capsys, ending_at_once, monkeypatch, works
+):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or works)
+    warmed = []
+    monkeypatch.setattr(Models, "warm_up", lambda self: warmed.append(len(self)))
     assert cli.main(["explore", str(folder)]) == 0
-    wait_for(lambda: opened)
+    wait_for(lambda: opened and warmed)
     assert opened == [capsys.readouterr().out.strip()]

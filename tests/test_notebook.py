@@ -1,9 +1,12 @@
-"""The loss while it falls, in a notebook and outside of one."""
+"""The loss while it falls, in a notebook and outside of one; and the notebook as it is shipped."""
 
+import base64
+import json
 import math
 import re
 import sys
 import types
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -116,3 +119,22 @@ def test_round_numbers():
         assert 2 <= len(chosen) <= 7
         assert all(low <= value <= high for value in chosen)
         assert math.isclose(np.ptp(np.diff(chosen)), 0, abs_tol=1e-6 * (high - low))
+
+
+def test_the_notebook_was_run_from_top_to_bottom_and_can_be_read_without_scripts():
+    path = Path(__file__).parents[1] / "notebooks" / "minigpt.ipynb"
+    assert path.stat().st_size < 1_500_000
+    cells = [c for c in json.loads(path.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} == {
+        *("stream", "display_data", "execute_result")
+    }
+    shown = [output["data"] for output in outputs if "data" in output]
+    pages = ["".join(data.get("text/html", "")) for data in shown]
+    assert not any("<script" in page for page in pages)
+    assert any("<svg" in page and "bits per character" in page for page in pages)  # the live plot
+    figures = [data for data in shown if "application/vnd.plotly.v1+json" in data]
+    assert len(figures) >= 5
+    for data in figures:  # where there is no Plotly, such as on GitHub
+        assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")

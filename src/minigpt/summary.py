@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from minigpt.layers import Layer
     from minigpt.model import miniGPT
 
 Row = tuple[str, str, str, str]
@@ -54,12 +55,16 @@ def rows(model: miniGPT) -> list[Row]:
             )
     last_of_block = max(i for i, row in enumerate(rows) if row[0].startswith("blocks.0."))
     if model.n_layers > 1:
-        per_block = sum(p.size for p in model.blocks[0].params().values())
+        per_block = n_parameters(model.blocks[0])
         others = "blocks.1" if model.n_layers == 2 else f"blocks.1 … blocks.{model.n_layers - 1}"
         rows.insert(
             last_of_block + 1, (others, "as blocks.0", "", f"{(model.n_layers - 1) * per_block:,}")
         )
     if model.tie_weights:
         rows.append(("head (Linear)", "weight", "token_embedding's, transposed", "0"))
-    total = sum(getattr(layer, name).size for _, layer, name in model.slots())
-    return [*rows, ("all", "", "", f"{total:,}")]
+    return [*rows, ("all", "", "", f"{n_parameters(model):,}")]
+
+
+def n_parameters(layer: Layer) -> int:
+    """Count the numbers that a layer, or a model, learns; it is not laid flat for that."""
+    return sum(getattr(owner, name).size for _, owner, name in layer.slots())

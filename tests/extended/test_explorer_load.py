@@ -19,11 +19,13 @@ from minigpt import BPETokenizer, Settings, miniGPT
 from minigpt.checkpoint import save_pretrained
 from minigpt.corpus import plays
 
+HOST = ("--host", "0.0.0.0")
+
 
 def measure(folder, seconds, clients):
     """Give the times of all keystrokes, the answers that were errors, and the memory's growth."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "minigpt", "explore", str(folder), "--no-browser"],
+        [sys.executable, *("-m", "minigpt", "explore", str(folder), "--no-browser", *HOST)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",

@@ -141,7 +141,7 @@ def test_sliders_act_on_the_bars(new_page):
 
 
 def test_step_branch_back_and_run_on(new_page):
-    page = new_page()
+    page = new_page(hash_="#text=my+dear+goose,+take+it")
     at_first = tokens(page)
     best = page.locator(".bar .piece").first.inner_text()
     page.get_by_role("button", name="Step").click()
@@ -179,11 +179,20 @@ def test_two_texts_or_checkpoints_side_by_side(new_page):
     expect(page.locator(".panel")).to_have_count(2)
     expect(page.locator(".panel").nth(1).locator("select")).to_have_value("1")
     expect(page.locator(".bar")).to_have_count(24)
-    page.locator(".panel").nth(1).locator("textarea").fill("a goose")
+    first, second = page.locator("textarea").all()
+    first.fill("my dear fox")
+    expect(second).to_have_value("my dear fox")  # both read one text
+    expect(page).to_have_url(re.compile("compare=same.*text2=my[+]dear[+]fox"))
+    page.get_by_role("button", name="Step").first.click()
+    expect(page.locator(".panel").first.locator(".token").nth(5)).to_be_visible()
+    expect(second).to_have_value(re.compile("^my dear fox."))
+    page.get_by_role("button", name="One text for both").click()
+    second.fill("a goose")
     expect(page.locator(".panel").nth(1).locator(".after")).to_contain_text("can be drawn")
     expect(page).to_have_url(re.compile("text2=a[+]goose"))
     page.reload()
-    expect(page.locator(".panel").nth(1).locator("textarea")).to_have_value("a goose")
+    expect(second).to_have_value("a goose")
+    expect(first).to_have_value(re.compile("^my dear fox."))
     page.get_by_role("button", name="Only one").click()
     expect(page.locator(".panel")).to_have_count(1)
 
@@ -222,6 +231,19 @@ def test_a_huge_text_and_one_of_markup(new_page):
     text_of(page).fill("<img src=x onerror=alert(1)> 🦆 &lt;b&gt;")
     expect(page.locator(".status")).to_have_text(re.compile(r"^\d+ tokens$"))
     assert page.locator("main img").count() == 0
+
+
+def test_the_source_leads_to_its_file(new_page):
+    page = new_page()
+    page.get_by_text("Read the source").first.click()
+    link = page.get_by_role("link", name="minigpt/tokenizers/base.py").first
+    line = re.search(r"line (\d+)", link.inner_text())[1]
+    with page.context.expect_page() as opened:
+        link.click()
+    expect(opened.value.locator(f"#L{line}")).to_contain_text("def encode")
+    expect(opened.value.locator(f"#L{line}")).to_be_in_viewport()
+    found = Axe().run(opened.value)
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("width", [1280, 375])

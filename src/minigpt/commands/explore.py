@@ -57,8 +57,8 @@ def explore(args: argparse.Namespace) -> int:
     models, work, token = Models(args.models), Work(), secrets.token_urlsafe(24)
     listener = _listen(args.host, args.port)
     port = listener.getsockname()[1]
-    name = f"[{args.host}]" if ":" in args.host else args.host
-    address = f"http://{name}:{port}/?token={token}"
+    name = _for_others(args.host)
+    address = f"http://{f'[{name}]' if ':' in name else name}:{port}/?token={token}"
     if args.host not in LOOPBACK:
         say(
             f"minigpt: warning: everyone who can reach {args.host} and knows the token can use "
@@ -77,6 +77,7 @@ def explore(args: argparse.Namespace) -> int:
     work.stopping = lambda: server.should_exit
     narrow = all(models[i].model.d_model < WIDE for i in range(min(1, len(models))))
     with listener, threadpool_limits(1 if narrow else None), suppress(KeyboardInterrupt):
+        threading.Thread(target=models.warm_up, daemon=True).start()
         server.run(sockets=[listener])
     return 0
 
@@ -86,12 +87,13 @@ def _listen(host: str, port: int | None) -> socket.socket:
     first = FIRST_PORT if port is None else port
     for number in range(first, min(first + MANY, 65536)):
         try:
-            family, _, _, _, address = socket.getaddrinfo(
+            family, kind, protocol, _, address = socket.getaddrinfo(
                 host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
         except (OSError, UnicodeError):
             raise ValueError(f"--host {host} is no address of this machine") from None
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Told that it is TCP, asyncio sends each part of an answer at once; else it waits 40 ms.
+        listener = socket.socket(family, kind, protocol)
         try:
             listener.bind(address)
             listener.listen()
@@ -103,10 +105,20 @@ def _listen(host: str, port: int | None) -> socket.socket:
                     "give another with --port"
                 ) from None
             continue
-        if port is not None and number != port:
-            say(f"port {port} is in use: taking {number}")
+        if number != first:
+            say(f"port {first} is in use: taking {number}")
         return listener
     raise ValueError(f"--port must be less than 65536, got {port}")
+
+
+def _for_others(host: str) -> str:
+    """Give the name under which a server on `host` is reached, where that means all addresses."""
+    if host not in ("0.0.0.0", "::"):
+        return host
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(("192.0.2.1", 9))  # sends nothing: it finds the address on the way out
+        return str(asking.getsockname()[0])
+    return socket.gethostname()
 
 
 def _open(address: str) -> None:

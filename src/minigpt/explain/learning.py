@@ -10,7 +10,8 @@ import numpy as np
 from minigpt.analysis import surprise as measure
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import ROWS, dims, number, percent, quoted
-from minigpt.functional import cross_entropy, cross_entropy_backward
+from minigpt.functional import Array, cross_entropy, cross_entropy_backward
+from minigpt.summary import n_parameters
 from minigpt.views import surprise
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
                 ],
             )
         ]
-    return [_loss(seen), _gradient(seen), _weight(model, seen)]
-
-
-def _loss(seen: Trace) -> Step:
     nats = measure(seen)
+    worst = int(nats.argmax())
+    return [_loss(seen, nats), _gradient(seen, worst), _weight(model, seen, worst)]
+
+
+def _loss(seen: Trace, nats: Array) -> Step:
     T, V = seen.logits.shape
     rows = [
         [
@@ -86,10 +88,11 @@ def _loss(seen: Trace) -> Step:
     )
 
 
-def _gradient(seen: Trace) -> Step:
-    right, probabilities = int(seen.ids[-1]), seen.probabilities(-2)
-    before = quoted(seen.pieces[-2])
-    listed = [i for i, _, _ in seen.top(5, -2)]
+def _gradient(seen: Trace, at: int) -> Step:
+    """Tell the gradient of the logits after the token at `at`."""
+    right, probabilities = int(seen.ids[at + 1]), seen.probabilities(at)
+    before = quoted(seen.pieces[at])
+    listed = [i for i, _, _ in seen.top(5, at)]
     if right not in listed:
         listed[-1] = right
     return Step(
@@ -99,8 +102,8 @@ def _gradient(seen: Trace) -> Step:
             "The gradient of a number says how much the surprise would grow if that number grew a "
             "little. For the logits it is simple: the probability a token got, less 1 for the "
             "token that was right.",
-            f"After {before} came {quoted(seen.pieces[-1])}, which had "
-            f"{percent(float(probabilities[right]))}. Its gradient is "
+            f"Take the largest surprise. After {before} came {quoted(seen.pieces[at + 1])}, which "
+            f"had {percent(float(probabilities[right]))}. Its gradient is "
             f"{number(float(probabilities[right]) - 1, 3)}, below 0: raise that score, and the "
             "surprise falls. All other gradients are above 0: lower those. They all sum to 0.",
         ],
@@ -125,13 +128,14 @@ def _gradient(seen: Trace) -> Step:
     )
 
 
-def _weight(model: miniGPT, seen: Trace) -> Step:
-    right, probabilities = int(seen.ids[-1]), seen.probabilities(-2)
-    n = seen.final_norm[-2].astype(float)
+def _weight(model: miniGPT, seen: Trace, at: int) -> Step:
+    """Tell how one weight learns from what came after the token at `at`."""
+    right, probabilities = int(seen.ids[at + 1]), seen.probabilities(at)
+    n = seen.final_norm[at].astype(float)
     c = int(np.abs(n).argmax())
     d_logit = float(probabilities[right]) - 1
     slope, weight = float(n[c]) * d_logit, float(model.head.weight[c, right])
-    token = quoted(seen.pieces[-1])
+    token = quoted(seen.pieces[at + 1])
     tied = (
         " (This matrix is also the table the tokens are looked up in; what it did there has a "
         "gradient too, which is added.)"
@@ -149,7 +153,7 @@ def _weight(model: miniGPT, seen: Trace) -> Step:
             f"the number {number(float(n[c]), 3)} of the vector n, so its gradient is that times "
             f"the gradient of the logit. A step against it, with a learning rate of {RATE:g}, "
             f"makes of {number(weight, 4)} the value {number(weight - RATE * slope, 4)}.{tied}",
-            f"Training does this for all {sum(p.size for p in model.params().values()):,} "
+            f"Training does this for all {n_parameters(model):,} "
             "parameters at once, again and again, on text after text. That is all there is to it.",
         ],
         ["∂surprise / ∂W[c, i] = n_c · ∂surprise / ∂logit_i", "W ← W − learning rate · gradient"],

@@ -10,6 +10,7 @@ from minigpt.checks import check_model
 from minigpt.explain import answer, attention, learning, neurons, opening, stack
 from minigpt.explain.page import Part, render
 from minigpt.explain.words import count, percent, quoted
+from minigpt.summary import n_parameters
 from minigpt.tracing import trace
 from minigpt.tracing.pieces import visible
 
@@ -71,7 +72,6 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
 
 def _lead(model: miniGPT, seen: Trace) -> list[str]:
     (_, piece, probability), *_ = seen.top(1)
-    n_parameters = sum(param.size for param in model.params().values())
     dropped = (
         f" It was longer than the context: {count(seen.n_dropped, 'token')} before these were left "
         "out, and the model knows nothing of them."
@@ -83,8 +83,8 @@ def _lead(model: miniGPT, seen: Trace) -> list[str]:
         "can follow how it came to that, one step after the other, from the letters to the answer. "
         "Every number is one it has really computed for this text.",
         f"A language model does one thing: it reads a text and says, for every token it knows, how "
-        f"likely that token comes next. This one has {n_parameters:,} parameters, the numbers it "
-        f"learned in training, {count(model.n_layers, 'block')} with "
+        f"likely that token comes next. This one has {n_parameters(model):,} parameters, the "
+        f"numbers it learned in training, {count(model.n_layers, 'block')} with "
         f"{count(model.n_heads, 'attention head')} each, and sees at most "
         f"{count(model.max_len, 'token')} at a time. The text here has "
         f"{count(len(seen.ids), 'token')}.{dropped}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ class Models:
 
     def describe(self, index: int) -> dict[str, Any]:
         """Give the sizes of a model."""
+        from minigpt.summary import n_parameters
+
         model = self[index].model
         return {
             "index": index,
@@ -88,8 +91,19 @@ class Models:
             "d_model": model.d_model,
             "vocab_size": model.vocab_size,
             "max_len": model.max_len,
-            "n_parameters": int(sum(param.size for param in model.params().values())),
+            "n_parameters": n_parameters(model),
         }
+
+    def warm_up(self) -> None:
+        """Look once into the first model, so that whoever types first need not wait.
+
+        Weights come from their file page by page as they are first read: for GPT-2's that takes a
+        second, a key's answer then a fifth of one.
+        """
+        from minigpt.explorer.looking import Asked
+
+        with suppress(Problem):  # which whoever asks is told
+            self[0].look(Asked("", (), ()))
 
     def _read(self, index: int) -> None:
         from minigpt.checkpoint import load_model_and_tokenizer

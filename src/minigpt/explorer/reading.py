@@ -1,7 +1,8 @@
-"""The lines of our source that compute what a picture shows."""
+"""The lines of our source that compute what a picture shows, and the files they stand in."""
 
 from __future__ import annotations
 
+import html
 import inspect
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,33 @@ def sources() -> dict[str, list[dict[str, Any]]]:
         "next": [softmax, Sampling.scores],
     }
     return {name: [_source(function) for function in of] for name, of in shown.items()}
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>{name}</title><link rel="icon" href="data:,">
+<style>
+body {{ margin: 1.5rem; font: 16px/1.5 system-ui, sans-serif; }}
+pre {{ counter-reset: line; overflow-x: auto; font: .85rem/1.5 ui-monospace, monospace; }}
+code {{ counter-increment: line; }}
+code::before {{ content: counter(line); display: inline-block; width: 3em; margin-right: 1em;
+  text-align: right; opacity: .6; }}
+code:target {{ background: Mark; color: MarkText; }}
+</style></head>
+<body><main><h1>{name}</h1><pre tabindex="0" aria-label="Source">{lines}</pre></main></body></html>
+"""
+
+
+def file_page(name: str) -> str | None:
+    """Show a file that `sources` names, each line with an id such as L7; None if it is no such.
+
+    The name comes from a request, and is looked up: it never becomes a path.
+    """
+    if name not in {part["file"] for parts in sources().values() for part in parts}:
+        return None
+    lines = (ROOT.parent / name).read_text("utf-8").splitlines()
+    shown = [f'<code id="L{n}">{html.escape(line)}</code>' for n, line in enumerate(lines, 1)]
+    return PAGE.format(name=name, lines="\n".join(shown))
 
 
 def _source(function: Any) -> dict[str, Any]:

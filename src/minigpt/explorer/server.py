@@ -10,13 +10,14 @@ import plotly
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from minigpt.explorer import api
 from minigpt.explorer.models import Models
 from minigpt.explorer.problems import Problem
+from minigpt.explorer.reading import file_page
 from minigpt.explorer.safety import Guard
 from minigpt.explorer.work import Work
 
@@ -49,10 +50,17 @@ def make_app(
         # The one file that is large and never changes while the server runs.
         return FileResponse(PLOTLY, headers={"etag": f'"{plotly.__version__}"'})
 
+    async def source(request: Request) -> Response:
+        shown = file_page(request.path_params["name"])
+        if shown is None:
+            raise Problem(404, "the page shows no such file")
+        return HTMLResponse(shown)
+
     app = Starlette(
         routes=[
             Route("/", page),
             Route("/plotly.js", plotly_js),
+            Route("/source/{name:path}", source),
             *api.routes(models, work or Work()),
             *more,
             Mount("/static", StaticFiles(directory=STATIC)),

@@ -79,7 +79,7 @@ class _Axes:
     def __init__(self, first: int, last: int, low: float, high: float) -> None:
         self.first, self.last = first, max(last, first + 1)
         room = 0.05 * (high - low) or 0.5
-        self.low, self.high = low - room, high + room
+        self.low, self.high = low - 2 * room, high + room  # under the floor stands its name
 
     def x(self, step: float) -> float:
         """Give the place of a step, from the left."""

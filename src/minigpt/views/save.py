@@ -65,8 +65,8 @@ def page(figure: go.Figure, title: str) -> str:
     return PAGE.format(title=html.escape(title), figure=inside)
 
 
-def png(figure: go.Figure, width: int = 1000, height: int = 700) -> bytes:
-    """Draw `figure` on white; 2 pixels for each unit of `width` and `height`."""
+def png(figure: go.Figure, width: int = 1000, height: int = 700, scale: int = 2) -> bytes:
+    """Draw `figure` on white; `scale` pixels for each unit of `width` and `height`."""
     try:
         import kaleido
         from kaleido import errors
@@ -75,7 +75,7 @@ def png(figure: go.Figure, width: int = 1000, height: int = 700) -> bytes:
     from plotly.graph_objects import Figure
 
     on_white = Figure(figure).update_layout(paper_bgcolor="white", font_color="#333333")
-    options = {"format": "png", "width": width, "height": height, "scale": 2}
+    options = {"format": "png", "width": width, "height": height, "scale": scale}
     try:
         # Without mathjax=False, the page that draws would ask the network for it.
         return bytes(

@@ -13,7 +13,8 @@ export function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   const panels = [readPanel(given, "")];
   if (given.has("compare")) panels.push(readPanel(given, "2"));
-  return { tab: given.get("tab") ?? "look", panels, isNew: !given.has("text") };
+  const isSame = given.get("compare") === "same";
+  return { tab: given.get("tab") ?? "look", panels, isSame, isNew: !given.has("text") };
 }
 
 function readPanel(given, end) {
@@ -38,7 +39,7 @@ export function writeAddress(changes) {
   const given = new URLSearchParams();
   if (last.tab !== "look") given.set("tab", last.tab);
   last.panels.forEach((panel, i) => {
-    if (i) given.set("compare", "1");
+    if (i) given.set("compare", last.isSame ? "same" : "1");
     for (const [name, usual] of Object.entries(DEFAULTS)) {
       let value = panel[name];
       if (name === "more") value = value.join(".");

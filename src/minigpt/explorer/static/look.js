@@ -7,22 +7,28 @@ import { Panel } from "./panel.js";
 
 export const title = "Look";
 
-const FIRST_TEXT = "A windy tavern, at noon. Enter Milo and Mabel.\n\nMilo: My dear Mabel,";
+const FIRST_TEXT = "A windy tavern, at noon. Enter Milo, a baker, and Mabel, a judge.\n"
+  + "  Milo: I have salted the royal tea.\n  Mabel: Mercy! I must sing it: Milo has";
 
 export function show(root, tools) {
-  const { panels: states, isNew } = readAddress();
+  const { panels: states, isNew, isSame } = readAddress();
   if (isNew) states[0].text = FIRST_TEXT;
   let panels = [];
-  const changed = () => writeAddress({ tab: "look", panels: states });
+  let same = isSame;
+  const changed = () => writeAddress({ tab: "look", panels: states, isSame: same });
+  const tell = (text) => same && panels.forEach((panel) => panel.follow(text));
   const compare = el("button", { type: "button", class: "quiet", onclick: toggle });
-  tools.append(compare);
+  const both = el("button", { type: "button", onclick: () => share(!same) }, "One text for both");
+  tools.append(both, compare);
   let known = null;
 
   function draw() {
     panels.forEach((panel) => panel.end());
     compare.textContent = states.length > 1 ? "Only one" : "Compare two";
     compare.setAttribute("aria-pressed", states.length > 1);
-    panels = states.map((state, i) => new Panel(state, known, changed, i));
+    both.hidden = states.length < 2;
+    both.setAttribute("aria-pressed", same);
+    panels = states.map((state, i) => new Panel(state, known, changed, tell, i));
     root.replaceChildren(el("div", { class: `panels of-${panels.length}` },
       panels.map((panel) => panel.root)));
     changed();
@@ -32,10 +38,19 @@ export function show(root, tools) {
     if (states.length > 1) states.pop();
     else {
       const second = structuredClone({ ...DEFAULTS, ...states[0] });
-      if (known.names.length > 1) second.model = (second.model + 1) % known.names.length;
+      const last = known.names.length - 1;  // of a run, the oldest checkpoint: it differs most
+      second.model = second.model === last ? 0 : last;
       states.push(second);
+      same = known.names.length > 1;  // else it is two texts that are compared
     }
     draw();
+  }
+
+  function share(isShared) {
+    same = isShared;
+    both.setAttribute("aria-pressed", same);
+    changed();
+    tell(panels[0].answer?.text ?? states[0].text);
   }
 
   Promise.all([get("models"), get("source")]).then(([{ names }, sources]) => {

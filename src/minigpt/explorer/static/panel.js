@@ -12,8 +12,8 @@ import { Lens } from "./lens.js";
 const PAUSE = 30;  // ms after a keystroke
 
 export class Panel {
-  constructor(state, known, changed, number) {
-    Object.assign(this, { state, changed, known });
+  constructor(state, known, changed, tell, number) {
+    Object.assign(this, { state, changed, tell, known });
     this.newest = { text: new Newest(), head: new Newest(), next: new Newest() };
     this.writing = new Writing(this);
     this.tokens = new Tokens(this);
@@ -61,6 +61,14 @@ export class Panel {
     this.ask();
   }
 
+  // Take over the text of the other panel, and do not tell it back.
+  follow(text) {
+    if (!this.answer || this.answer.text === text) return;
+    this.writing.text = text;
+    this.type(text);
+    this.isLed = true;
+  }
+
   choosePosition(position) {
     this.state.position = position === this.answer.tokens.length - 1 ? null : position;
     this.draw();
@@ -86,6 +94,7 @@ export class Panel {
 
   // Go on with a token after the chosen one. What stood behind it is another branch, and left.
   take(id) {
+    this.stop();
     const { tokens, is_start: isStart } = this.answer;
     const at = this.state.position ?? tokens.length - 1;
     const inText = tokens.length - this.state.more.length;
@@ -119,6 +128,7 @@ export class Panel {
   }
 
   stop() {
+    this.isLed = false;
     this.running?.abort();
     this.running = null;
     this.writing.showRunning(false);
@@ -162,6 +172,7 @@ export class Panel {
       if (this.state.position >= answer.tokens.length) { this.state.position = null; this.changed(); }
       this.writing.showAnswer(answer, this.state);
       this.draw();
+      if (!this.isLed) this.tell(answer.text);
     } catch (error) { this.failed(error); }
     if (this.busy === signal) this.busy = null;
     if (this.waiting && !this.busy) this.ask(false);

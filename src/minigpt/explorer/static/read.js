@@ -5,6 +5,8 @@ import { el } from "./dom.js";
 export function source(panel, name) {
   return el("details", { class: "read" }, el("summary", {}, "Read the source"),
     panel.known.sources[name].map((part) => el("figure", {},
-      el("figcaption", {}, `${part.name} · ${part.file}, line ${part.line}`),
+      el("figcaption", {}, `${part.name} · `,
+        el("a", { href: `/source/${part.file}#L${part.line}`, target: "_blank", rel: "noopener" },
+          `${part.file}, line ${part.line}`)),
       el("pre", { tabindex: 0, "aria-label": `Source of ${part.name}` }, el("code", {}, part.text)))));
 }

@@ -30,6 +30,7 @@ export class Writing {
   }
 
   get text() { return this.area.value; }
+  set text(text) { this.area.value = text; }
 
   showSizes(sizes) {
     const { n_layers: L, n_heads: H, d_model: C, vocab_size: V, max_len: T, n_parameters: N } = sizes;
@@ -39,7 +40,10 @@ export class Writing {
   }
 
   showAnswer(answer, state) {
-    if (state.more.length) this.area.value = answer.text;
+    if (state.more.length) {
+      this.area.value = answer.text;
+      this.area.scrollTop = this.area.scrollHeight;
+    }
     this.back.disabled = !state.more.length;
     const n = answer.tokens.length;
     let said = `${n} token${n === 1 ? "" : "s"}`;

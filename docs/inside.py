@@ -1,0 +1,177 @@
+"""Draw the pictures of README's "See inside" and of docs/see-inside.md from a run.
+
+Run `minigpt train --preset demo --keep 20 --out runs/learned`, which is the demo with more of its
+checkpoints kept. Then, with the extra `reference` and a Chromium installed,
+`python docs/inside.py runs/learned docs/inside`.
+"""
+
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+from minigpt import CharTokenizer, Sampling, WordTokenizer, get_batch, load_corpus, trace
+from minigpt.analysis.plays import play_scores
+from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.optim import AdamW
+from minigpt.runs.history import History
+from minigpt.runs.layer_metrics import read_layers
+from minigpt.runs.stages import stages
+from minigpt.tracing.slow_step import slow_step
+from minigpt.views.attention import attention_arcs, attention_heads, attention_matrix
+from minigpt.views.attribution import attribution
+from minigpt.views.checkpoints import embeddings_over_time, head_over_time
+from minigpt.views.embeddings import embeddings, positions
+from minigpt.views.heads import heads
+from minigpt.views.layers import gradient_norms, update_ratios
+from minigpt.views.lens import lens
+from minigpt.views.neurons import neurons
+from minigpt.views.probabilities import next_token
+from minigpt.views.save import png
+from minigpt.views.slow_step import slow_step as slow_step_figure
+from minigpt.views.stream import stream
+from minigpt.views.surprise import surprise
+from minigpt.views.tokens import showdown, tokens
+from minigpt.views.training import loss_curves
+
+TEXT = (
+    "An old kitchen, at noon. Enter Agatha, a duke, and Hugo, a brewer.\n"
+    "  Agatha: Alas! I have salted the royal tea.\n"
+    "  Hugo: Mercy! I must sing it: Agatha has"
+)
+SHORT = " Agatha: I have salted the royal tea.\n  Hugo: I must sing it: Agatha has"
+WIDTH = 900
+COLOURS = 96
+"""So few are enough, and make the files small."""
+
+
+def main(run: Path, folder: Path) -> None:
+    """Draw all pictures of `run` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in (*of_a_text(run), *of_a_run(run)):
+        height = figure.layout.height or 500
+        write(folder / f"{name}.png", png(figure, WIDTH, height), 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        explorer(browser, run, folder)
+        explanation(browser, run, folder)
+
+
+def of_a_text(run: Path) -> Iterator[tuple[str, Any]]:
+    """Draw each view of a trace, and of a model."""
+    model, tokenizer = load_model_and_tokenizer(run)
+    seen = trace(model, TEXT, tokenizer)
+    corpus = load_corpus(["plays"])
+    last = len(seen.ids) - 1
+    line_end = max(t for t, piece in enumerate(seen.pieces) if "\n" in piece)
+
+    yield "tokens", tokens(seen)
+    words, characters = WordTokenizer().train(corpus.train), CharTokenizer().train(corpus.train)
+    three = {"bpe": tokenizer, "word": words, "char": characters}
+    yield "showdown", showdown(three, "My dear umbrella, whither art thou gone?")
+    scores = play_scores(model, tokenizer, corpus.val)
+    yield "heads-named", heads(scores)
+    for layer, head, what, score in scores.found():
+        print(f"head {layer}.{head}: {what}, {score:.0%}")
+        query = last if "confessed" in what else line_end
+        yield f"head-{layer}-{head}", attention_arcs(seen, layer, head, query)
+    layer, head, *_ = max(scores.found(), key=lambda found: found[-1])
+    yield "attention", attention_matrix(seen, layer, head)
+    yield "heads-all", attention_heads(seen)
+    yield "next", next_token(seen)
+    yield "next-cut", next_token(seen, Sampling(temperature=1.5, top_k=8), position=last - 2)
+    yield "lens", lens(model, seen, 10)
+    yield "stream", stream(seen)
+    yield "surprise", surprise(seen)
+    rival = tokenizer.encode(" eaten")[0]
+    yield "attribution", attribution(model, seen, against=rival)
+    yield "embeddings", embeddings(model, tokenizer)
+    yield "positions", positions(model)
+    yield "neurons", neurons(model, tokenizer, corpus.val[:20_000], model.n_layers - 1)
+
+
+def of_a_run(run: Path) -> Iterator[tuple[str, Any]]:
+    """Draw each view of training."""
+    history = History.read(run)
+    yield "loss", loss_curves([history])
+    layers = read_layers(run / "layers.jsonl")
+    yield "gradients", gradient_norms(layers)
+    yield "updates", update_ratios(layers)
+    kept = list(stages(run))
+    yield "head-learns", head_over_time(kept, TEXT, kept[0].tokenizer, 2, 2)
+    yield "embeddings-learn", embeddings_over_time(kept, kept[0].tokenizer)
+    first = kept[0]
+    ids = np.array(first.tokenizer.encode(load_corpus(["plays"]).val))
+    x, y = get_batch(ids, 24, 4, np.random.default_rng(0))
+    rate = history.settings.learning_rate
+    step = slow_step(first.model, x, y, AdamW(first.model), rate, history.settings.clip)
+    yield "slow-step", slow_step_figure(step, first.tokenizer)
+
+
+def explorer(browser: Browser, run: Path, folder: Path) -> None:
+    """Photograph the live page: wide in light and in dark, narrow, and two side by side."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "minigpt", "explore", str(run), "--no-browser"],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    try:
+        address = server.stdout.readline().strip()  # type: ignore[union-attr]
+        at = f"#text={quote(SHORT)}&layer=2&head=2"
+        off = f"{at}&compare=1&text2={quote(SHORT)}&layer2=2&head2=2&off2=2.2"
+        for name, state, width, scheme in (
+            ("explore", at, 1280, "light"),
+            ("explore-dark", at, 1280, "dark"),
+            ("explore-narrow", at, 375, "light"),
+            ("explore-compare", off, 1280, "light"),
+        ):
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            page.goto(address + state)
+            page.locator(".head").first.wait_for()
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(300)  # the bars have come to rest
+            write(folder / f"{name}.png", page.screenshot())
+            page.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def explanation(browser: Browser, run: Path, folder: Path) -> None:
+    """Photograph the beginning of the page that explains a model, and one of its steps."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "page.html"
+        command = [sys.executable, "-m", "minigpt", "explain", str(run), TEXT, "-o", str(path)]
+        subprocess.run(command, check=True)
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        page.goto(path.as_uri())
+        page.wait_for_load_state("networkidle")
+        write(folder / "explain.png", page.screenshot())
+        page.locator("#softmax").scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        write(folder / "explain-step.png", page.screenshot())
+        page.close()
+
+
+def write(path: Path, picture: bytes, width: int | None = None) -> None:
+    """Write a PNG with few colours, which takes a quarter of the bytes."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    if width is not None:
+        image = image.resize((width, round(image.height * width / image.width)))
+    few = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, 2, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
