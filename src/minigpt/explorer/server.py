@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import plotly
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from minigpt.explorer import api
+from minigpt.explorer import api, learn_api
+from minigpt.explorer.lessons import Lessons
 from minigpt.explorer.models import Models
 from minigpt.explorer.problems import Problem
 from minigpt.explorer.safety import Guard
@@ -30,7 +34,7 @@ def make_app(
     host: str,
     port: int,
     work: Work | None = None,
-    more: Sequence[BaseRoute] = (),
+    lessons: Lessons | None = None,
 ) -> Guard:
     """Make the application.
 
@@ -39,8 +43,9 @@ def make_app(
     models : what may be looked at.
     token, host, port : see `Guard`.
     work : where the models' work is done.
-    more : routes of other parts of the page, such as those of its tab Learn.
+    lessons : what is learned on the page; its end is that of the server.
     """
+    work, lessons = work or Work(), lessons or Lessons()
 
     async def page(request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
@@ -49,12 +54,20 @@ def make_app(
         # The one file that is large and never changes while the server runs.
         return FileResponse(PLOTLY, headers={"etag": f'"{plotly.__version__}"'})
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lessons.keep_swept)
+            yield
+            tasks.cancel_scope.cancel()
+        await to_thread.run_sync(lessons.close)
+
     app = Starlette(
         routes=[
             Route("/", page),
             Route("/plotly.js", plotly_js),
-            *api.routes(models, work or Work()),
-            *more,
+            *api.routes(models, work),
+            *learn_api.routes(lessons, lambda: work.stopping()),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers={
@@ -62,6 +75,7 @@ def make_app(
             HTTPException: _http_problem,
             Exception: _unforeseen,
         },
+        lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     return Guard(app, token, host, port)
