@@ -126,6 +126,11 @@ class Channel:
                 subscription.end()
         return subscription
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more will be sent."""
+        return self._closed
+
     def catch_up(self, subscription: Subscription) -> None:
         """Give a listener the newest of the events that are kept."""
         with self._lock:

@@ -89,6 +89,8 @@ class Session:
         subscription.put(self._history())
         subscription.put(Event("state", self.state()))
         self.channel.catch_up(subscription)
+        if self.channel.is_closed:
+            subscription.put(Event("end", {}))
         return subscription
 
     def stop(self) -> None:
