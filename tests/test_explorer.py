@@ -57,7 +57,8 @@ def serving(models, **changes):
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     at_work = work.Work()
-    app = make_app(models, TOKEN, changes.get("host", "127.0.0.1"), port, at_work)
+    host, lessons = changes.get("host", "127.0.0.1"), changes.get("lessons")
+    app = make_app(models, TOKEN, host, port, at_work, lessons)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
     at_work.stopping = lambda: server.should_exit
     thread = threading.Thread(target=server.run, args=([listener],))

@@ -107,7 +107,8 @@ class Following(Session):
     def state(self) -> dict[str, Any]:
         """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
 
-        Also checkpoints, their steps from the oldest; floor, the lowest possible loss in bits per
+        Also checkpoints, their steps from the oldest; chosen, whether the model is not that of the
+        newest of them because `go_to` has chosen another; floor, the lowest possible loss in bits per
         character, where it is known; and changed, when something was written last, in seconds
         since 1970: the process that trains may be gone.
         """
@@ -119,6 +120,7 @@ class Following(Session):
             "settings": shown(self.settings),
             "problem": self.problem,
             "checkpoints": sorted(steps_of(self.folder)),
+            "chosen": self.chosen,
             "floor": self._record.get("floor_bits_per_character"),
             "changed": self._changed(),
         }

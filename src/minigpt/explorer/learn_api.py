@@ -37,6 +37,12 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
     known = schema(BEGIN)
     quick, slow = Work(), Work("it goes on, and the page shows it when it is done")
 
+    async def all_of_them(request: Request) -> Response:
+        return await (begin if request.method == "POST" else names)(request)
+
+    async def one_of_them(request: Request) -> Response:
+        return await (end if request.method == "DELETE" else state)(request)
+
     async def names(request: Request) -> Response:
         under_way = await to_thread.run_sync(lessons.list)
         return JSONResponse(
@@ -94,10 +100,8 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
         return Route(f"/api/lessons/{{id}}/{name}", endpoint, methods=["POST"])
 
     return [
-        Route("/api/lessons", names),
-        Route("/api/lessons", begin, methods=["POST"]),
-        Route("/api/lessons/{id}", state),
-        Route("/api/lessons/{id}", end, methods=["DELETE"]),
+        Route("/api/lessons", all_of_them, methods=["GET", "POST"]),
+        Route("/api/lessons/{id}", one_of_them, methods=["GET", "DELETE"]),
         Route("/api/lessons/{id}/events", events),
         Route("/api/lessons/{id}/slow_step", slow_step),
         *map(acting, ACTS),

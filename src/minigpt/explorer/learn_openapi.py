@@ -6,6 +6,7 @@ from typing import Any
 
 from minigpt.explorer.learn_asking import ACTS, BEGIN
 from minigpt.explorer.openapi_parts import (
+    BOOLEAN,
     INTEGER,
     NUMBER,
     STRING,
@@ -45,6 +46,7 @@ def paths() -> dict[str, Any]:
         "parameters": INTEGER,
         "vocab_size": INTEGER,
         "checkpoints": an_array(INTEGER),
+        "chosen": BOOLEAN,
         "changed": _OR_NONE,
     }
     one = "/api/lessons/{id}"
@@ -66,7 +68,9 @@ def paths() -> dict[str, Any]:
             get("How a lesson stands", state)
             | {"delete": _operation("End a lesson", an_object(ended=STRING))}
         ),
-        f"{one}/events": _with_id({"get": _operation(EVENTS, STRING, "text/event-stream")}),
+        f"{one}/events": _with_id(
+            {"get": _operation(EVENTS, an_object(data=STRING), "text/event-stream")}
+        ),
         f"{one}/slow_step": _with_id({"get": _operation("The next step, stage by stage", _slow())}),
         **told,
     }

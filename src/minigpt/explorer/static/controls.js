@@ -71,7 +71,8 @@ export class Controls {
   showSizes({ settings: s, parameters, vocab_size: V }) {
     const size = parameters ? `${count(parameters)} parameters: ` : "";
     const vocabulary = V ? `, vocabulary ${count(V)}` : "";
-    this.sizes.textContent = `${size}${s.n_layers} blocks of ${s.n_heads} heads, width ${s.d_model}, context `
+    const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+    this.sizes.textContent = `${size}${many(s.n_layers, "block")} of ${many(s.n_heads, "head")}, width ${s.d_model}, context `
       + `${s.block_size}, tokenizer ${s.tokenizer}${vocabulary}; batches of ${s.batch_size}`;
   }
 

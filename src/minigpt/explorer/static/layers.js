@@ -7,7 +7,8 @@ export class Layers {
   constructor(lesson) {
     this.table = el("table", { class: "bars-table" });
     this.root = card("layers", "How each layer learns",
-      "The length of its gradient, and the part of its weights that a step changes: about a thousandth is healthy.",
+      "The length of its gradient, and the part of its weights that a step changes: a small model may move faster than "
+      + "a large one, of which a step changes about a thousandth.",
       el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "How each layer learns" }, this.table),
       source(lesson, "layers"));
   }

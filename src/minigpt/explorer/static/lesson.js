@@ -121,9 +121,9 @@ export class Lesson {
     const isFirst = !this.told;
     this.told = told;
     const goal = Number(this.state.step);
-    if (isFirst && this.state.step !== undefined && told.status !== "running" && goal !== told.step
-        && goal <= told.furthest) this.act("go_to", { step: goal });
-    this.state.step = told.status === "running" && !told.chosen ? null : told.step;
+    const isStill = told.status !== "running" || this.isRun;
+    if (isFirst && this.state.step && isStill && goal !== told.step && goal <= told.furthest) this.act("go_to", { step: goal });
+    else this.state.step = isStill && !(this.isRun && !told.chosen) ? told.step : null;
     this.changed();
     if (told.problem) this.complain(told.problem);
     this.slow.follow();

@@ -6,7 +6,7 @@ import { source } from "./read.js";
 export class Samples {
   constructor(lesson) {
     this.lesson = lesson;
-    this.about = el("h3", {});
+    this.about = el("h3", { hidden: true });
     this.text = el("pre", { tabindex: 0, "aria-label": "What the model writes" }, "Nothing yet.");
     this.list = el("div", {});
     this.before = el("details", { ontoggle: () => this.fill() }, el("summary", {}, "What it wrote before"), this.list);
@@ -22,6 +22,7 @@ export class Samples {
     if (!this.steps.length) this.text.textContent = "Nothing yet.";
     else if (this.shown !== this.steps[0]) this.text.textContent = clean(samples.get(this.steps[0]));
     this.shown = this.steps[0];
+    this.about.hidden = !this.steps.length;
     this.about.textContent = this.steps.length ? `After step ${this.shown}` : "";
     this.fill();
   }

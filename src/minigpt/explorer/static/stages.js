@@ -69,12 +69,15 @@ function update({ changes, clip, gradient_norm: norm, learning_rate: rate, loss,
       el("table", { class: "bars-table" }, el("caption", {}, "The numbers that change most; one grows where the diamond is right of the dot"),
         head(["number", "change", "before", "after", "gradient"]),
         el("tbody", {}, changes.map((change) => el("tr", {},
-          el("th", { scope: "row" }, `${change.name}[${change.index.join(", ")}]`),
+          el("th", { scope: "row" }, breakable(`${change.name}[${change.index.join(", ")}]`)),
           el("td", {}, el("span", { class: "move", style: { "--by": (change.after - change.before) / longest }, "aria-hidden": "true" },
             el("i", { class: "dot" }), el("i", { class: "diamond" }))),
           el("td", {}, fixed(change.before, 5)), el("td", {}, fixed(change.after, 5)), el("td", {}, number(change.gradient))))))),
   ];
 }
+
+// A long name may go on in the next line after a point.
+const breakable = (name) => name.split(/(?<=[.])/).flatMap((part) => [part, el("wbr")]);
 
 const head = (names) => el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name))));
 

@@ -22,7 +22,7 @@ export class Start {
     });
     this.source.value = state.own ? "own" : "plays";
     this.text.value = state.settings.text ?? "";
-    this.button = el("button", { type: "submit", class: "main" }, "Start training");
+    this.button = el("button", { type: "submit", class: "main", disabled: true }, "Start training");
     const form = el("form", { novalidate: true, onsubmit: (event) => { event.preventDefault(); this.begin(); } },
       el("div", { class: "fields" }, el("label", {}, el("span", {}, "Learn from"), this.source)), this.text,
       this.grid, el("div", { class: "buttons" }, this.button), this.status);
@@ -43,6 +43,7 @@ export class Start {
     try {
       const { runs, lessons, fields } = await get("lessons");
       this.fields = fields.properties;
+      this.button.disabled = false;
       this.text.maxLength = this.fields.text.maxLength;
       replace(this.grid, ...Object.keys(LABELS).map((name) => this.field(name, this.fields[name])));
       replace(this.lists, this.runs(runs), this.lessons(lessons));
@@ -88,7 +89,6 @@ export class Start {
   }
 
   async begin() {
-    if (!this.fields) return;
     const settings = this.chosen();
     const told = (all) => String(Object.entries(all).sort());
     const isSame = told(settings) === told(this.state.settings);
