@@ -5,10 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
+from test_explorer_browser import CHECKS
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -21,7 +23,7 @@ from minigpt.runs import Run
 
 changes = {"tokenizer": "char", "n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 16,
            "steps": 100_000, "batch_size": 4, "eval_every": 20, "eval_tokens": 64, "threads": 1,
-           "sample_every": 20, "sample_tokens": 20, "keep": 50}
+           "sample_every": 20, "sample_tokens": 20, "keep": 10_000}
 for step in Run.new(Settings().replace(changes), Path(sys.argv[1])).steps():
     time.sleep(0.05)
 """
@@ -245,7 +247,7 @@ def test_a_state_is_its_address_also_when_the_lesson_is_over(new_page):
 
 def test_a_text_of_ones_own(new_page):
     page = new_page()
-    page.get_by_label("Learn from", exact=True).select_option("own")
+    page.get_by_role("combobox", name="Learn from").select_option("own")
     text = page.get_by_role("textbox", name="The text to learn from")
     text.fill("far too short")
     button(page, "Start training").click()
@@ -355,3 +357,22 @@ def test_the_server_is_lost_and_said(browser, run):
             page.close()
         finally:
             server.kill()
+
+
+def test_schemathesis_finds_nothing(address, tmp_path):
+    (tmp_path / "schemathesis.toml").write_text(CHECKS)
+    base, token = address.split("?token=")
+    command = shutil.which("schemathesis", path=Path(sys.executable).parent)
+    done = subprocess.run(
+        [
+            *(command, "--config-file", "schemathesis.toml", "run", f"{base}api/openapi.json"),
+            *("--header", f"Authorization: Bearer {token}"),
+            *("--max-examples", "15", "--seed", "1", "--no-color"),
+            *("--include-path-regex", "^/api/lessons"),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]

@@ -107,10 +107,10 @@ class Following(Session):
     def state(self) -> dict[str, Any]:
         """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
 
-        Also checkpoints, their steps from the oldest; chosen, whether the model is not that of the
-        newest of them because `go_to` has chosen another; floor, the lowest possible loss in bits per
-        character, where it is known; and changed, when something was written last, in seconds
-        since 1970: the process that trains may be gone.
+        Also checkpoints, their steps from the oldest; chosen, whether `go_to` has chosen one that
+        is not the newest; floor, the lowest possible loss in bits per character, where it is known;
+        and changed, when something was written last, in seconds since 1970: the process that
+        trains may be gone.
         """
         return {
             "status": self.status,
