@@ -58,7 +58,10 @@ def watching(client, id_):
         assert answer.headers["content-type"].startswith("text/event-stream")
 
         def events():
+            idle = 0
             for line in answer.iter_lines():
+                idle = idle + 1 if line == ": still there" else 0 if line else idle
+                assert idle < 4, "nothing came for twenty seconds"
                 if line == "event: end":
                     return
                 if line.startswith("data: "):
@@ -275,9 +278,9 @@ def test_only_so_many_watch(client, monkeypatch):
     monkeypatch.setattr(limits, "MOST_WATCHERS", 1)
     with watching(client, id_) as events:
         next(events)
-        answer = client.get(f"/api/lessons/{id_}/events")
-        assert answer.status_code == 429
-        assert "close one" in answer.json()["error"]
+        with client.stream("GET", f"/api/lessons/{id_}/events") as answer:
+            assert answer.status_code == 429
+            assert "close one" in json.loads(answer.read())["error"]
 
 
 def test_a_lesson_that_nobody_watches_pauses_and_then_ends(client, lessons, monkeypatch):

@@ -14,7 +14,8 @@ export class Controls {
     this.step = button("Step", "Take one step", () => lesson.act("step"));
     this.back = button("One step back", "Let the model be as it was a step before", () => lesson.act("back"));
     this.slow = button("Slow motion", "Look at the next step, stage by stage", () => lesson.slow.toggle(), false);
-    this.leave = button(isRun ? "Leave" : "End the lesson", "Back to where a lesson is begun", () => lesson.stop(), false);
+    this.leave = button("Leave", "Back to where a lesson is begun", () => lesson.over(""), false);
+    this.end = button("End the lesson", "For all who watch it", () => lesson.stop());
     this.place = el("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Step",
       oninput: () => { this.isDragged = true; this.showPlace(); },
       onchange: () => { this.isDragged = false; this.go(); } });
@@ -24,7 +25,7 @@ export class Controls {
     this.message = el("p", { class: "error", "aria-live": "assertive" });
     this.root = el("section", { class: "card controls", "aria-label": "Training" },
       el("h2", {}, isRun ? "A run of another process" : "Training"), this.sizes,
-      el("div", { class: "buttons" }, this.run, this.step, this.back, this.slow, this.leave),
+      el("div", { class: "buttons" }, this.run, this.step, this.back, this.slow, this.leave, this.end),
       el("div", { class: "sliders" }, el("label", {}, el("span", {}, isRun ? "Checkpoint" : "Go to step"), this.place, this.shown)),
       this.status, this.message, this.facts);
   }

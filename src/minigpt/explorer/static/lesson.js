@@ -60,7 +60,7 @@ export class Lesson {
 
   async stop() {
     try {
-      if (!this.isRun) await remove(this.path);
+      await remove(this.path);
       this.over("");
     } catch (error) { this.failed(error); }
   }
