@@ -24,7 +24,7 @@ export class Start {
     this.text.value = state.settings.text ?? "";
     this.button = el("button", { type: "submit", class: "main", disabled: true }, "Start training");
     const form = el("form", { novalidate: true, onsubmit: (event) => { event.preventDefault(); this.begin(); } },
-      el("div", { class: "fields" }, el("label", {}, el("span", {}, "Learn from"), this.source)), this.text,
+      el("div", { class: "fields first" }, el("label", {}, el("span", {}, "Learn from"), this.source)), this.text,
       this.grid, el("div", { class: "buttons" }, this.button), this.status);
     this.lists = el("div", { class: "lists" });
     this.root = el("div", { class: "start" },
