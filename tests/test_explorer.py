@@ -62,7 +62,8 @@ def serving(models, **changes):
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     at_work = work.Work()
-    app = make_app(models, TOKEN, changes.get("host", "127.0.0.1"), port, at_work)
+    host, lessons = changes.get("host", "127.0.0.1"), changes.get("lessons")
+    app = make_app(models, TOKEN, host, port, at_work, lessons)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
     at_work.stopping = lambda: server.should_exit
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -402,7 +403,7 @@ def test_warming_up_leaves_what_is_wrong_to_who_asks(folder, tmp_path):
 
 def test_every_picture_has_its_source_with_the_file(client):
     got = client.get("/api/source").json()
-    assert set(got) == {"tokens", "attention", "lens", "next"}
+    assert {"tokens", "attention", "lens", "next", "curve", "update"} <= set(got)
     for part in (part for parts in got.values() for part in parts):
         assert part["file"].startswith("minigpt/")
         assert part["text"].startswith("def ")

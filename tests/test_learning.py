@@ -73,7 +73,7 @@ def test_a_lesson_runs_to_its_end_and_tells_how(lesson):
         taken = until(events, "state", status="done")
     kinds = {event.kind for event in taken}
     assert {"state", "history", "step", "sample", "heads", "embeddings"} <= kinds
-    assert [event.kind for event in taken[:2]] == ["history", "state"]
+    assert taken[0].kind == "history"
     json.dumps([event.to_dict() for event in taken])
     weights, losses = expected_after(lesson, 120)
     np.testing.assert_array_equal(params(lesson), weights)

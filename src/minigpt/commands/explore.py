@@ -24,11 +24,14 @@ def add_explore(subparsers: Any) -> None:
         subparsers,
         "explore",
         explore,
-        "open a page in the browser that shows what a model does while one types",
+        "open a page in the browser that shows a model while one types, and while it learns",
         "runs/demo\nruns/demo gpt2 --port 9000 --no-browser",
     )
     parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help=f"{MODEL}; of a run, its checkpoints too"
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help=f"{MODEL}; of a run, its checkpoints too, and it is followed while it trains",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)"
@@ -49,6 +52,7 @@ def explore(args: argparse.Namespace) -> int:
         raise ImportError("the live page needs: pip install 'minigpt[explore]'") from None
     from threadpoolctl import threadpool_limits
 
+    from minigpt.explorer.lessons import Lessons
     from minigpt.explorer.models import Models
     from minigpt.explorer.safety import LOOPBACK
     from minigpt.explorer.work import Work
@@ -69,7 +73,7 @@ def explore(args: argparse.Namespace) -> int:
     if not args.no_browser:
         threading.Thread(target=_open, args=(address,), daemon=True).start()
 
-    app = make_app(models, token, args.host, port, work)
+    app = make_app(models, token, args.host, port, work, Lessons(args.models))
     config = uvicorn.Config(
         app, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=3
     )

@@ -82,15 +82,15 @@ def routes(models: Models, work: Work) -> list[Route]:
     ]
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, longest: int = LONGEST_BODY) -> bytes:
     """Read the body of a request that must be JSON and not too long."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Problem(415, "send JSON, with the content-type application/json")
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > LONGEST_BODY:
-            raise Problem(413, f"the request is too long: at most {LONGEST_BODY:,} bytes are read")
+        if len(body) > longest:
+            raise Problem(413, f"the request is too long: at most {longest:,} bytes are read")
     return bytes(body)
 
 

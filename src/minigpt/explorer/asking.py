@@ -80,17 +80,18 @@ class Number(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """A text."""
+    """A text; None where it may be left out and has no default."""
 
-    default: str = ""
+    default: str | None = ""
+    most: int = LONGEST_TEXT
 
     def read(self, name: str, value: Any) -> str:
         """See `Kind`."""
         if not isinstance(value, str):
             raise _wrong(name, "a text", value)
-        if len(value) > LONGEST_TEXT:
+        if len(value) > self.most:
             raise Problem(
-                413, f"{name} has {len(value):,} characters; at most {LONGEST_TEXT:,} are read"
+                413, f"{name} has {len(value):,} characters; at most {self.most:,} are read"
             )
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise Problem(422, f"{name} has half a character in it (a lone surrogate)")
@@ -98,7 +99,26 @@ class Text(Kind):
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
-        return {"type": "string", "maxLength": LONGEST_TEXT}
+        return {"type": "string", "maxLength": self.most}
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of some values."""
+
+    among: tuple[Any, ...]
+    default: Any
+
+    def read(self, name: str, value: Any) -> Any:
+        """See `Kind`."""
+        for each in self.among:
+            if each == value and not isinstance(value, bool):
+                return each
+        raise _wrong(name, " or ".join(map(str, self.among)), value)
+
+    def schema(self) -> dict[str, Any]:
+        """See `Kind`."""
+        return {"enum": list(self.among)}
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 MOST_WAITING = 256
 """How many events wait for a listener; of one that is slower, points in between are lost."""
-REPLACED = ("state", "layers", "heads", "embeddings", "sample")
+KEPT = ("layers", "heads", "embeddings")
+"""Events whose newest is kept for those who subscribe later."""
+REPLACED = ("state", "sample", *KEPT)
 """Events of which only the newest matters: it takes the place of one that still waits."""
 
 
@@ -30,6 +35,11 @@ class Event:
     def to_dict(self) -> dict[str, Any]:
         """Give `data` with the kind beside it, ready for JSON."""
         return {"kind": self.kind, **self.data}
+
+    @cached_property
+    def json(self) -> str:
+        """The same as text: written once, however many listen."""
+        return to_json(self.to_dict())
 
 
 class Subscription:
@@ -104,6 +114,7 @@ class Channel:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: list[Subscription] = []
+        self._newest: dict[str, Event] = {}
         self._closed = False
 
     def subscribe(self) -> Subscription:
@@ -115,6 +126,17 @@ class Channel:
                 subscription.end()
         return subscription
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more will be sent."""
+        return self._closed
+
+    def catch_up(self, subscription: Subscription) -> None:
+        """Give a listener the newest of the events that are kept."""
+        with self._lock:
+            for event in self._newest.values():
+                subscription.put(event)
+
     def leave(self, subscription: Subscription) -> None:
         """Send no more to a listener."""
         with self._lock:
@@ -125,6 +147,8 @@ class Channel:
         """Send an event; it waits for nobody."""
         event = Event(kind, data)
         with self._lock:
+            if kind in KEPT:
+                self._newest[kind] = event
             for listener in self._listeners:
                 listener.put(event)
 
@@ -137,3 +161,19 @@ class Channel:
 
     def __len__(self) -> int:
         return len(self._listeners)
+
+
+def to_json(value: Any) -> str:
+    """Write JSON as browsers read it: a number that is not finite becomes null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,7 +13,7 @@ from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.checks import check_whole
 from minigpt.data import Dataset
 from minigpt.explorer.glimpse import Glimpses
-from minigpt.explorer.session import Row, Session, next_step, thinned
+from minigpt.explorer.session import Row, Session, next_step, shown, thinned
 from minigpt.runs.checkpoints import path_of, read_record, require_run, steps_of
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, read_layers
@@ -71,6 +71,7 @@ class Following(Session):
             raise ValueError(f"there is no checkpoint up to step {step}: only {sorted(kept)}")
         self.chosen = found[0] != kept[0]
         self._open(found[0])
+        self.channel.publish("state", **self.state())
 
     def slow_step(self) -> SlowStep:
         """Take the step that came after the chosen checkpoint in slow motion, on copies."""
@@ -78,6 +79,8 @@ class Following(Session):
             path = path_of(self.folder, self.now)
             model, tokenizer, optimizer = open_checkpoint(path, self.settings)
             if self._dataset is None:
+                if "-" in self.settings.data:
+                    raise ValueError("its text came from standard input, and is not kept")
                 _, self._dataset = find_data(self.settings, tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
 
@@ -104,18 +107,20 @@ class Following(Session):
     def state(self) -> dict[str, Any]:
         """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
 
-        Also checkpoints, their steps from the oldest; floor, the lowest possible loss in bits per
-        character, where it is known; and changed, when something was written last, in seconds
-        since 1970: the process that trains may be gone.
+        Also checkpoints, their steps from the oldest; chosen, whether `go_to` has chosen one that
+        is not the newest; floor, the lowest possible loss in bits per character, where it is known;
+        and changed, when something was written last, in seconds since 1970: the process that
+        trains may be gone.
         """
         return {
             "status": self.status,
             "step": self.now,
             "steps": self.settings.steps,
             "furthest": self.furthest,
-            "settings": self.settings.to_dict(),
+            "settings": shown(self.settings),
             "problem": self.problem,
             "checkpoints": sorted(steps_of(self.folder)),
+            "chosen": self.chosen,
             "floor": self._record.get("floor_bits_per_character"),
             "changed": self._changed(),
         }
@@ -138,17 +143,20 @@ class Following(Session):
 
     def _work(self) -> None:
         while True:
-            before = self.status, self.now
+            before = self._stand()
             self._find_checkpoint()
             self._find_steps()
             if self._grown(LAYERS):
                 self._tell_layers()
             self._find_sample()
-            if (self.status, self.now) != before:
+            if self._stand() != before:
                 self.channel.publish("state", **self.state())
             with self._turn:
                 if self._turn.wait_for(lambda: self._stopping, self.every):
                     return
+
+    def _stand(self) -> tuple[str, int, list[int]]:
+        return self.status, self.now, steps_of(self.folder)
 
     def _find_steps(self) -> None:
         if not self._grown(METRICS):
@@ -159,7 +167,7 @@ class Following(Session):
         if number.size < known or not np.array_equal(number[:known][-1:], before[-1:]):
             # Training went back to a checkpoint, and goes on from there.
             self.channel.publish("moved", step=self.furthest)
-            self.channel.publish("history", rows=self.rows())
+            self.channel.publish("history", **self._history().data)
             return
         for i in range(max(known, number.size - MOST_NEWS), number.size):
             self.channel.publish("step", step=int(number[i]), **row_of(self._metrics, i))
@@ -183,7 +191,7 @@ class Following(Session):
         head, bar, text = end.rpartition(" ────\n")
         step = head.rpartition("──── step ")[2]
         if bar and step.isdecimal():
-            self.channel.publish("sample", step=int(step), text=text.removesuffix("\n\n"))
+            self._tell_sample(int(step), text.removesuffix("\n\n"))
 
     def _find_checkpoint(self) -> None:
         steps = steps_of(self.folder)

@@ -9,7 +9,7 @@ import numpy as np
 from minigpt.analysis import pca
 from minigpt.functional import Array
 from minigpt.tracing import trace
-from minigpt.tracing.pieces import vocabulary_of
+from minigpt.tracing.pieces import visible, vocabulary_of
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -37,7 +37,8 @@ class Glimpses:
     def heads(self, model: miniGPT) -> dict[str, Any]:
         """Give the attention weights of all heads: "weights" (L, H, T, T), and "pieces" (T,)."""
         seen = trace(model, self.ids, self.tokenizer)
-        return {"pieces": seen.pieces, "weights": np.round(seen.weights.astype(float), 3).tolist()}
+        pieces = [visible(piece) for piece in seen.pieces]
+        return {"pieces": pieces, "weights": np.round(seen.weights.astype(float), 3).tolist()}
 
     def embeddings(self, model: miniGPT) -> dict[str, Any]:
         """Give "points" (N, 2) of the first tokens' vectors, and "pieces" (N,).
@@ -50,7 +51,10 @@ class Glimpses:
             points = points @ rotation(points, self.points)
         self.points = points
         pieces = vocabulary_of(self.tokenizer, model.vocab_size)[: len(points)]
-        return {"pieces": pieces, "points": np.round(points, 4).tolist()}
+        return {
+            "pieces": [visible(piece) for piece in pieces],
+            "points": np.round(points, 4).tolist(),
+        }
 
 
 def rotation(points: Array, others: Array) -> Array:

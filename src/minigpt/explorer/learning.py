@@ -16,7 +16,7 @@ from minigpt.checks import check_sizes, check_whole
 from minigpt.data import Corpus, Dataset, load_corpus, split_text
 from minigpt.explorer.glimpse import Glimpses
 from minigpt.explorer.lesson_settings import MOST, MOST_CHARACTERS, lesson_settings
-from minigpt.explorer.session import MOST_ROWS, Row, Session, next_step, thinned
+from minigpt.explorer.session import MOST_ROWS, Row, Session, next_step, shown, thinned
 from minigpt.explorer.snapshots import Snapshots
 from minigpt.model import miniGPT
 from minigpt.runs.history import History
@@ -98,6 +98,7 @@ class Lesson(Session):
             self._restore(step)
             self.problem = None
             self.channel.publish("moved", step=step)
+            self.channel.publish("state", **self.state())
             self._look(self._model)
 
     def slow_step(self) -> SlowStep:
@@ -136,7 +137,7 @@ class Lesson(Session):
             "step": self.now,
             "steps": self.settings.steps,
             "furthest": self.furthest,
-            "settings": self.settings.to_dict(),
+            "settings": shown(self.settings),
             "problem": self.problem,
             **made,
         }
@@ -243,7 +244,7 @@ class Lesson(Session):
         if self.now % LAYERS_EVERY == 0 or one_by_one:
             self._measure_layers(step)
         if sample is not None:
-            self.channel.publish("sample", step=self.now, text=sample)
+            self._tell_sample(self.now, sample)
         if one_by_one or time.monotonic() - self._looked > GLIMPSE_EVERY:
             self._look(self._model)
         if not self._ahead or self.now == self.settings.steps:
@@ -274,7 +275,7 @@ class Lesson(Session):
         steps = self._train(quiet, snapshot.step)
         for again in steps:
             self._snapshots.take(again.number, wished=again.number > step - 8)
-            if again.number == step:
+            if again.number == step or self._stopping:
                 break
         steps.close()
 

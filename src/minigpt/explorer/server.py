@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import plotly
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from minigpt.explorer import api
+from minigpt.explorer import api, learn_api
+from minigpt.explorer.lessons import Lessons
 from minigpt.explorer.models import Models
 from minigpt.explorer.problems import Problem
 from minigpt.explorer.reading import file_page
@@ -31,7 +35,7 @@ def make_app(
     host: str,
     port: int,
     work: Work | None = None,
-    more: Sequence[BaseRoute] = (),
+    lessons: Lessons | None = None,
 ) -> Guard:
     """Make the application.
 
@@ -40,8 +44,9 @@ def make_app(
     models : what may be looked at.
     token, host, port : see `Guard`.
     work : where the models' work is done.
-    more : routes of other parts of the page, such as those of its tab Learn.
+    lessons : what is learned on the page; its end is that of the server.
     """
+    work, lessons = work or Work(), lessons or Lessons()
 
     async def page(request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
@@ -56,13 +61,21 @@ def make_app(
             raise Problem(404, "the page shows no such file")
         return HTMLResponse(shown)
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lessons.keep_swept)
+            yield
+            tasks.cancel_scope.cancel()
+        await to_thread.run_sync(lessons.close)
+
     app = Starlette(
         routes=[
             Route("/", page),
             Route("/plotly.js", plotly_js),
             Route("/source/{name:path}", source),
-            *api.routes(models, work or Work()),
-            *more,
+            *api.routes(models, work),
+            *learn_api.routes(lessons, lambda: work.stopping()),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers={
@@ -70,6 +83,7 @@ def make_app(
             HTTPException: _http_problem,
             Exception: _unforeseen,
         },
+        lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     return Guard(app, token, host, port)

@@ -2,7 +2,8 @@
 
 The kinds of events, each with the number of its step under "step" where it has one:
 
-    history      rows: those of the steps so far; the first that a listener gets
+    history      rows: those of the steps so far, and samples: step and text of each; the first
+                 that a listener gets
     state        all that `state` gives
     step         one such row: number, loss, gradient_norm, learning_rate, tokens_per_second, and
                  where measured val_loss and val_bits
@@ -12,7 +13,9 @@ The kinds of events, each with the number of its step under "step" where it has 
     embeddings   pieces, points: see `Glimpses.embeddings`
     moved        the model is now that of another step, before or after
     error        message: what went wrong, such as training that diverged
-    end          nothing comes after it; who subscribes later gets history and state alone
+    end          nothing comes after it; who subscribes later gets only what was before
+
+Who subscribes gets history, state, and the newest layers, heads and embeddings at once.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -43,6 +47,13 @@ if TYPE_CHECKING:
 MOST_ROWS = 2000
 """How many steps `state` tells of; of more, every n-th and all with an evaluation."""
 
+MOST_SAMPLES = 500
+SHOWN = (
+    *("tokenizer", "n_layers", "n_heads", "d_model", "block_size", "batch_size", "steps"),
+    *("learning_rate", "optimizer", "dropout", "clip", "seed"),
+)
+"""Settings that a page shows: none is a path of somebody's machine."""
+
 Row = dict[str, Any]
 
 
@@ -52,17 +63,20 @@ class Session:
     Attributes
     ----------
     tokenizer, model : None until they are there.
+    now : after how many steps the model is as it is.
     ready : set as soon as they are, or will never be.
     problem : what went wrong, or None.
     """
 
     tokenizer: Tokenizer | None = None
     model: miniGPT | None = None
+    now: int
 
     def __init__(self) -> None:
         self.channel = Channel()
         self.problem: str | None = None
         self.ready = threading.Event()
+        self._samples: dict[int, str] = {}
         self._still = threading.Lock()  # held while the model changes, or shall not
         self._guests = 0  # who wait for it
         self._turn = threading.Condition()
@@ -72,8 +86,11 @@ class Session:
     def subscribe(self) -> Subscription:
         """Give a listener all events from now on, and what was before."""
         subscription = self.channel.subscribe()
-        subscription.put(Event("history", {"rows": self.rows()}))
+        subscription.put(self._history())
         subscription.put(Event("state", self.state()))
+        self.channel.catch_up(subscription)
+        if self.channel.is_closed:
+            subscription.put(Event("end", {}))
         return subscription
 
     def stop(self) -> None:
@@ -110,6 +127,14 @@ class Session:
             with self._turn:
                 self._guests -= 1
                 self._turn.notify_all()
+
+    @property
+    def status(self) -> str:
+        """What it is doing, in a word."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        """Stop after the step that is being taken, where that is in our hands."""
 
     def go_to(self, step: int) -> None:
         """Let the model be that of another step."""
@@ -148,6 +173,18 @@ class Session:
     def _work(self) -> None:
         raise NotImplementedError
 
+    def _history(self) -> Event:
+        with self._turn:
+            samples = [{"step": step, "text": text} for step, text in self._samples.items()]
+        return Event("history", {"rows": self.rows(), "samples": samples})
+
+    def _tell_sample(self, step: int, text: str) -> None:
+        with self._turn:
+            self._samples[step] = text
+            if len(self._samples) > MOST_SAMPLES:
+                del self._samples[min(self._samples)]
+        self.channel.publish("sample", step=step, text=text)
+
     def _fail(self, error: Exception) -> None:
         self.problem = str(error) or type(error).__name__
         self.channel.publish("error", message=self.problem)
@@ -157,6 +194,12 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Give the settings that a page shows, by name, ready for JSON."""
+    found = {name: getattr(settings, name) for name in SHOWN}
+    return found | {"tokenizer": Path(settings.tokenizer).name}
 
 
 def thinned(n: int, kept: Callable[[int], bool]) -> list[int]:

@@ -24,13 +24,18 @@ AGAIN = {"Retry-After": "1"}
 class Work:
     """Threads for the models' work.
 
+    Parameters
+    ----------
+    hint : what is said of an answer that takes too long.
+
     Attributes
     ----------
     n_waiting, n_writing : how many requests wait for an answer, how many texts are being written.
     stopping : tells whether the server is about to end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hint: str = "take a shorter text") -> None:
+        self.hint = hint
         self.n_waiting = self.n_writing = 0
         self.stopping: Callable[[], bool] = lambda: False
         self._limiter: anyio.CapacityLimiter | None = None
@@ -60,7 +65,7 @@ class Work:
                         raise Problem(499, "nobody waits for the answer any more")
                     return await to_thread.run_sync(function, abandon_on_cancel=True)
         except TimeoutError:
-            message = f"no answer in {LONGEST_SECONDS} s: take a shorter text"
+            message = f"no answer in {LONGEST_SECONDS} s: {self.hint}"
             raise Problem(503, message, AGAIN) from None
         finally:
             self.n_waiting -= 1

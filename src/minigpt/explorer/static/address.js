@@ -32,9 +32,11 @@ function readPanel(given, end) {
   return panel;
 }
 
-let last = { tab: "look", panels: [] };
+let last = null;
 
 export function writeAddress(changes) {
+  const before = new URLSearchParams(location.hash.slice(1));
+  last ??= before.has("text") ? readAddress() : { panels: [] };
   last = { ...last, ...changes };
   const given = new URLSearchParams();
   if (last.tab !== "look") given.set("tab", last.tab);
@@ -48,5 +50,7 @@ export function writeAddress(changes) {
       if (!isUsual || name === "text") given.set(name + (i ? "2" : ""), value ?? "");
     }
   });
+  // What the tab Learn has written stays: see learn_address.js.
+  for (const [name, value] of before) if (name.startsWith("learn.")) given.set(name, value);
   history.replaceState(null, "", `#${given}`);
 }

@@ -5,15 +5,21 @@ async function answerOf(response) {
   let message = `the server answers ${response.status}`;
   try { message = (await response.json()).error; } catch { /* no JSON: the number must do */ }
   const error = new Error(message);
+  error.status = response.status;
   error.again = Number(response.headers.get("retry-after")) || null;
   throw error;
 }
 
-export async function get(path) {
-  return (await answerOf(await fetch(`/api/${path}`))).json();
+export async function get(path, signal) {
+  return (await answerOf(await fetch(`/api/${path}`, { signal }))).json();
+}
+
+export async function remove(path) {
+  return (await answerOf(await fetch(`/api/${path}`, { method: "DELETE" }))).json();
 }
 
 function send(path, asked, signal) {
+  if (asked === null) return fetch(`/api/${path}`, { signal });
   return fetch(`/api/${path}`, {
     method: "POST", signal, body: JSON.stringify(asked),
     headers: { "content-type": "application/json" },
@@ -31,7 +37,8 @@ export async function post(path, asked, signal) {
   }
 }
 
-// Yield the data of server-sent events. (EventSource can send no body, and would ask again.)
+// Yield the data of server-sent events; asked is null where nothing is sent but the question.
+// (EventSource can send no body, and tells no error.)
 export async function* events(path, asked, signal) {
   const response = await answerOf(await send(path, asked, signal));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,11 +1,12 @@
 // The page: its tabs, and the one that is shown. A tab is a module with `title`, and
 // `show(root, tools)`, which draws into an element and gives a function that ends it.
 
+import * as learn from "./learn.js";
 import * as look from "./look.js";
 import { el } from "./dom.js";
 import { readAddress, writeAddress } from "./address.js";
 
-const TABS = { look };
+const TABS = { look, learn };
 
 let end = null;
 

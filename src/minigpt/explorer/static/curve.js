@@ -1,0 +1,84 @@
+// The loss against the floor: of each step, smoothed, and on text that is not learned from.
+
+import { card, el } from "./dom.js";
+import { source } from "./read.js";
+
+export class Curve {
+  constructor(lesson) {
+    this.lesson = lesson;
+    this.picture = el("div", { class: "plot" });
+    this.numbers = el("details", { class: "numbers", ontoggle: () => this.fillTable() },
+      el("summary", {}, "The numbers as a table"));
+    this.root = card("curve", "Loss",
+      "Faint: each step; strong: their mean; dots: text that the model does not learn from; dashed: the "
+      + "lowest that any model can reach, where it is known.",
+      this.picture, this.numbers, source(lesson, "curve"));
+  }
+
+  measured() { return [...this.lesson.rows.values()].filter((row) => row.val_bits !== undefined); }
+
+  draw() {
+    const rows = [...this.lesson.rows.values()].sort((a, b) => a.number - b.number);
+    const dots = this.measured().sort((a, b) => a.number - b.number);
+    this.dots = dots;
+    const last = dots.at(-1);
+    const scale = last ? last.val_bits / last.val_loss : 1;
+    const { floor, step, furthest } = this.lesson.told ?? {};
+    const number = rows.map((row) => row.number);
+    const losses = rows.map((row) => row.loss * scale);
+    const css = getComputedStyle(document.documentElement);
+    const colour = (name) => css.getPropertyValue(name).trim();
+    const ink = `rgb(${colour("--ink-weight")})`;
+    const line = (y, width, opacity, name) => ({ x: number, y, mode: "lines", name, line: { color: ink, width }, opacity, hovertemplate: "step %{x}: %{y:.3f}<extra></extra>" });
+    const level = (y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color: colour("--soft"), width: 2, dash: "dash" } });
+    const isBack = step >= 0 && step < furthest;
+    const shapes = last && floor ? [level(floor)] : [];
+    if (isBack) shapes.push({ type: "line", yref: "paper", x0: step, x1: step, y0: 0, y1: 1, line: { color: colour("--strong"), width: 2 } });
+    const axis = { gridcolor: colour("--line"), zeroline: false, fixedrange: true, automargin: true };
+    window.Plotly.react(this.picture, [
+      line(losses, 1, 0.35, "each step"), line(smooth(losses), 2.5, 1, "mean"),
+      { x: dots.map((row) => row.number), y: dots.map((row) => row.val_bits), mode: "markers", name: "unseen text",
+        marker: { color: colour("--strong"), size: 7 }, hovertemplate: "unseen text, step %{x}: %{y:.3f}<extra></extra>" },
+    ], {
+      height: 300, margin: { l: 50, r: 12, t: 6, b: 40 }, showlegend: false, shapes,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: "system-ui, sans-serif", size: 12, color: colour("--soft") },
+      xaxis: { ...axis, title: { text: "step" }, rangemode: "nonnegative" },
+      yaxis: { ...axis, title: { text: last ? "bits a character" : "nats a token" } },
+      annotations: last && floor ? [{ xref: "paper", x: 0, y: floor, xanchor: "left", yanchor: "bottom", showarrow: false, text: `floor ${floor.toFixed(3)}` }] : [],
+    }, { displayModeBar: false, responsive: true });
+    this.picture.setAttribute("role", "img");
+    this.picture.setAttribute("aria-label", told(rows.at(-1), last, floor));
+    this.fillTable();
+  }
+
+  fillTable() {
+    if (!this.numbers.open || !this.dots || this.dots.length === this.filled) return;
+    this.filled = this.dots.length;
+    this.numbers.querySelector(".scroll")?.remove();
+    const names = ["step", "loss, nats", "unseen text, nats", "bits a character", "gradient", "tokens/s"];
+    this.numbers.append(el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Loss" },
+      el("table", {}, el("caption", {}, "Steps after which the model was examined on unseen text"),
+        el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)))),
+        el("tbody", {}, this.dots.map((row) => el("tr", {}, el("th", { scope: "row" }, `${row.number}`),
+          [row.loss.toFixed(3), row.val_loss.toFixed(3), row.val_bits.toFixed(3), row.gradient_norm.toFixed(3),
+            Math.round(row.tokens_per_second).toLocaleString("en")].map((value) => el("td", {}, value))))))));
+  }
+}
+
+// The mean of each value and those around it: of about a fiftieth of all.
+function smooth(values) {
+  const half = Math.floor(values.length / 100) + 1;
+  const sums = [0];
+  for (const value of values) sums.push(sums.at(-1) + value);
+  return values.map((_, i) => {
+    const [low, high] = [Math.max(0, i - half), Math.min(values.length, i + half + 1)];
+    return (sums[high] - sums[low]) / (high - low);
+  });
+}
+
+function told(row, last, floor) {
+  if (!row) return "Loss: no step was taken yet";
+  const unseen = last ? `; on unseen text ${last.val_bits.toFixed(3)} bits a character` : "";
+  return `Loss after step ${row.number}: ${row.loss.toFixed(3)} nats a token${unseen}${floor ? `, floor ${floor.toFixed(3)}` : ""}`;
+}
