@@ -128,6 +128,7 @@ def explorer(browser: Browser, run: Path, folder: Path) -> None:
     )
     try:
         address = server.stdout.readline().strip()  # type: ignore[union-attr]
+        lesson(browser, address, folder)
         at = f"#text={quote(SHORT)}&layer=2&head=2"
         off = f"{at}&compare=1&text2={quote(SHORT)}&layer2=2&head2=2&off2=2.2"
         for name, state, width, scheme in (
@@ -146,6 +147,18 @@ def explorer(browser: Browser, run: Path, folder: Path) -> None:
     finally:
         server.terminate()
         server.wait(20)
+
+
+def lesson(browser: Browser, address: str, folder: Path) -> None:
+    """Photograph a model that has learned on the page for a while, and a step in slow motion."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{address}#tab=learn")
+    page.get_by_role("button", name="Start training", exact=True).click()
+    page.wait_for_timeout(40_000)
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.wait_for_timeout(2000)  # the last pictures have come
+    write(folder / "learn.png", page.screenshot(full_page=True))
+    page.close()
 
 
 def explanation(browser: Browser, run: Path, folder: Path) -> None:

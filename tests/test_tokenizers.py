@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import gc
 import importlib
 import json
 import pickle
@@ -28,6 +29,7 @@ from minigpt.tokenizers import (
     patterns,
 )
 from minigpt.tokenizers.byte_level import BYTE_ORDER, spell, unspell
+from minigpt.tokenizers.merges import learn_merges
 
 TEXT = """\
 FOOL. My dear, my dear, don't you hear? The bells o'er there, my dear!
@@ -296,6 +298,19 @@ def test_fewer_tokens_are_the_first_of_more():
     few = BPETokenizer().train(TEXT, 300).vocabulary
     assert few.merges == BPE.vocabulary.merges[: 300 - 257]
     assert few.tokens[:-1] == BPE.vocabulary.tokens[:299]
+
+
+def test_pythons_search_for_cycles_goes_on_after_training_however_it_ends():
+    states = []
+
+    def interrupted(numbers):
+        states.append(gc.isenabled())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn_merges({"banana": 2}, 3, track=interrupted)
+    assert states == [False]
+    assert gc.isenabled()
 
 
 def test_vocab_size_counts_bytes_merges_and_special_tokens():

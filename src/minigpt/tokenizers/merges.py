@@ -11,9 +11,11 @@ tables are arrays of machine numbers, which take a fifth of the memory of lists.
 
 from __future__ import annotations
 
+import gc
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
 from itertools import pairwise, repeat
 
@@ -28,6 +30,19 @@ LONG = 100
 """Bytes; for longer words the heap is faster, for shorter ones it takes up to twice as long."""
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Spare Python the search for cycles: among some 100,000 pairs it takes a tenth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_no_collection()
 def learn_merges(
     word_counts: Mapping[str, int],
     n_merges: int,
