@@ -1,5 +1,7 @@
 """The blocked way against the formula as it stands."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,19 @@ def test_heads_shared_out_among_threads_are_the_same_to_the_bit():
     assert len(shared.parts) == 3
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_dropout_on_threads_is_the_same_each_time_and_of_no_head_like_another():
+    q, k, v = random_qkv(8 * BLOCK, B=1, H=16)
+    q, k, v = (np.repeat(x[:, :1], 16, axis=1) for x in (q, k, v))  # all heads alike
+    found = []
+    for seed in (1, 1, 2):
+        attention = BlockedAttention(Dropout(0.3, seed))
+        with Replicas(miniGPT(5, 4, 4, 2, 1), n_threads=3):
+            found.append(attention.forward(q, k, v))
+        assert len(attention.parts) == 3
+        dropped = [np.mean(block.dropout_mask == 0) for block in chain(*attention.parts)]
+        np.testing.assert_allclose(dropped, 0.3, atol=0.02)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+    assert len({head.tobytes() for head in found[0][0]}) == 16

@@ -6,6 +6,7 @@ without the half of the work that the causal mask would hide.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,14 +95,14 @@ class BlockedAttention(Attention):
         self.q, self.k, self.v = q, k, v
         B, H, T, D = q.shape
         self.o = np.empty((B, T, H, D), q.dtype).swapaxes(1, 2)  # heads side by side in memory
-        at_random = self.dropout.training and self.dropout.p > 0  # draws in order, on one thread
-        if at_random:
-            self.parts = [self._heads(slice(0, H))]
-        else:
-            self.parts = share_out(self._heads, H, B * H * T * k.shape[2])
+        at_random = self.dropout.training and self.dropout.p > 0
+        self.seeds = self.dropout.rng.integers(2**63, size=H) if at_random else np.zeros(H, int)
+        self.parts = share_out(self._heads, H, B * H * T * k.shape[2])
         return self.o
 
     def _heads(self, heads: slice) -> list[Block]:
+        dropout = copy.copy(self.dropout)
+        dropout.rng = np.random.default_rng(self.seeds[heads])  # each thread draws by itself
         blocks = []
         for start in range(0, self.q.shape[2], BLOCK):
             queries = slice(start, min(start + BLOCK, self.q.shape[2]))
@@ -111,9 +112,9 @@ class BlockedAttention(Attention):
             weights = np.exp(scores, out=scores)
             sums = weights.sum(axis=-1, keepdims=True)
             weights /= sums
-            o = self.dropout.forward(weights) @ self.v[:, heads, seen]
+            o = dropout.forward(weights) @ self.v[:, heads, seen]
             self.o[:, heads, queries] = o
-            blocks.append(Block(heads, queries, largest + np.log(sums), self.dropout.mask))
+            blocks.append(Block(heads, queries, largest + np.log(sums), dropout.mask))
         return blocks
 
     def _scores(self, heads: slice, queries: slice) -> tuple[Array, slice]:
