@@ -154,7 +154,7 @@ def lesson(browser: Browser, address: str, folder: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.goto(f"{address}#tab=learn")
     page.get_by_role("button", name="Start training", exact=True).click()
-    page.wait_for_timeout(40_000)
+    page.wait_for_timeout(15_000)
     page.get_by_role("button", name="Pause", exact=True).click()
     page.wait_for_timeout(2000)  # the last pictures have come
     write(folder / "learn.png", page.screenshot(full_page=True))
