@@ -69,11 +69,12 @@ class Threads:
             others = [
                 self.pool.submit(contextvars.copy_context().run, work, item) for item in items[1:]
             ]
+            outer = getattr(_here, "threads", None)
             _here.threads = None  # what is shared out already is not shared out again
             try:
                 first = work(items[0])
             finally:
-                _here.threads = self
+                _here.threads = outer
                 for other in others:
                     other.exception()  # waits: nobody may work on when this has ended
         return [first, *(other.result() for other in others)]
