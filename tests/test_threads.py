@@ -45,12 +45,12 @@ def test_an_error_waits_for_the_other_parts_and_leaves_the_threads_at_work():
             failed.set()
             raise KeyError("the first part")
         failed.wait(20)
-        others_done.append(part)
+        others_done.append(part.start)
 
     with Threads(3):
         with pytest.raises(KeyError, match="the first part"):
             share_out(work, 6)
-        assert others_done == [slice(2, 4), slice(4, 6)]
+        assert sorted(others_done) == [2, 4]
         assert share_out(lambda part: part, 2) == [slice(0, 1), slice(1, 2)]
 
 
