@@ -397,7 +397,7 @@ def test_the_command(model, tokenizer, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(page, "find_spec", lambda name: None)
     code, _, err = minigpt(folder, "my")
     assert (code, err.count("\n")) == (1, 1)
-    assert "pip install 'minigpt[plot]'" in err
+    assert "pip install 'minigpt-numpy[plot]'" in err
     assert (tmp_path / "explain.html").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["explain.html", "model"]
 

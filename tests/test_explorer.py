@@ -437,7 +437,7 @@ def test_a_folder_that_is_no_model(tmp_path, capsys):
 def test_without_the_extra_the_error_says_what_installs_it(monkeypatch, capsys, folder):
     monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
     assert cli.main(["explore", str(folder)]) == 1
-    assert "pip install 'minigpt[explore]'" in capsys.readouterr().err
+    assert "pip install 'minigpt-numpy[explore]'" in capsys.readouterr().err
 
 
 @pytest.fixture

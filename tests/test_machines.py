@@ -207,7 +207,7 @@ def test_mpiexec_without_mpi4py_says_how_to_install_it():
         done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
         assert done.returncode == 1
         errors.append(done.stderr)
-    assert "pip install 'minigpt[mpi]'" in errors[0]
+    assert "pip install 'minigpt-numpy[mpi]'" in errors[0]
     assert errors[0].count("\n") == 1
     assert errors[1] == ""
 

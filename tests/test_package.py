@@ -1,7 +1,10 @@
 """The package itself: what `import minigpt` gives, and what it costs."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +28,55 @@ def test_every_public_name_is_there_and_an_unknown_one_is_not():
     assert minigpt.layers.Linear is minigpt.Linear
     with pytest.raises(AttributeError, match="no attribute 'minGPT'"):
         minigpt.minGPT  # noqa: B018
+
+
+ROOT = Path(__file__).parents[1]
+SOMEBODY_ELSES = re.compile(
+    # minigpt[plot], minigpt>=1, minigpt @ git+https://..., and any command that installs minigpt
+    rb"(?<![\w./-])minigpt\\?(\[|\s*([=~<>!]=\s*\d|@\s))"
+    rb"|\b(pip3?|pipx|uv|poetry|conda)\s+(pip\s+|tool\s+)?(install|add|download|run)\b"
+    rb"[^\n;&|#]*[\s'\"`]minigpt(?![\w./-])"
+    rb"|\buvx\s+minigpt\b(?!-)|pypi\.org/project/minigpt\b(?!-)",
+    re.IGNORECASE,
+)
+
+
+def files_of_the_repository():
+    made = {".git", "runs", "build", "dist", "__pycache__", ".mypy_cache", ".hypothesis"}
+    folders = [ROOT]
+    while folders:
+        path = folders.pop()
+        if path.is_dir() and path.name not in made and not (path / "pyvenv.cfg").exists():
+            folders += path.iterdir()
+        elif path.is_file():
+            yield path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install minigpt",
+        "pip install 'minigpt[plot]'",
+        'test = ["minigpt[explore]"]',
+        "miniGPT[mpi]",
+        "minigpt\\[plot\\]",
+        "python -m pip install --quiet minigpt",
+        "minigpt>=0.1",
+        "minigpt @ git+https://example.org/minigpt",
+        "uv pip install minigpt",
+        "uvx minigpt demo",
+    ],
+)
+def test_the_search_for_somebody_elses_package_finds_it(text):
+    assert SOMEBODY_ELSES.search(text.encode())
+    ours = re.sub("minigpt", "minigpt-numpy", text, count=1, flags=re.IGNORECASE)
+    assert not SOMEBODY_ELSES.search(ours.encode())
+
+
+def test_nothing_tells_anyone_to_install_somebody_elses_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "minigpt-numpy"
+    files = [path for path in files_of_the_repository() if path != Path(__file__)]
+    assert {path.name for path in files} >= {"README.md", "pyproject.toml", "machines.py"}
+    found = {path: SOMEBODY_ELSES.search(path.read_bytes()) for path in files}
+    assert {path: match for path, match in found.items() if match} == {}

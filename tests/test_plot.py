@@ -180,9 +180,9 @@ def test_without_plotly_text_still_works_and_a_sentence_says_what_to_install(pai
     for name in ("plotly.subplots", "kaleido"):
         monkeypatch.setitem(sys.modules, name, None)  # which makes its import fail
     assert loss_text(pair).plain
-    with pytest.raises(ImportError, match=r"pip install 'minigpt\[plot\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'minigpt-numpy\[plot\]'"):
         loss_curves(pair)
-    with pytest.raises(ImportError, match=r"kaleido: pip install 'minigpt\[plot\]'"):
+    with pytest.raises(ImportError, match=r"kaleido: pip install 'minigpt-numpy\[plot\]'"):
         save_figure(figure, pair[0].folder / "curves.png")
     assert not (pair[0].folder / "curves.png").exists()
 
@@ -222,5 +222,5 @@ def test_without_the_writer_of_events_no_run_is_begun(tmp_path, monkeypatch, cap
     monkeypatch.chdir(tmp_path)
     for command in ("demo", "train"):
         assert main([command, "--steps", "1", "--tensorboard"]) == 1
-        assert "pip install 'minigpt[tensorboard]'" in capsys.readouterr().err
+        assert "pip install 'minigpt-numpy[tensorboard]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -101,7 +101,7 @@ def test_a_row_of_parquet_is_one_document(tmp_path, monkeypatch):
 
 def test_without_pyarrow_a_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(RuntimeError, match=r"pip install 'minigpt\[parquet\]'"):
+    with pytest.raises(RuntimeError, match=r"pip install 'minigpt-numpy\[parquet\]'"):
         text_of(write(tmp_path / "a.parquet", ""))
 
 

@@ -181,7 +181,7 @@ def _join(size: int) -> World:
     except (ImportError, RuntimeError) as error:  # the latter: mpi4py without an MPI
         raise RuntimeError(
             f"mpiexec started {size} processes, which need mpi4py to train together ({error}): "
-            "pip install 'minigpt[mpi]'"
+            "pip install 'minigpt-numpy[mpi]'"
         ) from None
     if MPI.COMM_WORLD.size != size:
         raise RuntimeError(

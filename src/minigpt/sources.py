@@ -121,7 +121,7 @@ def _rows(file: Path, field: str) -> Iterator[Iterator[str]]:
         from pyarrow.parquet import ParquetFile
     except ImportError:
         raise RuntimeError(
-            f"{file}: to read Parquet, install what does it: pip install 'minigpt[parquet]'"
+            f"{file}: to read Parquet, install what does it: pip install 'minigpt-numpy[parquet]'"
         ) from None
     try:
         with ParquetFile(file) as rows:

@@ -49,7 +49,7 @@ def explore(args: argparse.Namespace) -> int:
 
         from minigpt.explorer.server import make_app
     except ImportError:
-        raise ImportError("the live page needs: pip install 'minigpt[explore]'") from None
+        raise ImportError("the live page needs: pip install 'minigpt-numpy[explore]'") from None
     from threadpoolctl import threadpool_limits
 
     from minigpt.explorer.lessons import Lessons

@@ -148,7 +148,7 @@ def render(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
 def check_extra() -> None:
     """Raise an ImportError that says what to do unless Plotly and Jinja are installed."""
     if not (find_spec("plotly") and find_spec("jinja2")):
-        raise ImportError("the page needs Plotly and Jinja: pip install 'minigpt[plot]'")
+        raise ImportError("the page needs Plotly and Jinja: pip install 'minigpt-numpy[plot]'")
 
 
 def policy(scripts: Sequence[str]) -> str:

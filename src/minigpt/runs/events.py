@@ -25,7 +25,7 @@ def find_writer() -> Any:
         from tensorboardX import SummaryWriter
     except ImportError:
         raise ImportError(
-            "event files need tensorboardX: pip install 'minigpt[tensorboard]'"
+            "event files need tensorboardX: pip install 'minigpt-numpy[tensorboard]'"
         ) from None
     return SummaryWriter
 

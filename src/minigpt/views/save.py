@@ -71,7 +71,7 @@ def png(figure: go.Figure, width: int = 1000, height: int = 700, scale: int = 2)
         import kaleido
         from kaleido import errors
     except ImportError:
-        raise ImportError("a PNG needs kaleido: pip install 'minigpt[plot]'") from None
+        raise ImportError("a PNG needs kaleido: pip install 'minigpt-numpy[plot]'") from None
     from plotly.graph_objects import Figure
 
     on_white = Figure(figure).update_layout(paper_bgcolor="white", font_color="#333333")

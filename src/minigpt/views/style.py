@@ -41,7 +41,7 @@ def figure(title: str = "", subtitle: str = "", **panels: Any) -> go.Figure:
         from plotly.graph_objects import layout
         from plotly.subplots import make_subplots
     except ImportError:
-        raise ImportError("figures need Plotly: pip install 'minigpt[plot]'") from None
+        raise ImportError("figures need Plotly: pip install 'minigpt-numpy[plot]'") from None
     axis = {
         "gridcolor": GRID,
         "linecolor": GREY,
