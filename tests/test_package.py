@@ -42,14 +42,13 @@ SOMEBODY_ELSES = re.compile(
 
 
 def files_of_the_repository():
-    made = {".git", "runs", "build", "dist", "__pycache__", ".mypy_cache", ".hypothesis"}
-    folders = [ROOT]
+    folders = [ROOT, ROOT / ".ci", ROOT / ".github"]
     while folders:
-        path = folders.pop()
-        if path.is_dir() and path.name not in made and not (path / "pyvenv.cfg").exists():
-            folders += path.iterdir()
-        elif path.is_file():
-            yield path
+        for path in folders.pop().iterdir():
+            if path.is_file():
+                yield path
+            elif path.name[0] != "." and path.name not in {"runs", "build", "dist", "__pycache__"}:
+                folders += [] if (path / "pyvenv.cfg").exists() else [path]
 
 
 @pytest.mark.parametrize(
