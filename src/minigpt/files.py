@@ -6,15 +6,18 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SMALL = 2**20
 """Bytes that a file of settings has at most: one that is longer is none."""
 
 DEEPEST = 64
 """Lists and objects inside each other that a JSON file has at most."""
+
+_NEVER_WAIT = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -28,6 +31,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     temporary.write_text("all of it", encoding="utf-8")
     """
     target = Path(path)
+    if target.is_dir() or never_ends(target):  # a link to a file is replaced, not followed
+        raise ValueError(f"{target} is no ordinary file: give another name")
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)
@@ -48,17 +53,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     The temporary name begins with a dot, and `remove_leftovers` finds it after a crash.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove(temporary)
     temporary.mkdir()
     try:
         yield temporary
         flush_folder(temporary)
-        if path.exists():
+        if os.path.lexists(path):
             remove_folder(path)
         temporary.rename(path)
         flush_folder(path.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -68,61 +73,146 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def place(source: Path, target: Path) -> None:
-    """Let `target` be the file `source` too: a hard link, or a copy where there are no links."""
-    if target.exists() and target.samefile(source):
+    """Make `target` a second name of the file `source`: a hard link, or a copy.
+
+    A copy is made where the file system has no hard links, and of what a symbolic link leads to.
+    """
+    if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return
-    with replacing(target) as temporary:
-        temporary.unlink()
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+    with open_to_read(source) as content, replacing(target) as temporary:
+        if not source.is_symlink():
+            temporary.unlink()
+            with suppress(OSError):
+                os.link(source, temporary)
+                return
+        with temporary.open("wb") as copy:
+            shutil.copyfileobj(content, copy)
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder; its name is gone at once, so that nobody sees a part of it."""
     leftover = path.with_name(f".{path.name}.old.tmp")
-    shutil.rmtree(leftover, ignore_errors=True)
+    _remove(leftover)
     path.rename(leftover)
-    shutil.rmtree(leftover, ignore_errors=True)
+    _remove(leftover)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what the functions here have left in `folder` when their process was killed."""
     for path in folder.glob(".*.tmp"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove what has this name, if anything has: of a link the link, not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:
-    """See to it that the content of a file is on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    """Make sure that the content of a file is on the disk."""
+    _flush(path, os.O_RDWR | _NO_LINK)
 
 
 def flush_folder(folder: Path) -> None:
-    """See to it that the names in a folder are on the disk; Windows does so by itself."""
+    """Make sure that the names in a folder are on the disk; Windows does so by itself."""
     if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _flush(folder, os.O_RDONLY)
+
+
+def _flush(path: Path, flags: int) -> None:
+    handle = os.open(path, flags | _NEVER_WAIT)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def append_text(path: Path, text: str) -> int:
-    """Add `text` to the end of a file, UTF-8; give the bytes it has then.
+    """Add `text` to the end of a file, UTF-8; return the bytes it has then.
 
-    In a folder from a stranger its name could be a link to any file of the user's, or a pipe that
-    nobody empties: only an ordinary file grows.
+    Raises
+    ------
+    ValueError
+        If it is a link, a pipe or the like: see `open_to_change`.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise ValueError(f"{path} is no ordinary file: move it away, and a new one is begun")
-    with path.open("ab") as file:
+    with open_to_change(path, make=True) as file:
+        file.seek(0, os.SEEK_END)
         file.write(text.encode("utf-8"))
         return file.tell()
+
+
+def open_to_change(path: Path, make: bool = False) -> IO[bytes]:
+    """Open a file of a folder that may come from a stranger, to read and change it in place.
+
+    In such a folder, a name may be a link to any file of the user's, or a pipe that nobody empties.
+    So links are not followed, pipes are not waited for, and it is the open file that is checked,
+    not its name. Nothing is cut off. The caller names the folder, so links on the way to it count
+    as the user's own.
+
+    Parameters
+    ----------
+    path : the file, directly in that folder.
+    make : whether to make it if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an ordinary file, or has a second name (a hard link), under which something
+        else would change.
+    """
+    return _open(path, os.O_RDWR | _NO_LINK | (os.O_CREAT if make else 0), "r+b")
+
+
+def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file that may come from a stranger, to read it.
+
+    Links are followed, as the Hugging Face cache consists of them, but what they lead to must be
+    an ordinary file: a pipe could keep us waiting, and a device could send bytes without end.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an ordinary file.
+    """
+    return _open(Path(path), os.O_RDONLY, "rb")
+
+
+def _open(path: Path, flags: int, mode: str) -> IO[bytes]:
+    try:
+        handle = os.open(path, flags | _NEVER_WAIT, 0o666)
+    except OSError:
+        if path.is_dir() or never_ends(path) or (path.is_symlink() and mode != "rb"):
+            raise _not_ordinary(path, mode) from None
+        raise
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise _not_ordinary(path, mode)
+        if mode != "rb":
+            # Where the system cannot refuse links itself, the name shows whether it was one.
+            if not os.path.samestat(about, path.lstat()):
+                raise _not_ordinary(path, mode)
+            if about.st_nlink > 1:
+                raise ValueError(
+                    f"{path} has a second name (a hard link), and what that names would change "
+                    "too: put a copy in its place"
+                )
+        return os.fdopen(handle, mode)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _not_ordinary(path: Path, mode: str) -> ValueError:
+    advice = "" if mode == "rb" else ": move it away, and a new one is begun"
+    return ValueError(f"{path} is no ordinary file{advice}")
 
 
 def never_ends(path: str | os.PathLike[str]) -> bool:
@@ -135,28 +225,23 @@ def never_ends(path: str | os.PathLike[str]) -> bool:
 
 
 def read_bytes(path: Path, at_most: int) -> bytes:
-    """Read a file that may come from a stranger, of `at_most` so many bytes.
-
-    Links are followed, as the Hugging Face cache consists of them, but what they lead to must be
-    an ordinary file: a pipe could keep us waiting, and a device give bytes for ever.
+    """Read a file that may come from a stranger, of at most `at_most` bytes: see `open_to_read`.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no ordinary file, or too long.
+        If it is not an ordinary file, or too long.
     """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
-        raise ValueError(f"{path} is no ordinary file")
-    if about.st_size > at_most:
-        raise ValueError(
-            f"{path} has {about.st_size:,} bytes, more than the {at_most:,} that are read of it"
-        )
-    with path.open("rb") as file:
-        content = file.read(about.st_size + 1)
-    if len(content) != about.st_size:
+    with open_to_read(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > at_most:
+            raise ValueError(
+                f"{path} has {size:,} bytes, more than the {at_most:,} that are read of it"
+            )
+        content = file.read(size + 1)
+    if len(content) != size:
         raise ValueError(f"{path} is not as long as it is said to be: something is writing it")
     return content
 
