@@ -329,8 +329,16 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "COMMAND"),
-        (["trian"], 2, "invalid choice: 'trian'"),
+        (["trian"], 2, "unknown command 'trian': did you mean 'train'?"),
+        (["--helpp"], 2, "did you mean '--help'"),
+        (["generate"], 2, "required: MODEL"),
+        (["explain", "runs/a"], 2, "required: TEXT"),
+        (["tokenize", "my dear", "--tokeniser", "bpe"], 2, "did you mean '--tokenizer'"),
+        (["generate", "--Top_p", "1"], 2, "did you mean '--top-p'"),
+        (["generate", "runs/a", "--temp", "1"], 2, "did you mean '--temperature'"),
+        (["generate", "runs/a", "--prompt", "--json"], 2, "write --prompt=--json"),
+        (["train", "text.txt"], 2, "did you mean --data text.txt?"),
+        (["runs", "-x.txt"], 2, "the file of that name is ./-x.txt"),
         (["train", "--n-layer", "3"], 2, "did you mean '--n-layers'"),
         (["train", "--preset", "shakespere-char"], 2, "did you mean 'shakespeare-char'"),
         (["train", "--steps", "many"], 2, "invalid int value: 'many'"),
@@ -360,6 +368,16 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["train", "--init-from", "runs/a", "--data", "text.txt"], 1, "give --block-size 16"),
         (["train", "--init-from", "nowhere", "--data", "text.txt"], 1, "no model folder"),
         (["generate", "nowhere"], 1, "nowhere is no model folder"),
+        (["generate", "text.txt"], 1, "text.txt is a file, where a model folder is needed"),
+        (["eval", "runs/a/config.json"], 1, "give the folder it is in, runs/a"),
+        (["explain", "text.txt", "hi"], 1, "minigpt train --data"),
+        (["check", "existing.py"], 1, "minigpt.check_gradients"),
+        (["check", "text.txt"], 1, "is a file"),
+        (["plot", "text.txt"], 1, "is no run folder: it is a file"),
+        (["plot", "nowhere"], 1, "is no run folder: it is not there"),
+        (["runs", "text.txt"], 1, "it is a file"),
+        (["runs", "nowhere"], 1, "it is not there"),
+        (["train", "--resume", "text.txt"], 1, "is no run folder: it is a file"),
         (["generate", "gtp2"], 1, "did you mean 'gpt2'"),
         (["generate", "runs/a", "--stop", ""], 1, "none of them empty"),
         (["generate", "runs/a", "--samples", "0"], 1, "n_samples must be at least 1"),
@@ -380,9 +398,58 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
     ],
 )
 def test_bad_input_gets_a_sentence_and_no_traceback(folder, arguments, code, message):
-    (folder / "short.txt").write_text("my dear", encoding="utf-8")
+    for name in ("short.txt", "-x.txt", "existing.py"):
+        (folder / name).write_text("my dear", encoding="utf-8")
     done = minigpt(*arguments, cwd=folder)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_wrong_flag_gets_its_guess_and_one_line_of_usage(folder):
+    done = minigpt("train", "--learning-rat", "1", cwd=folder, COLUMNS="40")
+    guess, usage, where = done.stderr.splitlines()
+    assert guess.endswith("unknown flag '--learning-rat': did you mean '--learning-rate'?")
+    assert usage == "usage: minigpt train [flags]"
+    assert where == "For help: minigpt train --help"
+
+
+def test_without_a_command_there_is_help(folder):
+    bare, asked = minigpt(cwd=folder), minigpt("--help", cwd=folder)
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, asked.stdout, "")
+
+
+@pytest.mark.parametrize("text", ["-hello", "--hello", "-h", "--json", "-1", "- a", "--prompt=x"])
+def test_a_prompt_may_begin_with_a_dash(folder, text):
+    common = ("generate", "runs/a", "--max-new-tokens", 1, "--seed", 1)
+    glued = minigpt(*common, f"--prompt={text}", cwd=folder)
+    assert glued.returncode == 0, glued.stderr
+    assert glued.stdout.startswith(text)
+    if text not in ("-h", "--json", "--prompt=x"):  # these are flags of the command
+        assert minigpt(*common, "--prompt", text, cwd=folder).stdout == glued.stdout
+
+
+@pytest.mark.parametrize("text", ["-hello", "--hello", "-only"])
+def test_a_text_may_begin_with_a_dash(folder, text):
+    common = ("--tokenizer", "runs/a")
+    after = minigpt("tokenize", *common, "--", text, cwd=folder)
+    assert after.returncode == 0, after.stderr
+    assert "".join(after.stdout.splitlines()[1].split("|")) == text
+    assert minigpt("tokenize", text, *common, cwd=folder).stdout == after.stdout
+    for arguments in ((text, "-o", "dash.html"), ("-o", "dash.html", "--", text)):
+        done = minigpt("explain", "runs/a", *arguments, cwd=folder)
+        assert (done.returncode, done.stdout) == (0, "dash.html\n"), done.stderr
+
+
+def test_backslash_n_is_a_new_line_and_two_backslashes_are_not(folder):
+    common = ("generate", "runs/a", "--max-new-tokens", 1, "--json")
+    texts = {r"\n": "\n", r"a\nb": "a\nb", r"\\nabla": r"\nabla", r"C:\dir": r"C:\dir", "\n": "\n"}
+    prompts = [part for text in texts for part in ("--prompt", text)]
+    done = minigpt(*common, *prompts, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["prompt"] for line in done.stdout.splitlines()] == [*texts.values()]
+    cut = minigpt("tokenize", r"my\ndear", "--tokenizer", "runs/a", cwd=folder)
+    assert cut.stdout == minigpt("tokenize", "my\ndear", "--tokenizer", "runs/a", cwd=folder).stdout
+    typed = minigpt("generate", "runs/a", "--prompt", "-", *common[2:], cwd=folder, stdin=r"\n")
+    assert json.loads(typed.stdout)["prompt"] == r"\n"

@@ -190,9 +190,28 @@ def check_targets(logits: Any, targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
     return targets
 
 
+def nearest(given: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `given` may have been meant to be, or None.
+
+    Letters' case, dashes and underscores do not count: --Top_p is near --top-p.
+    """
+    plain = {name.lower().replace("_", "-").strip("-"): name for name in known}
+    given = given[:100].lower().replace("_", "-").strip("-")
+    found = difflib.get_close_matches(given, plain, n=1)
+    if not found and given:
+        found = [name for name in plain if name.startswith(given)]
+    return plain[found[0]] if len(found) == 1 else None
+
+
+MANY = 15
+"""So many known names are not listed where one of them is near."""
+
+
 def unknown(what: str, given: str, known: Iterable[str]) -> str:
     """Say that `given` is no known `what`; suggest the nearest, and list what is known."""
-    known, given = list(known), given[:100]
-    nearest = difflib.get_close_matches(given, known, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"unknown {what} {given!r}: {hint}Known: {', '.join(known)}"
+    known = list(known)
+    guess = nearest(given, known)
+    hint = f"did you mean {guess!r}?" if guess else ""
+    if not guess or len(known) <= MANY:
+        hint = f"{hint} Known: {', '.join(known)}".strip()
+    return f"unknown {what} {given[:100]!r}: {hint}"

@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Results go to stdout, all else to stderr.
 
-Exit codes: 0 all well, 1 something is wrong (a sentence says what), 2 the command makes no sense,
-130 stopped by Ctrl-C, 143 by SIGTERM.
+Without a command, it prints the help. Exit codes: 0 all well, 1 something is wrong (a sentence says
+what), 2 the command makes no sense, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from minigpt import __version__, machines
-from minigpt.checks import unknown
 from minigpt.commands.check import add_check
 from minigpt.commands.evaluate import add_eval
 from minigpt.commands.explain import add_explain
@@ -72,11 +72,19 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         epilog="Start with:  minigpt demo",
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser.set_defaults(command=_help, parser=parser)
+    subparsers = parser.add_subparsers(metavar="COMMAND")
     for add in COMMANDS:
         add(subparsers)
     args, rest = parser.parse_known_args(argv)
     if rest:
-        known = [option for option in args.parser._option_string_actions if option[:2] == "--"]
-        args.parser.error(unknown("argument", rest[0], known))
+        takes_texts = "--data" in args.parser._option_string_actions
+        is_text = takes_texts and Path(rest[0]).exists()
+        hint = f": did you mean --data {rest[0]}?" if is_text else ""
+        args.parser.error(f"unexpected argument {rest[0]!r}{hint}")
     return args
+
+
+def _help(args: argparse.Namespace) -> int:
+    args.parser.print_help()
+    return 0

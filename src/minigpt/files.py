@@ -144,6 +144,13 @@ def append_text(path: Path, text: str) -> int:
         return file.tell()
 
 
+def why_without(folder: Path, name: str) -> str:
+    """Say why the file `name` cannot be read in `folder`, after "... is no run folder: "."""
+    if folder.is_dir():
+        return f"it has no {name}"
+    return "it is a file" if folder.exists() else "it is not there"
+
+
 def open_to_change(path: Path, make: bool = False) -> IO[bytes]:
     """Open a file of a folder that may come from a stranger, to read and change it in place.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.checks import unknown
-from minigpt.files import read_json
+from minigpt.files import read_json, why_without
 from minigpt.functional import Array
 from minigpt.layers import Dropout
 
@@ -122,8 +122,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read config.json; refuse what is no GPT-2 that this is, by the name of its key."""
     path = folder / "config.json"
     if not path.is_file():
-        what = "has no config.json" if folder.is_dir() else "is not there"
-        raise FileNotFoundError(f"{folder} is no model folder: it {what}")
+        why = why_without(folder, path.name)
+        raise FileNotFoundError(f"{folder} is no model folder: {why}")
     config = read_json(path)
     if (given := config.get("model_type")) != "gpt2":
         raise ValueError(f"{path}: model_type must be 'gpt2', got {given!r:.100}")

@@ -34,12 +34,21 @@ def find_model(name: str | Path) -> Path:
         If there is no such folder or model, or it cannot be downloaded; it says what to do.
     """
     folder = Path(name)
+    if folder.is_file():
+        raise NotADirectoryError(f"{folder} is a file, where {_what_instead(folder)}")
     if folder.exists():
         return folder
     if str(name) not in HUB_MODELS:
         hint = "" if len(folder.parts) > 1 else f"; {unknown('model', str(name), HUB_MODELS)}"
         raise FileNotFoundError(f"{folder} is no model folder: it is not there{hint}")
     return _cached(str(name)) or _download(str(name))
+
+
+def _what_instead(file: Path) -> str:
+    if (file.parent / "config.json").is_file():
+        return f"a model folder is needed: give the folder it is in, {file.parent}"
+    what = "a model folder is needed, one with config.json and model.safetensors"
+    return f"{what}. To train a model on a text: minigpt train --data FILE"
 
 
 def _cached(name: str) -> Path | None:

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minigpt.commands.parsing import typed_text
 from minigpt.settings import OF_A_MODEL, Settings, preset, read_toml
 
 
@@ -26,6 +27,8 @@ def add_settings(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
             options |= {"nargs": "+", "metavar": "TEXT"}
         else:
             options |= {"type": _reader(kind), "metavar": _metavar(kind)}
+        if field.name == "prompt":
+            options["type"] = typed_text
         flag = "--" + field.name.replace("_", "-")
         options["help"] = f"{field.metadata['help']} ({_shown(field.default)})"
         group.add_argument(flag, **options)

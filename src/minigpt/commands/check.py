@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import MODEL, command, whole_number
@@ -17,7 +18,9 @@ def add_check(subparsers: Any) -> None:
         "prove that each gradient is right, and softmax, mask, cache, files and tokenizers",
         "\nruns/demo",
     )
-    parser.add_argument("model", nargs="?", help=f"{MODEL}; without one, a new one, very small")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help=f"{MODEL}; without one, a new one, very small"
+    )
     parser.add_argument(
         "--seed",
         type=whole_number,
@@ -34,6 +37,11 @@ def check(args: argparse.Namespace) -> int:
     from minigpt.check.layers import check_folder, check_fresh
     from minigpt.check.verdict import show
 
+    if args.model and Path(args.model).suffix == ".py":
+        raise ValueError(
+            f"check opens model folders, and {args.model} is a program. To check a layer of your "
+            "own, call minigpt.check_gradients(layer, x) in it"
+        )
     checks = check_folder(args.model, args.seed) if args.model else check_fresh(args.seed)
     found = []
     with Console(stderr=True).status("checking") as status:

@@ -19,7 +19,7 @@ def add_eval(subparsers: Any) -> None:
         "measure a model's loss on the validation part of its text, or on another text",
         "runs/demo\nruns/demo --data my-text.txt\ngpt2 --data my-text.txt --stride 512",
     )
-    parser.add_argument("model", help=MODEL)
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument(
         "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
     )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minigpt.commands.parsing import MODEL, command
+from minigpt.commands.parsing import MODEL, command, typed_text
 
 
 def add_explain(subparsers: Any) -> None:
@@ -18,8 +18,13 @@ def add_explain(subparsers: Any) -> None:
         "walk through a model, step by step with its real numbers, as a page for the browser",
         'runs/demo "my dear"\ngpt2 "My dear friend," -o friend.html\nruns/demo - < text.txt',
     )
-    parser.add_argument("model", help=MODEL)
-    parser.add_argument("text", help="text to explain, or - for standard input")
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
+    parser.add_argument(
+        "text",
+        type=typed_text,
+        metavar="TEXT",
+        help="text to explain, where \\n is a new line, or - for standard input",
+    )
     parser.add_argument(
         "-o",
         "--out",

@@ -17,7 +17,7 @@ def add_fetch(subparsers: Any) -> None:
         "download a well-known text, once, into the user's cache",
         "shakespeare",
     )
-    parser.add_argument("name", help="shakespeare")
+    parser.add_argument("name", metavar="NAME", help="shakespeare")
 
 
 def fetch(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from minigpt.commands.output import print_text, read_stdin, write
-from minigpt.commands.parsing import MODEL, command, whole_number
+from minigpt.commands.parsing import MODEL, command, typed_text, whole_number
 from minigpt.sampling import Sampling
 from minigpt.terminal import progress
 
@@ -26,13 +26,14 @@ def add_generate(subparsers: Any) -> None:
         'runs/demo --prompt "my dear" --prompt "a goose" --samples 3 --json\n'
         "runs/demo --prompt - < beginning.txt",
     )
-    parser.add_argument("model", help=MODEL)
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument(
         "--prompt",
         action="append",
+        type=typed_text,
         metavar="TEXT",
-        help="text to continue, or - for standard input; give it again for more than one "
-        "(default: a new line)",
+        help="text to continue, where \\n is a new line, or - for standard input; give it again "
+        "for more than one (\\n)",
     )
     parser.add_argument(
         "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
@@ -43,6 +44,7 @@ def add_generate(subparsers: Any) -> None:
     parser.add_argument(
         "--stop",
         action="append",
+        type=typed_text,
         default=[],
         metavar="TEXT",
         help="end before this text, where \\n is a new line; give it again for more than one",
@@ -77,9 +79,8 @@ def generate(args: argparse.Namespace) -> int:
         args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
     )
     prompts = [read_stdin() if text == "-" else text for text in args.prompt or ["\n"]]
-    stop = [text.replace("\\n", "\n") for text in args.stop]
     if len(prompts) == args.samples == 1 and not args.json:
-        parts = write(args.model, prompts[0], args.max_new_tokens, sampling, args.seed, stop)
+        parts = write(args.model, prompts[0], args.max_new_tokens, sampling, args.seed, args.stop)
         for text in itertools.chain(prompts, parts, ["\n"]):
             print_text(text)
         return 0
@@ -91,7 +92,7 @@ def generate(args: argparse.Namespace) -> int:
     n_tokens = args.max_new_tokens
     track = progress("writing", n_tokens)
     completions = complete(
-        model, tokenizer, prompts, n_tokens, sampling, args.samples, stop, args.seed, track
+        model, tokenizer, prompts, n_tokens, sampling, args.samples, args.stop, args.seed, track
     )
     for number, each in enumerate(completions, 1):
         if args.json:

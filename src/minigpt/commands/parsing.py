@@ -3,22 +3,107 @@
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
+
+from minigpt.checks import nearest, unknown
 
 MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Fold the description to the width of the terminal; keep the lines of the examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else textwrap.fill(text, width)
+
+
 class Parser(argparse.ArgumentParser):
-    """Full names only, and for an unknown one the nearest."""
+    """Full names only, and for an unknown one the nearest.
+
+    A text may begin with a dash: `--prompt -hello`, `tokenize -hello`. argparse alone would take it
+    for a flag.
+    """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
-        )
+        super().__init__(allow_abbrev=False, formatter_class=Formatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in a line or two, where argparse would print all options."""
-        self.exit(2, f"{self.prog}: {message}\nFor help: {self.prog} --help\n")
+        """Say what is wrong in a few lines, where argparse would print all flags."""
+        self.exit(2, f"{self.prog}: {message}\n{self.format_usage()}For help: {self.prog} --help\n")
+
+    def format_usage(self) -> str:
+        """Return one line with what must be given."""
+        return f"usage: {self._usage_line()}\n"
+
+    def format_help(self) -> str:
+        """Return the help, with the same line of usage: each flag is explained below it."""
+        self.usage = self._usage_line()
+        return super().format_help()
+
+    def _usage_line(self) -> str:
+        needed = [action for action in self._get_optional_actions() if action.required]
+        formatter = Formatter(self.prog, width=200)
+        formatter.add_usage(None, [*needed, *self._get_positional_actions()], [])
+        return f"{formatter.format_help().removeprefix('usage: ').strip()} [flags]"
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str], namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse `args`; of all that can be wrong, an unknown flag is reported first."""
+        return super().parse_known_args(self._marked(args), namespace)
+
+    def _marked(self, args: Sequence[str]) -> list[str]:
+        """Write values that begin with a dash as argparse reads them: --flag=-x, or behind --."""
+        marked: list[str] = []
+        dashed: list[str] = []
+        n_plain, i, in_list = 0, 0, False
+        while i < len(args) and args[i] != "--":
+            arg = args[i]
+            if (flag := self._flag(arg)) is not None:
+                in_list = flag.nargs == "+"
+                if flag.nargs is None and "=" not in arg and i + 1 < len(args):
+                    i, value = i + 1, args[i + 1]
+                    if value == "--" or self._flag(value) is not None:
+                        self.error(f"{arg} needs a value; if it is {value!r}, write {arg}={value}")
+                    arg = f"{arg}={value}"
+            elif arg[:1] == "-" and arg != "-":
+                dashed.append(arg)
+            elif self._subparsers is not None:
+                break  # the rest is the command's
+            else:
+                n_plain += not in_list
+            marked.append(arg)
+            i += 1
+        positionals = self._get_positional_actions()
+        has_room = n_plain == len(positionals) - 1 and "text" in [each.dest for each in positionals]
+        if has_room and len(dashed) == 1 and i == len(args):
+            marked.remove(dashed[0])
+            return [*marked, "--", dashed[0]]
+        for arg in dashed:
+            short = self._flag(arg[:2])
+            if short is None or short.nargs is not None:  # it is no -oFILE
+                self.error(self._unknown_flag(arg))
+        return [*marked, *args[i:]]
+
+    def _flag(self, arg: str) -> argparse.Action | None:
+        return self._option_string_actions.get(arg.partition("=")[0])
+
+    def _unknown_flag(self, arg: str) -> str:
+        name = arg.partition("=")[0]
+        guess = nearest(name, [each for each in self._option_string_actions if each[:2] == "--"])
+        hint = f": did you mean {guess!r}?" if guess else ""
+        if Path(arg).exists():
+            hint += f"; the file of that name is ./{arg}"
+        return f"unknown flag {name!r:.100}{hint}"
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            what = str(action.metavar or action.dest).lower()
+            raise argparse.ArgumentError(None, unknown(what, str(value), action.choices))
 
 
 def command(subparsers: Any, name: str, work: Any, help: str, examples: str) -> Parser:
@@ -29,6 +114,11 @@ def command(subparsers: Any, name: str, work: Any, help: str, examples: str) -> 
     )
     parser.set_defaults(command=work, parser=parser)
     return parser
+
+
+def typed_text(text: str) -> str:
+    r"""Read a text as it is typed in a shell: \n is a new line, and \\n a backslash and n."""
+    return re.sub(r"(\\?)\\n", lambda found: "\\n" if found[1] else "\n", text)
 
 
 def whole_number(text: str) -> int:

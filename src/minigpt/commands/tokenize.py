@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from minigpt.commands.output import read_stdin
-from minigpt.commands.parsing import command
+from minigpt.commands.parsing import command, typed_text
 
 
 def add_tokenize(subparsers: Any) -> None:
@@ -19,7 +19,12 @@ def add_tokenize(subparsers: Any) -> None:
         '"my dear friend"\n"my dear friend" --data my-text.txt --vocab-size 1000\n'
         '"my dear friend" --tokenizer runs/demo bpe char',
     )
-    parser.add_argument("text", help="text to cut, or - for standard input")
+    parser.add_argument(
+        "text",
+        type=typed_text,
+        metavar="TEXT",
+        help="text to cut, where \\n is a new line, or - for standard input",
+    )
     parser.add_argument(
         "--tokenizer",
         nargs="+",

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import write_json
-from minigpt.files import never_ends, place, read_json, remove_folder
+from minigpt.files import never_ends, place, read_json, remove_folder, why_without
 from minigpt.settings import Settings
 
 RECORD = "training.json"
@@ -42,7 +42,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Read training.json: the settings of a run and how far it is."""
     path = folder / RECORD
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no run folder: it has no {RECORD}")
+        raise FileNotFoundError(f"{folder} is no run folder: {why_without(folder, RECORD)}")
     record = read_json(path)
     step, settings = record.get("step"), record.get("settings")
     if type(step) is not int or not 0 <= step < 2**63 or not isinstance(settings, dict):
@@ -60,7 +60,8 @@ def read_record(folder: Path) -> dict[str, Any]:
 def require_run(folder: Path) -> None:
     """Refuse a folder that is no run."""
     if not (folder / RECORD).is_file() and not steps_of(folder):
-        raise FileNotFoundError(f"{folder} is no run folder: it has no {RECORD}, no checkpoint")
+        why = why_without(folder, f"{RECORD}, no checkpoint")
+        raise FileNotFoundError(f"{folder} is no run folder: {why}")
     if _NAME.fullmatch(folder.name) and (folder.parent / RECORD).is_file():
         raise ValueError(
             f"{folder} is a checkpoint of the run {folder.parent}: give that run, or copy the "

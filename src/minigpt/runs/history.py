@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.files import why_without
 from minigpt.runs.checkpoints import RECORD, read_record
 from minigpt.runs.metrics import Metrics, MetricsFile
 from minigpt.runs.progress import METRICS
@@ -87,6 +88,8 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     for folder in folders:
         if _is_run(folder):
             found.append(folder)
+        elif not folder.is_dir():
+            raise FileNotFoundError(f"{folder} is no folder of runs: {why_without(folder, 'runs')}")
         else:
             found += sorted(filter(_is_run, folder.iterdir()))
     return list(dict.fromkeys(found))
