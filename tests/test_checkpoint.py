@@ -1,4 +1,6 @@
 import json
+import os
+import stat
 
 import numpy as np
 import pytest
@@ -101,6 +103,23 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
         fail_half_way()
     assert file.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there files have such permissions")
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_a_file_gets_the_permissions_of_a_new_one_and_the_umask_is_left_alone(
+    tmp_path, monkeypatch, mask
+):
+    before = os.umask(mask)
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("another thread may meet this one"))
+    try:
+        write_text(tmp_path / "a.txt", "new")
+        (tmp_path / "b.txt").touch()
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(["a.txt", "b.txt"], 0o666 & ~mask)
 
 
 def change_config(folder, **changes):

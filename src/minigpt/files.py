@@ -2,9 +2,9 @@
 
 import json
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,13 +33,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir() or never_ends(target):  # a link to a file is replaced, not followed
         raise ValueError(f"{target} is no ordinary file: give another name")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
+    # A new file, never one that is there or linked to. Its permissions are those of any new file:
+    # the system takes away what the umask says, which no thread can read without changing it.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         yield temporary
         flush(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files only their owner can read
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -301,9 +301,3 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError(f"it has {name!r:.100} twice")
             seen.add(name)
     return content
-
-
-def _umask() -> int:
-    mask = os.umask(0)  # the only portable way to read it is to set it
-    os.umask(mask)
-    return mask
