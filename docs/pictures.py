@@ -22,7 +22,7 @@ def main(run: Path, picture: Path) -> None:
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
     floor = json.loads((run / "training.json").read_text("utf-8"))["floor_bits_per_character"]
     evaluations = [row for row in rows if "val_bits" in row]
-    bits_per_nat = evaluations[0]["val_bits"] / evaluations[0]["val_loss"]
+    bits_per_nat = evaluations[0]["val_bits"] / evaluations[0]["val_loss"]  # BPE spells everything
 
     figure, axes = plt.subplots(figsize=(10, 6.2))
     figure.subplots_adjust(left=0.07, right=0.98, top=0.93, bottom=0.46)

@@ -136,3 +136,17 @@ def test_bits_per_character_do_not_depend_on_the_tokens():
     nats = 1.5 * len(dataset.val)  # for the whole text
     bits = dataset.bits_per_character(1.5)
     assert bits == pytest.approx(nats / math.log(2) / len(text))
+
+
+def test_unknown_words_are_charged_for():
+    train, val = "one two three " * 50, "one quagga three " * 30
+    few, all_words = (WordTokenizer().train(text) for text in (train, train + val))
+    known, unknown = (
+        Dataset.from_corpus(Corpus("x", train, val), tokenizer) for tokenizer in (all_words, few)
+    )
+    assert known.spelling_bits == 0
+    assert unknown.val_spelling == pytest.approx(30 * few.spelling_nats("quagga"))
+    bits = unknown.bits_per_character(1.5)
+    assert bits == pytest.approx(known.bits_per_character(1.5) + unknown.spelling_bits)
+    total = 1.5 * len(unknown.val) + unknown.val_spelling
+    assert bits == pytest.approx(total / math.log(2) / len(val))

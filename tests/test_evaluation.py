@@ -1,9 +1,17 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from minigpt import Evaluation, evaluate, miniGPT
+from minigpt import (
+    BPETokenizer,
+    CharTokenizer,
+    Evaluation,
+    WordTokenizer,
+    evaluate,
+    miniGPT,
+)
 from minigpt.functional import cross_entropy
 
 V, T = 11, 8
@@ -73,6 +81,58 @@ def test_units():
     assert result.bits_per_byte == pytest.approx(10 / math.log(2) / 16)
     assert result.bits_per_character == pytest.approx(10 / math.log(2) / 15)
     assert Evaluation.of(5.0, 1000, "oneword").word_perplexity == math.inf
+
+
+ENGLISH = (
+    "The hen and the fox met at the well. 'My dear fox,' said the hen, 'I have lost my lantern, "
+    "and 7 geese are in the garden.' The fox looked at her: he knew nothing of geese!\n"
+) * 20
+
+
+def unigram_bits(tokenizer, text):
+    """Bits per character of the best model that sees no context."""
+    counts = np.array(list(Counter(tokenizer.encode(text)).values()))
+    loss = -np.sum(counts * np.log(counts / counts.sum())) / counts.sum()
+    spelling = tokenizer.spelling_nats(text)
+    return Evaluation.of(loss, counts.sum(), text, spelling).bits_per_character
+
+
+@pytest.mark.parametrize("kind", [WordTokenizer, CharTokenizer])
+def test_to_know_fewer_words_makes_no_figure_better(kind):
+    largest = kind().train(ENGLISH).vocab_size
+    bits = [unigram_bits(kind().train(ENGLISH, n), ENGLISH) for n in (2, 3, 8, 16, 30, largest)]
+    assert bits == sorted(bits, reverse=True)
+    assert len(set(bits)) == len(bits)
+    for other in (BPETokenizer(), CharTokenizer(), WordTokenizer()):
+        assert bits[1] > unigram_bits(other.train(ENGLISH), ENGLISH)
+
+
+@pytest.mark.parametrize("n_known", [1, 2, 20])
+def test_spellings_are_a_code(n_known):
+    """The probabilities of all unknown words sum to no more than 1, or nobody could read them."""
+    known = "abcdefghijklmnopqrstuvwxyz"[:n_known]
+    tokenizer = WordTokenizer().train(known)
+    n_others = 0x110000 - 0x800 - n_known
+    total = 0.0
+    for length in range(2, 60):  # one letter is a known word
+        for n_new in range(length + 1):
+            word = "ß" * n_new + known[0] * (length - n_new)
+            n_words = math.comb(length, n_new) * n_others**n_new * n_known ** (length - n_new)
+            total += math.exp(math.log(n_words) - tokenizer.spelling_nats(word))
+    assert 0.2 < total <= 1
+    others = "".join(map(chr, range(0x4E00, 0x4E10)))
+    each = CharTokenizer().train(known).spelling_nats(others) / len(others)
+    assert n_others * math.exp(-each) <= 1
+
+
+def test_what_is_known_costs_no_spelling():
+    for tokenizer in (BPETokenizer(), CharTokenizer(), WordTokenizer()):
+        assert tokenizer.train(ENGLISH).spelling_nats(ENGLISH) == 0
+    assert BPETokenizer().train(ENGLISH).spelling_nats("ägypten") == 0
+    words = WordTokenizer().train(ENGLISH)
+    once = words.spelling_nats("quagga")
+    assert words.spelling_nats("quagga the quagga") == pytest.approx(2 * once)
+    assert words.spelling_nats("quaggaß") > once + math.log(10**6)
 
 
 @pytest.mark.parametrize("stride", [0, -1, T, 3 * T])

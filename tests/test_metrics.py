@@ -63,7 +63,7 @@ def test_columns_are_what_the_steps_said(tmp_path):
     np.testing.assert_array_equal(metrics.tokens_per_second, [100, 200, 300])
     np.testing.assert_array_equal(metrics.val_loss, [3, np.nan, 1.5])
     np.testing.assert_array_equal(metrics.val_bits, [2, np.nan, np.nan])
-    assert metrics.bits_per_nat == 2 / 3
+    assert (metrics.bits_per_nat, metrics.spelling) == (2 / 3, 0)
     assert metrics.best == 2
 
 

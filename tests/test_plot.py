@@ -28,6 +28,21 @@ def pair(tmp_path):
     return [History.read(a), History.read(b)]
 
 
+def test_what_spells_unknown_words_is_drawn_once(tmp_path):
+    """The loss of training is so many nats; spelling is added to it, and not multiplied."""
+    evaluated = {1: 6.0, 8: 2.0}
+    rows = [
+        row(n, **({"val_loss": v, "val_bits": v / 2 + 0.75, "spelling_bits": 0.75} if v else {}))
+        for n in range(1, 11)
+        for v in [evaluated.get(n)]
+    ]
+    history = History.read(make_run(tmp_path / "runs/a", rows))
+    (curve,), unit = curves([history])
+    assert unit == BITS
+    np.testing.assert_allclose(curve.loss, history.metrics.loss / 2 + 0.75)
+    np.testing.assert_allclose(curve.validation[[0, 7]], [3.75, 1.75])
+
+
 def traces(figure, **wanted):
     return [t for t in figure.data if all(t[name] == value for name, value in wanted.items())]
 

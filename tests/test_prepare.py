@@ -380,6 +380,35 @@ def test_eval_takes_the_validation_part(folder, tmp_path, capsys):
     assert f"{about['val_characters']:,} characters, {about['val_tokens']:,} tokens" in out
 
 
+@pytest.mark.parametrize("kind", ["word", "char"])
+def test_unknown_words_cost_the_same_from_a_folder(kind, tmp_path, capsys):
+    """The token files no longer have the words: what was counted while they were there is used."""
+    write(tmp_path / "a.txt", TEXT + "quagga Äzebra 日本 " * 15)
+    prepare([tmp_path / "a.txt"], tmp_path / "data", kind)
+    tokenizer = load_tokenizer(tmp_path / "data")
+    n = json.loads((tmp_path / "data/dataset.json").read_text("utf-8"))["val_characters"]
+    val = (TEXT + "quagga Äzebra 日本 " * 15)[-n:]
+    dataset = open_dataset(tmp_path / "data", tokenizer)
+    assert dataset.val_spelling == pytest.approx(tokenizer.spelling_nats(val))
+    assert dataset.val_spelling > 0
+    for _ in Run.new(settings(tmp_path / "data"), tmp_path / "run").steps():
+        pass
+    write(tmp_path / "val.txt", val)
+    figures = []
+    for arguments in ([], ["--data", str(tmp_path / "val.txt")]):
+        assert main(["eval", str(tmp_path / "run"), *arguments]) == 0
+        figures.append(capsys.readouterr().out.splitlines()[1:])
+    if kind == "word":  # its cut lies between words
+        assert figures[0] == figures[1]
+    assert all("are <unk>" in figure[1] for figure in figures)
+    assert all("to spell unknown words" in figure[-1] for figure in figures)
+    about = json.loads((tmp_path / "data/dataset.json").read_text("utf-8"))
+    del about["val_spelling"]
+    (tmp_path / "data/dataset.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="unknown words"):
+        open_dataset(tmp_path / "data", tokenizer)
+
+
 def test_nanogpts_folders_need_a_tokenizer_only(folder, tmp_path):
     (folder / "dataset.json").unlink()
     (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")

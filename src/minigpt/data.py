@@ -161,20 +161,32 @@ def _decode(content: bytes, where: str) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A corpus as token ids: integer arrays (N,), and what their loss means in characters."""
+    """A corpus as token ids: integer arrays (N,), and what their loss means in characters.
+
+    `val_spelling` is what spelling the unknown pieces of `val` costs, in nats: see
+    `Tokenizer.spelling_nats`.
+    """
 
     name: str
     train: Array
     val: Array
     val_characters: int
     floor: float | None = None
+    val_spelling: float = 0.0
 
     @classmethod
     def from_corpus(cls, corpus: Corpus, tokenizer: Tokenizer) -> Dataset:
         """Encode both parts of `corpus`."""
         train, val = (encode(text, tokenizer) for text in (corpus.train, corpus.val))
-        return cls(corpus.name, train, val, len(corpus.val), corpus.floor)
+        spelling = tokenizer.spelling_nats(corpus.val)
+        return cls(corpus.name, train, val, len(corpus.val), corpus.floor, spelling)
 
     def bits_per_character(self, nats_per_token: float) -> float:
         """Convert a loss on `val`, so that different tokenizers can be compared."""
-        return nats_per_token * len(self.val) / self.val_characters / float(np.log(2))
+        bits = nats_per_token * len(self.val) / self.val_characters / float(np.log(2))
+        return bits + self.spelling_bits
+
+    @property
+    def spelling_bits(self) -> float:
+        """The part of the bits per character that spells what is ``<unk>``."""
+        return self.val_spelling / self.val_characters / float(np.log(2))

@@ -53,7 +53,8 @@ class TrainingDisplay:
         """Show how a step went, and its evaluation and sample where it has one."""
         pace = f"gradient {step.gradient_norm:.2f}, {step.tokens_per_second:,.0f} tokens/s"
         if step.val_bits is not None:
-            self.validation = f"validation {against_floor(step.val_bits, self.floor)}"
+            bits = against_floor(step.val_bits, self.floor, step.spelling_bits)
+            self.validation = f"validation {bits}"
             line = f"step {step.number:>{len(str(self.steps))}}/{self.steps}, {self.validation}"
             if not self.console.is_terminal:
                 line += f", {step.val_loss:.3f} nats/token, loss {step.loss:.3f}, {pace}"
@@ -70,9 +71,8 @@ class TrainingDisplay:
         self.console.print(Panel(shown, title=title, title_align="left"))
 
 
-def against_floor(bits: float, floor: float | None) -> str:
-    """Say a loss in bits per character, and how far it is above the lowest possible one."""
-    text = f"{bits:.3f} bits/char"
-    if floor is None:
-        return text
-    return f"{text} (floor {floor:.3f}, {bits / floor - 1:+.0%})"
+def against_floor(bits: float, floor: float | None, spelling: float | None = None) -> str:
+    """Say a loss in bits per character, how far it is above the lowest possible, what spells."""
+    notes = [] if floor is None else [f"floor {floor:.3f}, {bits / floor - 1:+.0%}"]
+    notes += [f"{spelling:.3f} of it to spell unknown words"] if spelling else []
+    return f"{bits:.3f} bits/char" + (f" ({'; '.join(notes)})" if notes else "")

@@ -28,7 +28,8 @@ class Evaluation:
     """A loss on a text, and what it means for tokens, words, bytes and characters.
 
     Tokens are what the tokenizer makes them, so that a loss per token tells little about two
-    models with different ones; per word, byte or character it can be compared.
+    models with different ones; per word, byte or character it can be compared. There, what is
+    ``<unk>`` to a tokenizer costs its spelling too: see `Tokenizer.spelling_nats`.
 
     Attributes
     ----------
@@ -37,6 +38,7 @@ class Evaluation:
         space, bytes are those of UTF-8. The first token, which nothing predicts, counts as if it
         had cost what the others do on average. What is per word, byte or character is NaN where
         there are none.
+    spelling : nats that the spelling of all unknown pieces costs.
     """
 
     loss: float
@@ -44,13 +46,21 @@ class Evaluation:
     n_words: int
     n_bytes: int
     n_characters: int
+    spelling: float = 0.0
 
     @classmethod
-    def of(cls, loss: float, n_tokens: int, texts: str | Iterable[str]) -> Evaluation:
-        """Count the words, bytes and characters of a text, or of the parts of one."""
+    def of(
+        cls, loss: float, n_tokens: int, texts: str | Iterable[str], spelling: float = 0.0
+    ) -> Evaluation:
+        """Count the words, bytes and characters of a text, or of the parts of one.
+
+        With a tokenizer of words or characters, `spelling` must be its `spelling_nats` of the
+        text, or what is per word, byte or character cannot be compared.
+        """
         parts = [texts] if isinstance(texts, str) else texts
         lengths = [(len(t.split()), len(t.encode("utf-8")), len(t)) for t in parts]
-        return cls(loss, n_tokens, *(sum(column) for column in zip(*lengths, strict=True)))
+        n_words, n_bytes, n_characters = (sum(column) for column in zip(*lengths, strict=True))
+        return cls(loss, n_tokens, n_words, n_bytes, n_characters, spelling)
 
     @property
     def perplexity(self) -> float:
@@ -60,21 +70,21 @@ class Evaluation:
     @property
     def word_perplexity(self) -> float:
         """The same for words."""
-        return _exp(self.loss * self.n_tokens / self.n_words) if self.n_words else math.nan
+        return _exp(self._nats / self.n_words) if self.n_words else math.nan
 
     @property
     def bits_per_byte(self) -> float:
         """How many bits a byte of the text costs."""
-        return self._bits / self.n_bytes if self.n_bytes else math.nan
+        return self._nats / math.log(2) / self.n_bytes if self.n_bytes else math.nan
 
     @property
     def bits_per_character(self) -> float:
         """How many bits a character of the text costs."""
-        return self._bits / self.n_characters if self.n_characters else math.nan
+        return self._nats / math.log(2) / self.n_characters if self.n_characters else math.nan
 
     @property
-    def _bits(self) -> float:
-        return self.loss * self.n_tokens / math.log(2)
+    def _nats(self) -> float:
+        return self.loss * self.n_tokens + self.spelling
 
 
 def _exp(x: float) -> float:

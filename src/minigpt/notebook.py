@@ -57,11 +57,8 @@ class _Lines:
         if step.val_bits is not None:
             from minigpt.display import against_floor
 
-            print(
-                f"step {step.number}: loss {step.loss:.3f}, "
-                f"validation {against_floor(step.val_bits, self.floor)}",
-                file=sys.stderr,
-            )
+            bits = against_floor(step.val_bits, self.floor, step.spelling_bits)
+            print(f"step {step.number}: loss {step.loss:.3f}, validation {bits}", file=sys.stderr)
 
     def end(self) -> None:
         pass

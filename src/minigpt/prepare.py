@@ -56,7 +56,8 @@ class Progress:
     """How far preparing is, as `preparing.json` has it.
 
     `order` is what was asked for, `n_characters` and `n_pieces` the length of the text, `done` the
-    pieces that are encoded, and `tokens` and `characters` what they gave for each part.
+    pieces that are encoded, `tokens` and `characters` what they gave for each part, and `val` what
+    else measures the validation part: words, bytes, and what its unknown pieces cost to spell.
     """
 
     order: dict[str, Any]
@@ -65,6 +66,7 @@ class Progress:
     done: int = 0
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     characters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
+    val: dict[str, float] = field(default_factory=lambda: {"words": 0, "bytes": 0, "spelling": 0.0})
 
 
 def prepare(
@@ -234,6 +236,11 @@ def _encode(
             outs[part].write(ids.astype(dtype).tobytes())
             state.tokens[part] += len(ids)
             state.characters[part] += sum(map(len, done))
+            if part == "val":
+                for text in done:
+                    state.val["words"] += len(text.split())
+                    state.val["bytes"] += len(text.encode("utf-8"))
+                    state.val["spelling"] += tokenizer.spelling_nats(text)
             state.done += 1
             if state.done % SAVE_EVERY == 0:
                 _save(state, folder, outs)
@@ -270,6 +277,7 @@ def _finish(state: Progress, folder: Path, tokenizer: Tokenizer) -> dict[str, An
         "vocab_size": tokenizer.vocab_size,
         **{f"{part}_tokens": state.tokens[part] for part in PARTS},
         **{f"{part}_characters": state.characters[part] for part in PARTS},
+        **{f"val_{name}": amount for name, amount in state.val.items()},
         "sources": [source["path"] for source in state.order["sources"]],
     }
     write_json(folder / "dataset.json", found)

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from minigpt.data import Dataset
+from minigpt.evaluation import Evaluation
 from minigpt.files import read_json
 from minigpt.functional import Array
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+from minigpt.tokenizers.vocabulary import UNKNOWN
 
 CHUNK = 2**20  # tokens
 
@@ -87,7 +89,23 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
     n_characters = about.get("val_characters")
     if n_characters is None:
         n_characters = sum(map(len, texts_of(val, tokenizer)))
-    return Dataset(folder.resolve().name, train, val, n_characters)
+    spelling = about.get("val_spelling")
+    if spelling is None and np.any(val == tokenizer.special_tokens.get(UNKNOWN, -1)):
+        raise ValueError(
+            f"{folder / 'val.bin'} has unknown words ({UNKNOWN}), and dataset.json does not say "
+            "what spelling them costs, without which no loss per character can be told: make the "
+            "folder again by `minigpt prepare`"
+        )
+    return Dataset(folder.resolve().name, train, val, n_characters, val_spelling=spelling or 0.0)
+
+
+def evaluation_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer, loss: float) -> Evaluation:
+    """Say what a loss on the validation part in `folder`, opened as `dataset`, means."""
+    about = _about(folder)
+    if "val_words" not in about:
+        return Evaluation.of(loss, len(dataset.val), texts_of(dataset.val, tokenizer))
+    lengths = about["val_words"], about["val_bytes"], dataset.val_characters
+    return Evaluation(loss, len(dataset.val), *lengths, dataset.val_spelling)
 
 
 def texts_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
@@ -125,6 +143,10 @@ def _about(folder: Path) -> dict[str, Any]:
             for what in ("tokens", "characters"):
                 if type(n := about[f"{part}_{what}"]) is not int or n < 1:
                     raise ValueError(f"{part}_{what} is {n!r:.100}, no number of {what}")
+        for what in ("words", "bytes", "spelling"):
+            m = about.get(f"val_{what}", 0)
+            if type(m) not in (int, float) or not 0 <= m < 2**63:
+                raise ValueError(f"val_{what} is {m!r:.100}, no number of 0 or more")
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     return about

@@ -45,6 +45,7 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> N
     table = Table(title="the showdown", title_justify="left")
     for title in ("tokenizer", "vocabulary", "tokens", "characters/token", "unknown"):
         table.add_column(title, justify="left" if title == "tokenizer" else "right")
+    unknowns = []
     for name, tokenizer in tokenizers.items():
         ids = tokenizer.encode(text)
         console.print(Text(name, style="bold"))
@@ -52,12 +53,14 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> N
         console.print(coloured(pieces(tokenizer, ids), colour), soft_wrap=True)
         console.print(Text("ids " + " ".join(map(str, ids)), style="dim"), soft_wrap=True)
         console.print()
-        unknown = ids.count(tokenizer.special_tokens.get(UNKNOWN, -1))
+        unknowns.append(ids.count(tokenizer.special_tokens.get(UNKNOWN, -1)))
         table.add_row(
             name,
             f"{tokenizer.vocab_size:,}",
             f"{len(ids):,}",
             f"{len(text) / max(1, len(ids)):.2f}",
-            str(unknown),
+            str(unknowns[-1]),
         )
+    if any(unknowns):
+        table.caption = "Unknown pieces are lost, so that fewer tokens are no gain there."
     console.print(table)

@@ -46,6 +46,7 @@ class Step:
     val_loss, val_bits : loss on the validation sample, in nats per token and bits per character,
         or None where no evaluation was due.
     sample : text the model writes now, or None where none was due.
+    spelling_bits : the part of val_bits that spells what is ``<unk>`` to the tokenizer, or None.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Step:
     val_loss: float | None = None
     val_bits: float | None = None
     sample: str | None = None
+    spelling_bits: float | None = None
 
     def _repr_html_(self) -> str:
         from minigpt.as_html import step_html
@@ -153,6 +155,7 @@ def train(
                 val_loss,
                 None if val_loss is None else dataset.bits_per_character(val_loss),
                 sample,
+                None if val_loss is None else dataset.spelling_bits or None,
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import math
 from typing import Any
 
 from minigpt.commands.parsing import MODEL, command
@@ -34,13 +34,16 @@ def add_eval(subparsers: Any) -> None:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
+    import numpy as np
+
     from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.data import encode, load_corpus
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
     from minigpt.hub import find_model
-    from minigpt.prepared import open_dataset, prepared_folder, texts_of, tokenizer_of
+    from minigpt.prepared import evaluation_of, open_dataset, prepared_folder, tokenizer_of
     from minigpt.runs.checkpoints import read_record
+    from minigpt.tokenizers.vocabulary import UNKNOWN
 
     folder = find_model(args.model)
     model, tokenizer = load_model_and_tokenizer(folder)
@@ -51,25 +54,34 @@ def evaluate(args: argparse.Namespace) -> int:
     if (tokens := prepared_folder(data)) is not None:
         dataset = open_dataset(tokens, tokenizer_of(tokens, str(folder), tokenizer))
         what, ids = f"validation part of {dataset.name}", dataset.val
-        texts: Iterable[str] = texts_of(ids, tokenizer)
     else:
         corpus = load_corpus(data)
         if args.data is None:
             what, text, floor = f"validation part of {corpus.name}", corpus.val, corpus.floor
         else:
             what, text = corpus.name, corpus.train + corpus.val
-        ids, texts = encode(text, tokenizer), [text]
+        ids = encode(text, tokenizer)
     loss = evaluate(model, ids, stride=args.stride, track=progress("reading"))
-    result = Evaluation.of(loss, len(ids), texts)
+    if tokens is not None:
+        result = evaluation_of(tokens, dataset, tokenizer, loss)
+    else:
+        result = Evaluation.of(loss, len(ids), text, tokenizer.spelling_nats(text))
     windows = f"windows of {model.max_len}"
     if args.stride is not None:
         windows += f", each {args.stride} tokens on"
     print(f"text                {what}, {result.n_characters:,} characters, {len(ids):,} tokens")
     print(f"loss                {loss:.4f} nats/token ({windows})")
+    n_unknown = np.count_nonzero(ids == tokenizer.special_tokens.get(UNKNOWN, -1))
+    if n_unknown:
+        print(
+            f"unknown             {n_unknown:,} tokens ({n_unknown / len(ids):.1%}) are {UNKNOWN}: "
+            "what spells them counts below, but not in what is per token"
+        )
     print(
         f"perplexity          {result.perplexity:.2f} per token, "
         f"{result.word_perplexity:,.2f} per word"
     )
     print(f"bits per byte       {result.bits_per_byte:.3f}")
-    print(f"bits per character  {against_floor(result.bits_per_character, floor)}")
+    spelling = result.spelling / result.n_characters / math.log(2) if result.spelling else None
+    print(f"bits per character  {against_floor(result.bits_per_character, floor, spelling)}")
     return 0

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 LONGEST_LINE = 4096
 """Bytes of the longest line that is read; a step has about 200."""
 MOST_STEPS = 5_000_000
-"""How many steps are read; their numbers fill 280 MB."""
+"""How many steps are read; their numbers fill 320 MB."""
 LARGEST = 1e30
 """Numbers as large are gaps: no loss is, and sums and ratios of smaller ones do not overflow."""
 
@@ -34,6 +34,7 @@ class Metrics:
     number : int64, how many steps were done then; it rises.
     loss, val_loss : nats per token, in training and in validation.
     val_bits : the latter in bits per character.
+    spelling_bits : the part of val_bits that spells unknown words.
     gradient_norm, learning_rate, tokens_per_second : see `minigpt.training.Step`.
     """
 
@@ -41,6 +42,7 @@ class Metrics:
     loss: NDArray[np.float64]
     val_loss: NDArray[np.float64]
     val_bits: NDArray[np.float64]
+    spelling_bits: NDArray[np.float64]
     gradient_norm: NDArray[np.float64]
     learning_rate: NDArray[np.float64]
     tokens_per_second: NDArray[np.float64]
@@ -49,10 +51,22 @@ class Metrics:
     def bits_per_nat(self) -> float | None:
         """What a nat per token is in bits per character of the validation text; None if unknown.
 
-        It is the same at every step: the tokens per character of that text, and 1 / ln 2.
+        It is the same at every step: the tokens per character of that text, and 1 / ln 2. To
+        convert a loss, add `spelling`.
         """
+        i = self._measured
+        return None if i is None else float((self.val_bits[i] - self.spelling) / self.val_loss[i])
+
+    @property
+    def spelling(self) -> float:
+        """The bits per character that spell unknown words, the same at every step."""
+        i = self._measured
+        return 0.0 if i is None else float(np.nan_to_num(self.spelling_bits[i]))
+
+    @property
+    def _measured(self) -> int | None:
         known = np.flatnonzero((self.val_loss > 1e-9) & (self.val_bits > 0))
-        return float(self.val_bits[known[0]] / self.val_loss[known[0]]) if known.size else None
+        return int(known[0]) if known.size else None
 
     @property
     def best(self) -> int | None:

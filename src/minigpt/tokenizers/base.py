@@ -136,6 +136,21 @@ class Tokenizer(ABC):
             ids += self._encode(piece)
         return ids
 
+    def spelling_nats(self, text: str) -> float:
+        """Return what it costs to spell the pieces of `text` that are ``<unk>``, in nats.
+
+        A loss on ids alone takes ``<unk>`` for the text, so that the fewer words a tokenizer
+        knows, the better its model looks. So the code that a model stands for is completed: after
+        each ``<unk>`` comes its spelling, without which nobody could read the text again.
+        In a spelling all characters that known tokens consist of are equally likely, and so are
+        all others in Unicode. This is not a clever model of spelling. The sum is an upper bound,
+        but one that can be compared across tokenizers. It is 0 if a tokenizer knows every text.
+
+        Source: Brown et al., "An Estimate of an Upper Bound for the Entropy of English", 1992,
+        where a spelling model follows the token of an unknown word in the same way.
+        """
+        return 0.0
+
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """Return the text that `ids` stand for.
 

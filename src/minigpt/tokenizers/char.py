@@ -1,6 +1,6 @@
 """A token for each character."""
 
-from minigpt.tokenizers.pieces import PieceTokenizer
+from minigpt.tokenizers.pieces import ANY_CHARACTER, PieceTokenizer
 
 
 class CharTokenizer(PieceTokenizer):
@@ -15,3 +15,6 @@ class CharTokenizer(PieceTokenizer):
 
     def _split(self, text: str) -> list[str]:
         return list(text)
+
+    def _spell(self, piece: str) -> float:
+        return ANY_CHARACTER

@@ -1,11 +1,17 @@
 """What the word and the character tokenizer share: every piece of text is a token."""
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from math import log
 from typing import Self
 
 from minigpt.tokenizers.base import Tokenizer, check_counts
 from minigpt.tokenizers.vocabulary import UNKNOWN, Vocabulary
+
+ANY_CHARACTER = log(0x110000 - 0x800)
+"""Nats that one of all Unicode characters costs; surrogates are none."""
 
 
 class PieceTokenizer(Tokenizer):
@@ -55,6 +61,18 @@ class PieceTokenizer(Tokenizer):
         self._adopt(Vocabulary(self.kind, tokens, special_tokens={UNKNOWN: 0}))
         return self
 
+    def spelling_nats(self, text: str) -> float:
+        """Return what the pieces of `text` cost that are ``<unk>``: see `Tokenizer`."""
+        return sum(
+            n * self._spell(piece)
+            for piece, n in self.count_words(text).items()
+            if piece not in self._ids
+        )
+
+    @abstractmethod
+    def _spell(self, piece: str) -> float:
+        """Return the nats that it takes to spell an unknown piece."""
+
     def _encode(self, text: str) -> list[int]:
         return [self._ids.get(piece, self._unknown_id) for piece in self._split(text)]
 
@@ -65,3 +83,4 @@ class PieceTokenizer(Tokenizer):
             token.decode("utf-8"): i for i, token in enumerate(tokens) if i not in special_ids
         }
         self._unknown_id = vocabulary.special_tokens[UNKNOWN]
+        self._alphabet = frozenset(chain.from_iterable(self._ids))

@@ -1,7 +1,9 @@
 """A token for each word."""
 
+from math import log
+
 from minigpt.tokenizers.patterns import WORD_PATTERN, split
-from minigpt.tokenizers.pieces import PieceTokenizer
+from minigpt.tokenizers.pieces import ANY_CHARACTER, PieceTokenizer
 
 
 class WordTokenizer(PieceTokenizer):
@@ -20,3 +22,11 @@ class WordTokenizer(PieceTokenizer):
 
     def _split(self, text: str) -> list[str]:
         return split(WORD_PATTERN, text)
+
+    def _spell(self, piece: str) -> float:
+        """Return the nats of a spelling: its characters, then an end.
+
+        Each is one of the alphabet, the end, or a sign that some other character follows.
+        """
+        n_new = sum(character not in self._alphabet for character in piece)
+        return (len(piece) + 1) * log(len(self._alphabet) + 2) + n_new * ANY_CHARACTER

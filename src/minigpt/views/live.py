@@ -39,17 +39,19 @@ def loss_svg(steps: Sequence[Step], floor: float | None = None) -> str:
     number = np.array([step.number for step in steps])
     loss = np.array([step.loss for step in steps])
     measured = [step for step in steps if step.val_loss and step.val_bits]
-    unit, scale = NATS, 1.0
+    unit = NATS
     if measured:
         last = measured[-1]
-        unit, scale = BITS, (last.val_bits or 0) / (last.val_loss or 1)
+        spelling = last.spelling_bits or 0.0
+        unit, scale = BITS, ((last.val_bits or 0) - spelling) / (last.val_loss or 1)
+        loss = loss * scale + spelling
     dots = [(step.number, step.val_bits or 0) for step in measured]
     shown_floor = floor if measured else None
-    heights = [*(loss * scale), *(y for _, y in dots)]
+    heights = [*loss, *(y for _, y in dots)]
     heights += [] if shown_floor is None else [shown_floor]
     axes = _Axes(number[0], number[-1], min(heights), max(heights))
-    smooth = moving_mean(loss * scale, 1 + len(loss) // 50)
-    parts = [axes.grid(unit), axes.line(number, loss * scale, "1", 0.35)]
+    smooth = moving_mean(loss, 1 + len(loss) // 50)
+    parts = [axes.grid(unit), axes.line(number, loss, "1", 0.35)]
     parts.append(axes.line(number, smooth, "2.5", 1))
     parts += [
         f'<circle cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="4" fill="{PALETTE[1]}"/>'
@@ -57,7 +59,7 @@ def loss_svg(steps: Sequence[Step], floor: float | None = None) -> str:
     ]
     if shown_floor is not None:
         parts.append(axes.level(shown_floor))
-    said = html.escape(_say(steps[-1], dots[-1][1] if dots else None, floor))
+    said = html.escape(_say(steps[-1], measured[-1] if measured else None, floor))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'width="{WIDTH}" role="img" aria-label="{said}" '
@@ -66,10 +68,11 @@ def loss_svg(steps: Sequence[Step], floor: float | None = None) -> str:
     )
 
 
-def _say(step: Step, bits: float | None, floor: float | None) -> str:
+def _say(step: Step, measured: Step | None, floor: float | None) -> str:
     text = f"step {step.number:,}: loss {step.loss:.3f} nats/token"
-    if bits is not None:
-        text += f", validation {against_floor(bits, floor)}"
+    if measured is not None and measured.val_bits is not None:
+        bits = against_floor(measured.val_bits, floor, measured.spelling_bits)
+        text += f", validation {bits}"
     return f"{text}, {step.tokens_per_second:,.0f} tokens/s"
 
 

@@ -51,7 +51,7 @@ def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
 
     Bits per character can be compared whatever the tokenizers; nats per token is what remains if
     a run has no evaluation yet. A training loss becomes bits per character as the validation loss
-    does, by the tokens per character of the validation text.
+    does, by the tokens per character of the validation text, and what its unknown words cost.
 
     Raises
     ------
@@ -66,15 +66,17 @@ def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
     unit = NATS if None in scales else BITS
     made = []
     for i, (history, name, scale) in enumerate(zip(begun, short_names(begun), scales, strict=True)):
-        metrics, factor = history.metrics, 1.0 if unit == NATS or scale is None else scale
+        metrics = history.metrics
+        factor, shift = (1.0, 0.0) if unit == NATS or scale is None else (scale, metrics.spelling)
+        loss = metrics.loss * factor + shift
         made.append(
             Curve(
                 name,
                 PALETTE[i % len(PALETTE)],
                 metrics.number,
-                metrics.loss * factor,
-                moving_mean(metrics.loss * factor, 1 + len(metrics.loss) // 50),
-                metrics.val_loss * factor,
+                loss,
+                moving_mean(loss, 1 + len(loss) // 50),
+                metrics.val_loss * factor + shift,
                 history.floor if unit == BITS else None,
                 history,
             )

@@ -22,10 +22,11 @@ export class Curve {
     const dots = this.measured().sort((a, b) => a.number - b.number);
     this.dots = dots;
     const last = dots.at(-1);
-    const scale = last ? last.val_bits / last.val_loss : 1;
+    const spelling = last?.spelling_bits ?? 0;
+    const scale = last ? (last.val_bits - spelling) / last.val_loss : 1;
     const { floor, step, furthest } = this.lesson.told ?? {};
     const number = rows.map((row) => row.number);
-    const losses = rows.map((row) => row.loss * scale);
+    const losses = rows.map((row) => row.loss * scale + spelling);
     const css = getComputedStyle(document.documentElement);
     const colour = (name) => css.getPropertyValue(name).trim();
     const ink = `rgb(${colour("--ink-weight")})`;
