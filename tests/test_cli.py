@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+from minigpt import Settings, load_tokenizer, preset
+
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 60
 TINY = (
     *("--n-layers", "1", "--n-heads", "2", "--d-model", "16", "--block-size", "16"),
@@ -342,29 +344,32 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["train", "--n-layer", "3"], 2, "did you mean '--n-layers'"),
         (["train", "--preset", "shakespere-char"], 2, "did you mean 'shakespeare-char'"),
         (["train", "--steps", "many"], 2, "invalid int value: 'many'"),
-        (["train", "--steps", "0"], 1, "steps must be at least 1, got 0"),
+        (["train", "--steps", "0"], 1, "--steps must be at least 1, got 0"),
         (["train", "--data", "missing.txt"], 1, "no file 'missing.txt'"),
         (["train", "--data", "text.txt", "--tokenizer", "bpee"], 1, "did you mean 'bpe'"),
-        (["train", "--data", "text.txt", "--vocab-size", "100"], 1, "100"),
-        (["train", "--data", "text.txt", "--vocab-size", "99999"], 1, "more than this text"),
+        (["train", "--data", "text.txt", "--vocab-size", "100"], 1, "--vocab-size 100 is too"),
         (["train", "--data", "short.txt", "--vocab-size", "257"], 1, "tokens, fewer than a window"),
         (
             ["train", "--data", "text.txt", "--d-model", "30", "--vocab-size", "257"],
             1,
-            "d_model=30",
+            "must be a multiple of --n-heads, got --d-model 30, --n-heads 4: choose 28 or 32",
         ),
         (["train", "--config", "missing.toml"], 1, "missing.toml"),
         (["train", "--resume", "nowhere"], 1, "no run folder"),
-        (["train", "--resume", "runs/a", "--d-model", "8"], 1, "d_model cannot change"),
+        (["train", "--resume", "runs/a", "--d-model", "8"], 1, "--d-model cannot change"),
         (["train", "--resume", "runs/a"], 1, "has done all its 6 steps"),
         (["train", "--resume", "runs/a", "--out", "x"], 1, "leave out --out"),
         (["train", "--resume", "runs/a", "--preset", "demo"], 1, "leave out --preset"),
         (["train", "--resume", "runs/a/checkpoint-3"], 1, "is a checkpoint of the run"),
-        (["train", "--keep", "0"], 1, "keep must be at least 1, got 0"),
-        (["train", "--spike", "0"], 1, "spike must be more than 0, got 0"),
+        (["train", "--keep", "0"], 1, "--keep must be at least 1, got 0"),
+        (["train", "--spike", "0"], 1, "--spike must be more than 0, got 0"),
         (["train", "--on-divergence", "bakc"], 1, "did you mean 'back'"),
-        (["train", "--freeze", "1"], 1, "freeze needs init_from"),
-        (["train", "--init-from", "runs/a", "--n-heads", "4"], 1, "n_heads comes from the model"),
+        (["train", "--freeze", "1"], 1, "--freeze needs --init-from"),
+        (
+            ["train", "--init-from", "runs/a", "--n-heads", "4"],
+            1,
+            "--n-heads comes from the model in --init-from",
+        ),
         (["train", "--init-from", "runs/a", "--data", "text.txt"], 1, "give --block-size 16"),
         (["train", "--init-from", "nowhere", "--data", "text.txt"], 1, "no model folder"),
         (["generate", "nowhere"], 1, "nowhere is no model folder"),
@@ -380,18 +385,18 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["train", "--resume", "text.txt"], 1, "is no run folder: it is a file"),
         (["generate", "gtp2"], 1, "did you mean 'gpt2'"),
         (["generate", "runs/a", "--stop", ""], 1, "none of them empty"),
-        (["generate", "runs/a", "--samples", "0"], 1, "n_samples must be at least 1"),
-        (["generate", "runs/a", "--min-p", "2"], 1, "min_p must be"),
-        (["generate", "runs/a", "--repetition-penalty", "0"], 1, "repetition_penalty must be"),
+        (["generate", "runs/a", "--samples", "0"], 1, "--samples must be at least 1"),
+        (["generate", "runs/a", "--min-p", "2"], 1, "--min-p must be"),
+        (["generate", "runs/a", "--repetition-penalty", "0"], 1, "--repetition-penalty must be"),
         (["generate", "runs/a", "--seed", "-1"], 2, "must be a whole number, 0 or more, got '-1'"),
         (["check", "--seed", "x"], 2, "must be a whole number, 0 or more, got 'x'"),
         (["check", "nowhere"], 1, "nowhere is no model folder"),
-        (["eval", "runs/a", "--stride", "16"], 1, "stride must be at least 1 and less"),
+        (["eval", "runs/a", "--stride", "16"], 1, "--stride must be at least 1 and less"),
         (["generate", "runs/a", "--prompt", ""], 1, "empty prompt"),
-        (["generate", "runs/a", "--temperature", "-1"], 1, "temperature must be 0"),
-        (["generate", "runs/a", "--top-p", "2"], 1, "top_p must be"),
-        (["generate", "runs/a", "--top-k", "0"], 1, "top_k must be at least 1"),
-        (["generate", "runs/a", "--max-new-tokens", "0"], 1, "max_new_tokens must be at least 1"),
+        (["generate", "runs/a", "--temperature", "-1"], 1, "--temperature must be 0"),
+        (["generate", "runs/a", "--top-p", "2"], 1, "--top-p must be"),
+        (["generate", "runs/a", "--top-k", "0"], 1, "--top-k must be at least 1"),
+        (["generate", "runs/a", "--max-new-tokens", "0"], 1, "--max-new-tokens must be at least 1"),
         (["eval", "runs/a", "--data", "short.txt", "--dat"], 2, "did you mean '--data'"),
         (["check", "--sed", "1"], 2, "did you mean '--seed'"),
         (["fetch", "shakespear"], 1, "did you mean 'shakespeare'"),
@@ -453,3 +458,81 @@ def test_backslash_n_is_a_new_line_and_two_backslashes_are_not(folder):
     assert cut.stdout == minigpt("tokenize", "my\ndear", "--tokenizer", "runs/a", cwd=folder).stdout
     typed = minigpt("generate", "runs/a", "--prompt", "-", *common[2:], cwd=folder, stdin=r"\n")
     assert json.loads(typed.stdout)["prompt"] == r"\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--optimizer", "adam"], "did you mean 'adamw'"),
+        (["--activation", "gleu"], "did you mean 'gelu'"),
+        (["--d-model", "130"], "--d-model must be a multiple of --n-heads"),
+        (["--tokenizer", "foo"], "unknown tokenizer 'foo'"),
+        (["--tokenizer", "text.txt"], "text.txt is not JSON"),
+        (["--tokenizer", "char", "--vocab-size", "1"], "--vocab-size 1 is too small"),
+        (["--vocab-size", "256"], "--vocab-size 256 is too small"),
+        (["--out", "text.txt"], "text.txt is there already"),
+        (["--out", "text.txt/deep/x"], "text.txt is a file"),
+        (["--init-from", "runs/a"], "--block-size 128 is more than the context of the model"),
+        (["--init-from", "runs/a", "--block-size", "8", "--freeze", "9"], "must be from 1 to 1"),
+    ],
+)
+def test_wrong_settings_are_found_before_any_text_is_read(folder, arguments, message):
+    done = minigpt("train", "--data", "missing.txt", *arguments, cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "missing.txt" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("d_model = 130", "d_model must be a multiple of n_heads, got d_model=130, n_heads=4"),
+        ("n_layer = 3", "unknown setting 'n_layer': did you mean 'n_layers'"),
+        ('steps = "many"', "steps must be int, got 'many'"),
+        ("steps: 3", "is not a TOML file"),
+        ('init_from = "gpt2"\nn_layers = 3', "n_layers comes from the model in init_from"),
+    ],
+)
+def test_a_wrong_file_of_settings_is_named_and_spoken_to_in_its_names(folder, line, message):
+    (folder / "wrong.toml").write_text(line, encoding="utf-8")
+    done = minigpt("train", "--data", "missing.txt", "--config", "wrong.toml", cwd=folder)
+    assert done.returncode == 1
+    assert "minigpt: wrong.toml" in done.stderr
+    assert message in done.stderr
+
+
+def test_a_flag_beside_a_file_of_settings_is_named_as_a_flag(folder):
+    (folder / "right.toml").write_text("d_model = 130\nn_heads = 5", encoding="utf-8")
+    done = minigpt("train", "--config", "right.toml", "--n-heads", "4", cwd=folder)
+    assert "minigpt: --d-model must be a multiple of --n-heads" in done.stderr
+    (folder / "half.toml").write_text("d_model = 130", encoding="utf-8")  # the flag mends it
+    more = ("--n-heads", "5", "--data", "missing.txt")
+    done = minigpt("train", "--config", "half.toml", *more, cwd=folder)
+    assert "no file 'missing.txt'" in done.stderr
+
+
+def test_the_help_of_demo_shows_what_demo_does(folder):
+    lines = minigpt("demo", "--help", cwd=folder).stdout
+    assert f"training steps ({preset('demo').steps})" in lines
+    assert f"training steps ({Settings().steps})" in minigpt("train", "--help", cwd=folder).stdout
+
+
+def test_a_vocabulary_is_as_large_as_the_text_allows_everywhere(folder):
+    (folder / "little.txt").write_text("a bee, a bee, a sea. " * 40, encoding="utf-8")
+    wish = ("--vocab-size", "5000")
+    sentence = "fewer than the 5,000 asked for"
+    sizes = set()
+    done = minigpt("train", "--data", "little.txt", "--out", "runs/v", *TINY, *wish, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert sentence in done.stderr
+    record = json.loads((folder / "runs/v/training.json").read_text(encoding="utf-8"))
+    sizes.add(record["settings"]["vocab_size"])
+    sizes.add(load_tokenizer(folder / "runs/v").vocab_size)
+    done = minigpt("prepare", "little.txt", "-o", "tokens", *wish, cwd=folder)
+    assert sentence in done.stderr
+    sizes.add(load_tokenizer(folder / "tokens").vocab_size)
+    done = minigpt("tokenize", "a bee", "--data", "little.txt", *wish, cwd=folder)
+    assert done.stderr.count(sentence) == 3
+    assert len(sizes) == 1
+    assert sizes.pop() < 300

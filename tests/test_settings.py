@@ -2,8 +2,10 @@ import dataclasses
 
 import pytest
 
-from minigpt import PRESETS, Settings, preset
-from minigpt.settings import read_toml
+from minigpt import PRESETS, Settings, miniGPT, preset
+from minigpt.layers import ACTIVATIONS
+from minigpt.optim import make_optimizer
+from minigpt.settings import CHOICES, read_toml
 
 
 def test_the_presets_are_settings():
@@ -55,11 +57,26 @@ def test_settings_survive_json_and_back():
         ({"seed": -1}, ValueError, "seed must be 0 or more"),
         ({"data": "plays"}, TypeError, "data must be a list of texts, got 'plays'"),
         ({"data": []}, TypeError, "data must be a list of texts"),
+        ({"optimizer": "adam"}, ValueError, "unknown optimizer 'adam': did you mean 'adamw'"),
+        ({"activation": "gleu"}, ValueError, "unknown activation 'gleu': did you mean 'gelu'"),
+        (
+            {"d_model": 130},
+            ValueError,
+            "multiple of n_heads, got d_model=130, .* choose 128 or 132",
+        ),
+        ({"d_model": 2}, ValueError, "d_model=2, n_heads=4: choose 4"),
     ],
 )
 def test_settings_that_make_no_sense(changes, error, message):
     with pytest.raises(error, match=message):
         Settings().replace(changes)
+
+
+def test_the_words_that_settings_can_be_are_those_that_work():
+    assert set(CHOICES["activation"]) == set(ACTIVATIONS)
+    model = miniGPT(3, 2, 4, 2, 1)
+    for name in CHOICES["optimizer"]:
+        assert make_optimizer(name, model, 0.9, 0.99, 0.1)
 
 
 def test_settings_from_toml(tmp_path):

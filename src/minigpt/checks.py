@@ -63,8 +63,12 @@ def check_heads(d_model: Any, n_heads: Any) -> None:
     """Raise unless vectors of `d_model` numbers can be shared out evenly among `n_heads`."""
     check_sizes(d_model=d_model, n_heads=n_heads)
     if d_model % n_heads:
+        nearest = " or ".join(
+            f"{n * n_heads}" for n in (d_model // n_heads, d_model // n_heads + 1) if n
+        )
         raise ValueError(
-            f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}"
+            f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}: "
+            f"choose {nearest}"
         )
 
 

@@ -19,7 +19,7 @@ from minigpt.commands.explain import add_explain
 from minigpt.commands.explore import add_explore
 from minigpt.commands.fetch import add_fetch
 from minigpt.commands.generate import add_generate
-from minigpt.commands.parsing import Parser
+from minigpt.commands.parsing import Parser, with_flags
 from minigpt.commands.prepare import add_prepare
 from minigpt.commands.runs import add_plot, add_runs
 from minigpt.commands.tokenize import add_tokenize
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # Windows' consoles still have their own; half a character is shown by number.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    args = None
     try:
         with machines.only_the_first_speaks():
             args = _parse(sys.argv[1:] if argv is None else argv)
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return machines.leave(1)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
-        return machines.leave(1, sentence(error))
+        return machines.leave(1, with_flags(sentence(error), args) if args else sentence(error))
     except MemoryError as error:
         return machines.leave(1, f"there is not enough memory for this: {error}")
 

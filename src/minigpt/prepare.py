@@ -26,10 +26,10 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from minigpt.checkpoint import write_json
-from minigpt.checks import unknown
 from minigpt.encoding import count_words, encode_pieces
 from minigpt.sources import documents, find_files
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+from minigpt.tokenizers.making import fewer_tokens, find_tokenizer
 from minigpt.tokenizers.stream import PIECE, cut_between_words, last_border
 
 PARTS = ("train", "val")
@@ -109,8 +109,7 @@ def prepare(
 
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
-    if tokenizer not in TOKENIZERS and not Path(tokenizer).exists():
-        raise ValueError(f"{unknown('tokenizer', tokenizer, TOKENIZERS)}; or give a tokenizer.json")
+    find_tokenizer(tokenizer, vocab_size)
     files = find_files(names)
     order = {
         "sources": [
@@ -149,6 +148,8 @@ def prepare(
         else:
             load_tokenizer(tokenizer).save(folder)
     found = load_tokenizer(folder)
+    if vocab_size is not None and found.vocab_size < vocab_size and tokenizer in TOKENIZERS:
+        say(fewer_tokens(found, vocab_size))
     say(f"tokens: {found}")
     _encode(state, folder, found, files, text_field, cut, n_processes, progress)
     return _finish(state, folder, found)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt.checks import check_known, check_threads, unknown
+from minigpt.checks import check_heads, check_known, check_threads, unknown
 from minigpt.files import read_utf8
 
 
@@ -101,8 +101,9 @@ class Settings:
         for name in ("beta1", "beta2", "dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         _require(self.spike is None or self.spike > 0, "spike", "more than 0", self.spike)
-        if self.on_divergence not in ("stop", "back"):
-            raise ValueError(unknown("on_divergence", self.on_divergence, ["stop", "back"]))
+        for name, known in CHOICES.items():
+            check_known(name, getattr(self, name), known)
+        check_heads(self.d_model, self.n_heads)
         if self.freeze and self.init_from is None:
             raise ValueError("freeze needs init_from: only what has learned can be frozen")
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
@@ -123,6 +124,13 @@ class Settings:
         """Give all settings by name, ready for JSON."""
         return dataclasses.asdict(self)
 
+
+CHOICES = {
+    "activation": ("gelu", "relu"),
+    "optimizer": ("adamw", "sgd"),
+    "on_divergence": ("stop", "back"),
+}
+"""Settings that are one of a few words."""
 
 OF_A_MODEL = (
     *("tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff"),

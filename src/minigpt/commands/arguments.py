@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import typed_text
 from minigpt.settings import OF_A_MODEL, Settings, preset, read_toml
 
 
-def add_settings(parser: argparse.ArgumentParser, only: Sequence[str] | None = None) -> None:
+def add_settings(
+    parser: argparse.ArgumentParser,
+    only: Sequence[str] | None = None,
+    defaults: Settings | None = None,
+) -> None:
     """Add a flag for every setting, or for those named; one not given stays out of the result."""
+    defaults = defaults or Settings()
     group = parser.add_argument_group("settings, with their defaults")
     kinds = typing.get_type_hints(Settings)
     for field in dataclasses.fields(Settings):
@@ -30,7 +36,7 @@ def add_settings(parser: argparse.ArgumentParser, only: Sequence[str] | None = N
         if field.name == "prompt":
             options["type"] = typed_text
         flag = "--" + field.name.replace("_", "-")
-        options["help"] = f"{field.metadata['help']} ({_shown(field.default)})"
+        options["help"] = f"{field.metadata['help']} ({_shown(getattr(defaults, field.name))})"
         group.add_argument(flag, **options)
 
 
@@ -42,14 +48,29 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def settings_from(args: argparse.Namespace) -> Settings:
     """Put settings together: a flag counts more than the file, the file more than the preset."""
-    given = given_settings(args)
-    if args.config is not None:
-        given = read_toml(args.config) | given
-    settings = (preset(args.preset) if args.preset else Settings()).replace(given)
+    base = preset(args.preset) if args.preset else Settings()
+    in_file = {} if args.config is None else read_toml(args.config)
+    try:
+        return _put_together(base, in_file | given_settings(args))
+    except (ValueError, TypeError):
+        _check_file(base, in_file, args.config)
+        raise
+
+
+def _put_together(base: Settings, given: Mapping[str, Any]) -> Settings:
+    settings = base.replace(given)
     brought = [name for name in OF_A_MODEL if name in given]
     if settings.init_from is not None and brought:
         raise ValueError(f"{brought[0]} comes from the model in init_from: leave it out")
     return settings
+
+
+def _check_file(base: Settings, in_file: Mapping[str, Any], path: Path) -> None:
+    """Raise an error that names the file if its settings are wrong by themselves."""
+    try:
+        _put_together(base, in_file)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{path}: {error}") from None
 
 
 def preset_name(name: str) -> str:

@@ -121,6 +121,26 @@ def typed_text(text: str) -> str:
     return re.sub(r"(\\?)\\n", lambda found: "\\n" if found[1] else "\n", text)
 
 
+def with_flags(message: str, args: argparse.Namespace) -> str:
+    """Return a message with the names in it as they are typed: d_model as --d-model.
+
+    The checks that write messages serve Python too, and do not know who asked. Where a file of
+    settings is at fault, which has d_model, the message stays as it is.
+    """
+    if message.startswith(f"{getattr(args, 'config', None)}: "):
+        return message
+    for action in args.parser._actions:
+        flag, name = "".join(action.option_strings[-1:]), action.dest
+        if flag.startswith("--no-"):
+            flag = action.option_strings[0]
+        if flag == f"--{name}":  # an ordinary word: only where it is clearly the name
+            message = re.sub(rf"^(?:n_)?{name}(?= (?:must|cannot|needs|comes)\b)", flag, message)
+        elif flag:
+            message = re.sub(rf"(?<![\w./\\'\"-]){name}(?![\w/\\])", flag, message)
+            message = message.replace(f"{flag}=", f"{flag} ")
+    return message
+
+
 def whole_number(text: str) -> int:
     """Read a number such as a seed."""
     if not text.isdecimal():

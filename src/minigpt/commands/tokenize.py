@@ -44,12 +44,17 @@ def tokenize(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from minigpt.data import load_corpus
-    from minigpt.runs.starting import make_tokenizer
     from minigpt.showdown import showdown
+    from minigpt.terminal import say
     from minigpt.tokenizers import TOKENIZERS
+    from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
 
+    for name in args.tokenizer:
+        find_tokenizer(name, args.vocab_size)
     text = read_stdin() if args.text == "-" else args.text
     learn = load_corpus(args.data).train if TOKENIZERS.keys() & set(args.tokenizer) else ""
-    tokenizers = {name: make_tokenizer(name, learn, args.vocab_size) for name in args.tokenizer}
+    tokenizers = {
+        name: make_tokenizer(name, learn, args.vocab_size, say) for name in args.tokenizer
+    }
     showdown(tokenizers, text, Console(highlight=False))
     return 0

@@ -12,7 +12,7 @@ from minigpt.commands.output import print_text, write
 from minigpt.commands.parsing import command
 from minigpt.machines import world
 from minigpt.sampling import Sampling
-from minigpt.settings import PRESETS
+from minigpt.settings import PRESETS, preset
 from minigpt.signals import StopSignal
 from minigpt.terminal import say
 
@@ -32,7 +32,7 @@ def add_demo(subparsers: Any) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
     _add_tensorboard(parser)
-    add_settings(parser, only=("seed", "steps", "threads"))
+    add_settings(parser, ("seed", "steps", "threads"), preset("demo"))
 
 
 def add_train(subparsers: Any) -> None:
@@ -71,8 +71,6 @@ def _add_tensorboard(group: Any) -> None:
 
 def demo(args: argparse.Namespace) -> int:
     """Train on the built-in plays, then write scenes."""
-    from minigpt.settings import preset
-
     _check_tensorboard(args)
     settings = preset("demo").replace(given_settings(args))
     run = _new_run(settings, args.out, "demo")

@@ -22,8 +22,9 @@ from minigpt.model import miniGPT
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, measure_layers
 from minigpt.runs.metrics import Metrics
-from minigpt.runs.starting import make_model, make_tokenizer
+from minigpt.runs.starting import make_model
 from minigpt.settings import Settings
+from minigpt.tokenizers.making import make_tokenizer
 from minigpt.tracing.slow_step import SlowStep
 from minigpt.training import Step, TrainingDiverged, optimizer_of, train
 

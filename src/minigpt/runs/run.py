@@ -22,8 +22,8 @@ from minigpt.runs.lock import FolderLock
 from minigpt.runs.progress import Progress, fingerprint, progress_of
 from minigpt.runs.starting import (
     STATE,
+    check_place,
     find_data,
-    is_used,
     make_model,
     open_checkpoint,
     prepare,
@@ -31,6 +31,7 @@ from minigpt.runs.starting import (
 )
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import Tokenizer
+from minigpt.tokenizers.making import find_tokenizer
 from minigpt.training import Step, TrainingDiverged, optimizer_of, train
 from minigpt.weights import write_tensors
 
@@ -102,23 +103,21 @@ class Run:
         folder : where it will be kept; not there yet, or empty.
         say : is told what is being done, a line at a time.
         """
-        if folder.exists() and (not folder.is_dir() or is_used(folder)):
-            raise FileExistsError(
-                f"{folder} is there already: choose another folder, or go on with that run by "
-                f"--resume {folder}"
-            )
+        check_place(folder)
         model, tokenizer = None, None
         if settings.init_from is not None:
             model, tokenizer = load_model_and_tokenizer(settings.init_from)
+            settings = settings.replace(settings_of(model, tokenizer))
+            prepare(model, settings)
+        elif not prepared_folder(settings.data):
+            found = find_tokenizer(settings.tokenizer, settings.vocab_size)
+            tokenizer = found if isinstance(found, Tokenizer) else None
         tokenizer, dataset = find_data(settings, tokenizer, say)
         if model is None:
             if prepared_folder(settings.data):
-                found = {"tokenizer": tokenizer.kind, "vocab_size": tokenizer.vocab_size}
-                settings = settings.replace(found)
+                settings = settings.replace({"tokenizer": tokenizer.kind})
+            settings = settings.replace({"vocab_size": tokenizer.vocab_size})
             model = make_model(settings, tokenizer.vocab_size)
-        else:
-            settings = settings.replace(settings_of(model, tokenizer))
-            prepare(model, settings)
         say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
         for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
             if len(tokens) <= settings.block_size:

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.checks import unknown
 from minigpt.data import Dataset, load_corpus
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
 from minigpt.settings import Settings
-from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+from minigpt.tokenizers import Tokenizer
+from minigpt.tokenizers.making import make_tokenizer
 from minigpt.training import optimizer_of
 from minigpt.weights import read_like
 
 STATE = "training_state.safetensors"
 
 
-def make_tokenizer(name: str, text: str, vocab_size: int | None = None) -> Tokenizer:
-    """Train a tokenizer, "bpe", "char" or "word", on `text`.
-
-    Any other name is that of a tokenizer.json, or a folder with one, taken as it is.
-    """
-    for kind, tokenizer in TOKENIZERS.items():
-        if name == kind:
-            return tokenizer().train(text, vocab_size)
-    if not Path(name).exists():
-        raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
-    return load_tokenizer(name)
+def check_place(folder: Path) -> None:
+    """Raise unless a run folder can be made at this path."""
+    if folder.exists() and (not folder.is_dir() or is_used(folder)):
+        raise FileExistsError(
+            f"{folder} is there already: choose another folder, or go on with that run by "
+            f"--resume {folder}"
+        )
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{folder} cannot be made, as {there} is a file: choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} cannot be made: you may not write into {there}")
 
 
 def find_data(
@@ -54,7 +56,7 @@ def find_data(
     corpus = load_corpus(settings.data)
     say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
     if tokenizer is None:
-        tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size)
+        tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size, say)
     return tokenizer, Dataset.from_corpus(corpus, tokenizer)
 
 

@@ -41,8 +41,9 @@ class Tokenizer(ABC):
             A text, or its pieces one after another: then the borders of pieces are borders of
             words. No more than a piece is looked at at a time.
         vocab_size : int, optional
-            The number of tokens, special tokens included. By default 1024 for byte-pair encoding,
-            or fewer if the text gives fewer; for words and characters all there are.
+            The number of tokens, special tokens included. By default 1024 for byte-pair encoding;
+            for words and characters all there are. A text that gives fewer tokens makes a smaller
+            vocabulary: `vocab_size` of the tokenizer is the number there is.
 
         Returns
         -------
@@ -54,8 +55,7 @@ class Tokenizer(ABC):
         TypeError
             If `text` is neither a str nor an iterable of them, or `vocab_size` not an integer.
         ValueError
-            If `text` is empty or holds a lone surrogate, or if `vocab_size` is too small, or more
-            than the text can give.
+            If `text` is empty or holds a lone surrogate, or if `vocab_size` is too small.
         """
         return self.learn(self.count_words(text), vocab_size)
 
@@ -93,6 +93,10 @@ class Tokenizer(ABC):
             Goes through the numbers of what is learned one after another; one such as
             rich.progress.track shows how far it is.
         """
+
+    @abstractmethod
+    def check_vocab_size(self, vocab_size: int) -> None:
+        """Raise a ValueError if no vocabulary can be so small."""
 
     @abstractmethod
     def _split(self, text: str) -> list[str]:

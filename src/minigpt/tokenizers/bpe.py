@@ -86,36 +86,36 @@ class BPETokenizer(Tokenizer):
         ----------
         word_counts : mapping of str to int
         vocab_size : int, optional
-            The number of tokens: bytes, merges and special tokens. By default 1024, or fewer if
-            the text gives fewer.
+            The most tokens there may be: bytes, merges and special tokens. By default 1024.
+            Learning ends before that where every word is one token.
         track : callable, optional
 
         Raises
         ------
         ValueError
-            If there are no words, if `vocab_size` is too small for the bytes and special tokens or
-            more than the words can give, or if a special token is also an ordinary one.
+            If there are no words, if `vocab_size` is too small for the bytes and special tokens,
+            or if a special token is also an ordinary one.
         """
         check_counts(word_counts, vocab_size)
-        n_special = len(self._special_names)
-        smallest = len(BYTE_ORDER) + n_special
-        if vocab_size is not None and vocab_size < smallest:
-            raise ValueError(
-                f"vocab_size={vocab_size} is too small: the 256 bytes, in which every text can be "
-                f"written, and {n_special} special tokens are {smallest} tokens"
-            )
-        n_merges = (DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size) - smallest
+        vocab_size = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
+        self.check_vocab_size(vocab_size)
+        n_merges = vocab_size - len(BYTE_ORDER) - len(self._special_names)
         merges = learn_merges(word_counts, n_merges, track)
-        if vocab_size is not None and len(merges) < n_merges:
-            raise ValueError(
-                f"vocab_size={vocab_size} is more than this text can give: with "
-                f"{smallest + len(merges)} tokens every word of it is one token"
-            )
         tokens = [bytes([byte]) for byte in BYTE_ORDER]
         for left, right in merges:
             tokens.append(tokens[left] + tokens[right])
         self._adopt(self._with_special_tokens(tokens, merges))
         return self
+
+    def check_vocab_size(self, vocab_size: int) -> None:
+        """Raise a ValueError if the bytes and the special tokens are more than `vocab_size`."""
+        n_special = len(self._special_names)
+        smallest = len(BYTE_ORDER) + n_special
+        if vocab_size < smallest:
+            raise ValueError(
+                f"vocab_size={vocab_size} is too small: the 256 bytes, in which every text can be "
+                f"written, and {n_special} special tokens are {smallest} tokens"
+            )
 
     def _with_special_tokens(self, tokens: list[bytes], merges: list[Pair]) -> Vocabulary:
         spellings = {spell(token) for token in tokens}

@@ -32,34 +32,32 @@ class PieceTokenizer(Tokenizer):
         ----------
         word_counts : mapping of str to int
         vocab_size : int, optional
-            The number of tokens, ``<unk>`` included: only the most frequent pieces are kept, among
-            equals those that appear first. By default all pieces are kept.
+            The most tokens there may be, ``<unk>`` included: only the most frequent pieces are
+            kept, among equals those that appear first. By default all pieces are kept.
         track : callable, optional
             Has nothing to do here.
 
         Raises
         ------
         ValueError
-            If there are no pieces, or `vocab_size` is less than 2 or more than the text can give.
+            If there are no pieces, or `vocab_size` is less than 2.
         """
         check_counts(word_counts, vocab_size)
-        largest = len(word_counts) + 1
         if vocab_size is None:
-            vocab_size = largest
+            vocab_size = len(word_counts) + 1
+        self.check_vocab_size(vocab_size)
+        kept = [piece for piece, _ in Counter(word_counts).most_common(vocab_size - 1)]
+        tokens = [token.encode("utf-8") for token in (UNKNOWN, *kept)]
+        self._adopt(Vocabulary(self.kind, tokens, special_tokens={UNKNOWN: 0}))
+        return self
+
+    def check_vocab_size(self, vocab_size: int) -> None:
+        """Raise a ValueError if there is no room for a piece beside ``<unk>``."""
         if vocab_size < 2:
             raise ValueError(
                 f"vocab_size={vocab_size} is too small: there must be at least 2 tokens, "
                 f"{UNKNOWN} and one more"
             )
-        if vocab_size > largest:
-            raise ValueError(
-                f"vocab_size={vocab_size} is more than this text can give: it has {largest - 1} "
-                f"different pieces, which with {UNKNOWN} are {largest} tokens"
-            )
-        kept = [piece for piece, _ in Counter(word_counts).most_common(vocab_size - 1)]
-        tokens = [token.encode("utf-8") for token in (UNKNOWN, *kept)]
-        self._adopt(Vocabulary(self.kind, tokens, special_tokens={UNKNOWN: 0}))
-        return self
 
     def spelling_nats(self, text: str) -> float:
         """Return what the pieces of `text` cost that are ``<unk>``: see `Tokenizer`."""

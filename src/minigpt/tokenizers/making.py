@@ -1,0 +1,51 @@
+"""A tokenizer by its name: a kind that is trained on a text, or a file that has one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from minigpt.checks import unknown
+from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+
+
+def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type[Tokenizer]:
+    """Return the class of tokenizers called `name`, to be trained, or the tokenizer in that file.
+
+    Raises
+    ------
+    ValueError
+        If there is neither, or no tokenizer of that class can have as few as `vocab_size` tokens.
+    """
+    if name in TOKENIZERS:
+        if vocab_size is not None:
+            TOKENIZERS[name]().check_vocab_size(vocab_size)
+        return TOKENIZERS[name]
+    if not Path(name).exists():
+        raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
+    return load_tokenizer(name)
+
+
+def make_tokenizer(
+    name: str,
+    text: str,
+    vocab_size: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Tokenizer:
+    """Train a tokenizer, "bpe", "char" or "word", on `text`.
+
+    Any other name is that of a tokenizer.json, or a folder with one, taken as it is.
+    """
+    found = find_tokenizer(name, vocab_size)
+    if isinstance(found, Tokenizer):
+        return found
+    tokenizer = found().train(text, vocab_size)
+    if vocab_size is not None and tokenizer.vocab_size < vocab_size:
+        say(fewer_tokens(tokenizer, vocab_size))
+    return tokenizer
+
+
+def fewer_tokens(tokenizer: Tokenizer, vocab_size: int) -> str:
+    """Say that a text gave fewer tokens than were asked for."""
+    return (
+        f"the text gives {tokenizer.vocab_size:,} tokens, fewer than the {vocab_size:,} asked for: "
+        "the vocabulary has so many"
+    )
