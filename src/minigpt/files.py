@@ -6,7 +6,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,20 +73,16 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def place(source: Path, target: Path) -> None:
-    """Make `target` a second name of the file `source`: a hard link, or a copy.
-
-    A copy is made where the file system has no hard links, and of what a symbolic link leads to.
-    """
+    """Make `target` a second name of the file `source`: a hard link, or a copy without these."""
     if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return
-    with open_to_read(source) as content, replacing(target) as temporary:
-        if not source.is_symlink():
-            temporary.unlink()
-            with suppress(OSError):
-                os.link(source, temporary)
-                return
-        with temporary.open("wb") as copy:
-            shutil.copyfileobj(content, copy)
+    with _open(source, os.O_RDONLY | _NO_LINK, "rb") as content, replacing(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            with temporary.open("xb") as copy:
+                shutil.copyfileobj(content, copy)
 
 
 def remove_folder(path: Path) -> None:
@@ -172,7 +168,14 @@ def open_to_change(path: Path, make: bool = False) -> IO[bytes]:
         If it is not an ordinary file, or has a second name (a hard link), under which something
         else would change.
     """
-    return _open(path, os.O_RDWR | _NO_LINK | (os.O_CREAT if make else 0), "r+b")
+    file = _open(path, os.O_RDWR | _NO_LINK | (os.O_CREAT if make else 0), "r+b")
+    if os.fstat(file.fileno()).st_nlink > 1:
+        file.close()
+        raise ValueError(
+            f"{path} has a second name (a hard link), and what that names would change too: put a "
+            "copy in its place"
+        )
+    return file
 
 
 def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -188,38 +191,27 @@ def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
     ValueError
         If it is not an ordinary file.
     """
-    return _open(Path(path), os.O_RDONLY, "rb")
+    return _open(Path(path), os.O_RDONLY, "rb", follow=True)
 
 
-def _open(path: Path, flags: int, mode: str) -> IO[bytes]:
+def _open(path: Path, flags: int, mode: str, follow: bool = False) -> IO[bytes]:
+    advice = ": move it away, and a new one is begun" if flags & os.O_RDWR else ""
+    not_ordinary = ValueError(f"{path} is no ordinary file{advice}")
     try:
         handle = os.open(path, flags | _NEVER_WAIT, 0o666)
     except OSError:
-        if path.is_dir() or never_ends(path) or (path.is_symlink() and mode != "rb"):
-            raise _not_ordinary(path, mode) from None
+        if path.is_dir() or never_ends(path) or (path.is_symlink() and not follow):
+            raise not_ordinary from None
         raise
     try:
         about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise _not_ordinary(path, mode)
-        if mode != "rb":
-            # Where the system cannot refuse links itself, the name shows whether it was one.
-            if not os.path.samestat(about, path.lstat()):
-                raise _not_ordinary(path, mode)
-            if about.st_nlink > 1:
-                raise ValueError(
-                    f"{path} has a second name (a hard link), and what that names would change "
-                    "too: put a copy in its place"
-                )
+        # Where the system cannot refuse links itself, the name shows whether it is one.
+        if not stat.S_ISREG(about.st_mode) or not (follow or os.path.samestat(about, path.lstat())):
+            raise not_ordinary
         return os.fdopen(handle, mode)
     except BaseException:
         os.close(handle)
         raise
-
-
-def _not_ordinary(path: Path, mode: str) -> ValueError:
-    advice = "" if mode == "rb" else ": move it away, and a new one is begun"
-    return ValueError(f"{path} is no ordinary file{advice}")
 
 
 def never_ends(path: str | os.PathLike[str]) -> bool:

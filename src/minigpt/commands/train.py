@@ -99,10 +99,9 @@ def train(args: argparse.Namespace) -> int:
                     f"--resume goes on with the settings and the folder of the run: leave out "
                     f"--{name}, and give single settings as flags"
                 )
-        run = Run.together(world(), lambda: Run.resume(args.resume, given_settings(args), say))
+        changes = given_settings(args)
+        run = Run.together(world(), lambda: Run.resume(args.resume, changes, say, unfinished=True))
         say(f"going on with {args.resume} after step {run.step}")
-        if run.step >= run.settings.steps:
-            raise ValueError(f"{args.resume} has done all its {run.step} steps: add --steps N")
     else:
         settings = settings_from(args)
         run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")

@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import write_json
-from minigpt.files import never_ends, place, read_json, remove_folder, why_without
+from minigpt.files import (
+    never_ends,
+    open_to_read,
+    place,
+    read_json,
+    remove_folder,
+    why_without,
+)
 from minigpt.settings import Settings
 
 RECORD = "training.json"
@@ -132,9 +139,15 @@ def newest_whole(folder: Path, say: Callable[[str], None], below: float = math.i
 
 
 def publish(checkpoint: Path, folder: Path) -> None:
-    """Make the files of a checkpoint those of the run folder too, training.json last."""
-    names = sorted((path.name for path in checkpoint.iterdir()), key=lambda name: name == RECORD)
-    for name in names:
+    """Make the files of a checkpoint those of the run folder too, training.json last.
+
+    What else lies in it, as links to files elsewhere may in a stranger's, is not spread.
+    """
+    names = read_record(checkpoint).get("files")
+    if names is None:  # of version 0.1
+        files = (path for path in checkpoint.iterdir() if path.is_file() and not path.is_symlink())
+        names = [path.name for path in files if path.name != RECORD]
+    for name in (*names, RECORD):
         try:
             place(checkpoint / name, folder / name)
         except PermissionError:  # Windows does not replace what somebody reads; next time it may
@@ -181,7 +194,7 @@ def _difference(path: Path, size: int, checksum: str) -> str | None:
 def _checksum(path: Path) -> str:
     """Give the CRC-32 of a file: quick on every machine, and it guards against accidents only."""
     crc = 0
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         while part := file.read(2**20):
             crc = zlib.crc32(part, crc)
     return f"{crc:08x}"

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from minigpt.files import append_text, flush, remove_leftovers, replacing_folder
+from minigpt.files import (
+    append_text,
+    flush,
+    open_to_change,
+    remove_leftovers,
+    replacing_folder,
+)
 from minigpt.runs import checkpoints
 from minigpt.runs.lock import FolderLock
 from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, Progress
@@ -32,11 +38,11 @@ class Keeper:
     newest : the step of the newest there is, as far as this process knows.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: FolderLock | None = None) -> None:
         self.folder = folder
         self.progress = Progress()
         self.saved = self.newest = -1
-        self._lock = FolderLock(folder)
+        self._lock = lock or FolderLock(folder)
 
     def go_on(self, progress: Progress, from_checkpoint: bool) -> None:
         """Be where a checkpoint, or what lies in the run folder itself, says the run is."""
@@ -92,19 +98,25 @@ class Keeper:
             self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
 
     def tidy(self) -> None:
-        """Undo what was begun after the last checkpoint and did not get to the next."""
-        remove_leftovers(self.folder)
-        for name in (METRICS, LAYERS, SAMPLES):
-            path = self.folder / name
-            if path.exists():
-                length = min(self.progress.lengths.get(name, 0), path.stat().st_size)
-                os.truncate(path, length)
-                self.progress.lengths[name] = length
-            else:
-                self.progress.lengths.pop(name, None)
+        """Undo what was begun after the last checkpoint and did not get to the next.
+
+        Nothing is changed before all is known to be an ordinary file that may be changed.
+        """
         checkpoint = checkpoints.path_of(self.folder, self.progress.step)
-        if checkpoint.is_dir():
-            checkpoints.publish(checkpoint, self.folder)
+        with ExitStack() as stack:
+            logs = {}
+            for name in (METRICS, LAYERS, SAMPLES):
+                self.progress.lengths.setdefault(name, 0)
+                with suppress(FileNotFoundError):
+                    logs[name] = stack.enter_context(open_to_change(self.folder / name))
+            if self.saved == self.progress.step:
+                checkpoints.publish(checkpoint, self.folder)
+            for name, length in list(self.progress.lengths.items()):
+                if name in logs:
+                    self.progress.lengths[name] = _cut(logs[name], length)
+                else:
+                    del self.progress.lengths[name]
+        remove_leftovers(self.folder)
 
     def _append(self, name: str, text: str) -> None:
         self.progress.lengths[name] = append_text(self.folder / name, text)
@@ -118,6 +130,19 @@ class Keeper:
             f"stopped after step {self.progress.step}, as the run cannot be written: "
             f"{sentence(error)}. " + (kept if self.saved >= 0 else "Nothing was saved yet")
         )
+
+
+def _cut(log: IO[bytes], length: int) -> int:
+    """Cut a log off after `length` bytes, or before if a line would be cut; return its length."""
+    kept = min(length, log.seek(0, os.SEEK_END))
+    while kept:
+        start = max(0, kept - 2**16)
+        log.seek(start)
+        kept = start + log.read(kept - start).rfind(b"\n") + 1
+        if kept > start:
+            break
+    log.truncate(kept)
+    return kept
 
 
 class Onlooker(Keeper):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
+
+from minigpt.files import open_to_change
 
 NAME = ".lock"
+LONGEST = 20
+"""Bytes of the process id in it, at most."""
 
 
 class FolderLock:
     """Held in a `with` block, which may be entered again inside.
 
     The operating system keeps the lock and drops it with the process, however that ends, so none
-    is left behind by a crash. The file `.lock` stays, and tells who held it last.
+    is left behind by a crash. Meanwhile the file `.lock` has the number of the process. One that
+    was there before is then as it was; a new one stays, unless the block ends with an error.
 
     Parameters
     ----------
@@ -26,12 +30,15 @@ class FolderLock:
     ------
     BlockingIOError
         On entering, if another holds it; the message says which process.
+    ValueError
+        On entering, if `.lock` is a link or the like, as it could be in a stranger's folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.depth = 0
-        self.file: FileIO | None = None
+        self.file: IO[bytes] | None = None
+        self._before: bytes | None = None  # what the file held; None if there was none
 
     def __enter__(self) -> Self:
         if self.depth == 0:
@@ -39,33 +46,57 @@ class FolderLock:
         self.depth += 1
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.depth -= 1
         if self.depth == 0 and self.file is not None:
+            if self._before is not None:
+                _write(self.file, self._before)
+            elif kind is not None:
+                with suppress(OSError):  # Windows keeps what is open
+                    (self.folder / NAME).unlink()
             self.file.close()
             self.file = None
 
-    def _open(self) -> FileIO:
-        file = (self.folder / NAME).open("a+b", buffering=0)
+    def _open(self) -> IO[bytes]:
+        path = self.folder / NAME
+        is_new = not os.path.lexists(path)
+        file = open_to_change(path, make=True)
+        content = file.read(LONGEST + 1)
         try:
             _lock(file)
         except (BlockingIOError, PermissionError):
-            file.seek(0)
-            holder = (file.read(20) or b"").decode("ascii", "replace").strip() or "another"
             file.close()
+            holder = content.decode("ascii", "replace").strip() or "another"
             raise BlockingIOError(
                 f"{self.folder} is being trained by process {holder}: wait for it, stop it, or "
                 "choose another folder"
             ) from None
         except OSError:  # some network file systems have no locks
             pass
-        with suppress(OSError):  # on a full disk it stays nameless
-            file.truncate(0)
-            file.write(str(os.getpid()).encode())
+        if len(content) > LONGEST:
+            file.close()
+            raise ValueError(f"{path} is not the lock of a run: move it away")
+        try:
+            is_there = os.path.samestat(path.lstat(), os.fstat(file.fileno()))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:  # its last holder has just removed it
+            file.close()
+            return self._open()
+        self._before = None if is_new else content
+        _write(file, str(os.getpid()).encode())
         return file
 
 
-def _lock(file: FileIO) -> None:
+def _write(file: IO[bytes], content: bytes) -> None:
+    handle = file.fileno()
+    with suppress(OSError):  # on a full disk it stays nameless
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, content)
+
+
+def _lock(file: IO[bytes]) -> None:
     if sys.platform == "win32":
         import msvcrt
 

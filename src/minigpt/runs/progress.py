@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.data import Dataset
+from minigpt.files import open_to_read
 
 METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
 
@@ -38,12 +40,26 @@ def progress_of(record: dict[str, Any], folder: Path) -> Progress:
     """Read it from what training.json holds; `folder` is that of the run."""
     known = {name: record[name] for name in asdict(Progress()) if name in record}
     if "lengths" not in known:  # a run of version 0.1: one line of metrics a step
-        logs = {name: folder / name for name in (METRICS, SAMPLES) if (folder / name).exists()}
-        contents = {name: path.read_bytes().splitlines(True) for name, path in logs.items()}
+        contents = {}
+        for name in (METRICS, SAMPLES):
+            with suppress(FileNotFoundError), open_to_read(folder / name) as log:
+                contents[name] = log.readlines()
         if METRICS in contents:
             del contents[METRICS][record["step"] :]
         known["lengths"] = {name: sum(map(len, lines)) for name, lines in contents.items()}
-    return Progress(**known)
+    progress = Progress(**known)
+    best, lengths = progress.best, progress.lengths
+    if not (
+        isinstance(lengths, dict)
+        and all(type(n) is int and n >= 0 for n in lengths.values())
+        and isinstance(progress.setbacks, list)
+        and all(isinstance(x, dict) and type(x.get("back_to")) is int for x in progress.setbacks)
+        and isinstance(progress.usual_loss, float | int | None)
+        and (best is None or (isinstance(best, dict) and type(best.get("step")) is int))
+        and (best is None or isinstance(best.get("val_loss"), float | int))
+    ):
+        raise ValueError(f"the training.json of {folder} does not say how far the run is")
+    return progress
 
 
 def fingerprint(dataset: Dataset) -> dict[str, Any]:

@@ -136,7 +136,12 @@ class Run:
 
     @classmethod
     def resume(
-        cls, folder: Path, changes: dict[str, Any], say: Callable[[str], None] = _silent
+        cls,
+        folder: Path,
+        changes: dict[str, Any],
+        say: Callable[[str], None] = _silent,
+        *,
+        unfinished: bool = False,
     ) -> Run:
         """Go on with the run kept in `folder`, from its newest checkpoint that is whole.
 
@@ -145,9 +150,10 @@ class Run:
         folder : the run folder. If anything is wrong, nothing in it changes.
         changes : settings that shall be others from now on.
         say : is told if a checkpoint is damaged, and of setbacks later.
+        unfinished : whether to refuse a run that has done all its steps.
         """
         checkpoints.require_run(folder)
-        with FolderLock(folder):
+        with FolderLock(folder) as lock:
             origin = checkpoints.newest_whole(folder, say)
             record = checkpoints.read_record(origin)
             settings = Settings().replace(record["settings"])
@@ -156,19 +162,21 @@ class Run:
                     raise ValueError(f"{name} cannot change when a run goes on; start a new one")
             settings = settings.replace(changes)
             model, tokenizer, optimizer = open_checkpoint(origin, settings)
-            newest = max(checkpoints.steps_of(folder), default=-1)
-        _, dataset = find_data(settings, tokenizer)
-        if record.get("text", fingerprint(dataset)) != fingerprint(dataset):
-            raise ValueError(
-                f"the text of {folder}, {' '.join(settings.data)}, is no longer what it was when "
-                "the run began. Put it back; or start a new run on the new text with --init-from "
-                f"{folder}"
-            )
-        run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
-        run.keeper.go_on(progress_of(record, folder), from_checkpoint=origin != folder)
-        run.keeper.newest = newest
-        with run.keeper.held():
-            run.keeper.tidy()
+            if unfinished and record["step"] >= settings.steps:
+                raise ValueError(f"{folder} has done all its {record['step']} steps: add --steps N")
+            _, dataset = find_data(settings, tokenizer)
+            if record.get("text", fingerprint(dataset)) != fingerprint(dataset):
+                raise ValueError(
+                    f"the text of {folder}, {' '.join(settings.data)}, is no longer what it was "
+                    "when the run began. Put it back; or start a new run on the new text with "
+                    f"--init-from {folder}"
+                )
+            run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
+            run.keeper = Keeper(folder, lock)
+            run.keeper.go_on(progress_of(record, folder), from_checkpoint=origin != folder)
+            run.keeper.newest = max(checkpoints.steps_of(folder), default=-1)
+            with run.keeper.held():
+                run.keeper.tidy()
         return run
 
     def steps(self) -> Generator[Step]:
