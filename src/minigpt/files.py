@@ -7,8 +7,9 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 SMALL = 2**20
 """Bytes that a file of settings has at most: one that is longer is none."""
@@ -76,7 +77,8 @@ def place(source: Path, target: Path) -> None:
     """Make `target` a second name of the file `source`: a hard link, or a copy without these."""
     if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return
-    with _open(source, os.O_RDONLY | _NO_LINK, "rb") as content, replacing(target) as temporary:
+    handle = _open(source, os.O_RDONLY | _NO_LINK)
+    with os.fdopen(handle, "rb") as content, replacing(target) as temporary:
         temporary.unlink()
         try:
             os.link(source, temporary)
@@ -147,7 +149,7 @@ def why_without(folder: Path, name: str) -> str:
     return "it is a file" if folder.exists() else "it is not there"
 
 
-def open_to_change(path: Path, make: bool = False) -> IO[bytes]:
+def open_to_change(path: Path, make: bool = False) -> BufferedRandom:
     """Open a file of a folder that may come from a stranger, to read and change it in place.
 
     In such a folder, a name may be a link to any file of the user's, or a pipe that nobody empties.
@@ -168,17 +170,17 @@ def open_to_change(path: Path, make: bool = False) -> IO[bytes]:
         If it is not an ordinary file, or has a second name (a hard link), under which something
         else would change.
     """
-    file = _open(path, os.O_RDWR | _NO_LINK | (os.O_CREAT if make else 0), "r+b")
-    if os.fstat(file.fileno()).st_nlink > 1:
-        file.close()
+    handle = _open(path, os.O_RDWR | _NO_LINK | (os.O_CREAT if make else 0))
+    if os.fstat(handle).st_nlink > 1:
+        os.close(handle)
         raise ValueError(
             f"{path} has a second name (a hard link), and what that names would change too: put a "
             "copy in its place"
         )
-    return file
+    return os.fdopen(handle, "r+b")
 
 
-def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_to_read(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file that may come from a stranger, to read it.
 
     Links are followed, as the Hugging Face cache consists of them, but what they lead to must be
@@ -191,10 +193,10 @@ def open_to_read(path: str | os.PathLike[str]) -> IO[bytes]:
     ValueError
         If it is not an ordinary file.
     """
-    return _open(Path(path), os.O_RDONLY, "rb", follow=True)
+    return os.fdopen(_open(Path(path), os.O_RDONLY, follow=True), "rb")
 
 
-def _open(path: Path, flags: int, mode: str, follow: bool = False) -> IO[bytes]:
+def _open(path: Path, flags: int, follow: bool = False) -> int:
     advice = ": move it away, and a new one is begun" if flags & os.O_RDWR else ""
     not_ordinary = ValueError(f"{path} is no ordinary file{advice}")
     try:
@@ -208,10 +210,10 @@ def _open(path: Path, flags: int, mode: str, follow: bool = False) -> IO[bytes]:
         # Where the system cannot refuse links itself, the name shows whether it is one.
         if not stat.S_ISREG(about.st_mode) or not (follow or os.path.samestat(about, path.lstat())):
             raise not_ordinary
-        return os.fdopen(handle, mode)
     except BaseException:
         os.close(handle)
         raise
+    return handle
 
 
 def never_ends(path: str | os.PathLike[str]) -> bool:

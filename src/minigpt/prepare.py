@@ -15,7 +15,6 @@ preparing goes on after it when it is started again.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -27,6 +26,8 @@ import numpy as np
 
 from minigpt.checkpoint import write_json
 from minigpt.encoding import count_words, encode_pieces
+from minigpt.files import open_to_change, read_json
+from minigpt.prepared import LONGEST
 from minigpt.sources import documents, find_files
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.tokenizers.making import fewer_tokens, find_tokenizer
@@ -186,7 +187,7 @@ def _begin(folder: Path, order: dict[str, Any]) -> Progress:
     path = folder / "preparing.json"
     if path.exists():
         try:
-            state = Progress(**json.loads(path.read_text(encoding="utf-8")))
+            state = Progress(**read_json(path, LONGEST))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is damaged ({error}): delete {folder}, and begin") from None
         differing = [name for name in order if state.order.get(name) != order[name]]
@@ -253,12 +254,13 @@ def _open_part(state: Progress, folder: Path, part: str, dtype: np.dtype[Any]) -
     final, path = folder / f"{part}.bin", folder / f"{part}.bin.part"
     if final.exists():  # the last call was stopped while it gave the files their names
         final.replace(path)
-    path.touch()
-    size = state.tokens[part] * dtype.itemsize
-    if path.stat().st_size < size:
+    file, size = open_to_change(path, make=True), state.tokens[part] * dtype.itemsize
+    if file.seek(0, os.SEEK_END) < size:
+        file.close()
         raise ValueError(f"{path} is shorter than it was: delete {folder}, and begin again")
-    os.truncate(path, size)
-    return path.open("ab")
+    file.seek(size)
+    file.truncate()
+    return file
 
 
 def _save(state: Progress, folder: Path, outs: dict[str, IO[bytes]]) -> None:

@@ -7,6 +7,7 @@ any size trains with the memory of the model. Ids are checked when they come to 
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from minigpt.data import Dataset
 from minigpt.evaluation import Evaluation
-from minigpt.files import read_json
+from minigpt.files import open_to_read, read_json
 from minigpt.functional import Array
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.tokenizers.vocabulary import UNKNOWN
@@ -121,13 +122,14 @@ def texts_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
 def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: a folder of tokens has train.bin and val.bin")
-    size = path.stat().st_size
-    if size == 0 or size % dtype.itemsize:
-        raise ValueError(
-            f"{path} has {size:,} bytes, which are no {dtype.name} numbers: it is damaged, or no "
-            "token file"
-        )
-    return np.memmap(path, dtype, mode="r")
+    with open_to_read(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0 or size % dtype.itemsize:
+            raise ValueError(
+                f"{path} has {size:,} bytes, which are no {dtype.name} numbers: it is damaged, or "
+                "no token file"
+            )
+        return np.memmap(file, dtype, mode="r")
 
 
 def _about(folder: Path) -> dict[str, Any]:

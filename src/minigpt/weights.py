@@ -8,6 +8,7 @@ needed, and what is changed in memory never reaches the file.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.files import parse_json, read_json, replacing
+from minigpt.files import open_to_read, parse_json, read_json, replacing
 from minigpt.functional import Array
 
 LONGEST_HEADER = 2**24
@@ -91,9 +92,11 @@ def open_file(path: Path) -> dict[str, Tensor]:
 
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}")
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         length = int.from_bytes(file.read(8), "little")
-        text = file.read(min(length, LONGEST_HEADER, path.stat().st_size))
+        text = file.read(min(length, LONGEST_HEADER, os.fstat(file.fileno()).st_size))
+        # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
+        content = np.asarray(np.memmap(file, np.uint8, "c")) if text else np.empty(0, np.uint8)
     try:
         if length > LONGEST_HEADER:
             raise ValueError(f"its header would have {length:,} bytes")
@@ -104,8 +107,6 @@ def open_file(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} is damaged or no safetensors file: {error!s:.300}") from None
     header.pop("__metadata__", None)
     start = 8 + length
-    # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
-    content = np.asarray(np.memmap(path, np.uint8, "c")) if header else np.empty(0, np.uint8)
     return {name: _tensor(path, name, about, content[start:]) for name, about in header.items()}
 
 

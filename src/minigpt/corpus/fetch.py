@@ -10,7 +10,7 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 
 from minigpt.checks import unknown
-from minigpt.files import replacing
+from minigpt.files import open_to_read, replacing
 
 TIMEOUT = 20.0  # seconds a server may be silent
 
@@ -95,9 +95,9 @@ def cached(name: str = "shakespeare") -> Path | None:
         raise ValueError(unknown("text", name, TEXTS))
     path = _cache_path(name)
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             intact = hashlib.file_digest(file, "sha256").hexdigest() == TEXTS[name].sha256
-    except OSError:
+    except (OSError, ValueError):
         return None
     return path if intact else None
 

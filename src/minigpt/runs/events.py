@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,7 +53,10 @@ class EventFile:
     """
 
     def __init__(self, folder: str | Path, start: int = 0) -> None:
-        self._writer = find_writer()(str(folder), purge_step=start + 1)
+        # A name that nobody can foresee: in a stranger's folder it cannot be a link already.
+        self._writer = find_writer()(
+            str(folder), purge_step=start + 1, filename_suffix=f".{secrets.token_hex(8)}"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
+from io import BufferedRandom
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from minigpt.files import (
     append_text,
@@ -132,7 +133,7 @@ class Keeper:
         )
 
 
-def _cut(log: IO[bytes], length: int) -> int:
+def _cut(log: BufferedRandom, length: int) -> int:
     """Cut a log off after `length` bytes, or before if a line would be cut; return its length."""
     kept = min(length, log.seek(0, os.SEEK_END))
     while kept:

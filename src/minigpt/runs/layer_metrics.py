@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minigpt.files import open_to_read
 from minigpt.functional import Array
 from minigpt.optim import PIECE
+from minigpt.runs.metrics import whole_lines
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -142,22 +144,19 @@ def read_layers(path: Path) -> LayerHistory:
     """
     found: dict[int, dict[str, list[float]]] = {}
     last, before = 0, None
-    if path.is_file():
-        with path.open("rb") as file:
-            for line in iter(partial(file.readline, LONGEST_LINE + 1), b""):
-                if not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
-                    break  # it is being written
-                try:
-                    number, row = _parse(line)
-                    if number <= last or (found and row.keys() != before):
-                        raise ValueError  # not a later step, or not of the same layers
-                    if len(found) == MOST_ROWS:
-                        raise ValueError
-                except _WRONG:
-                    raise ValueError(
-                        f"{path}, line {len(found) + 1}: it is not what a run writes there"
-                    ) from None
-                found[number], last, before = row, number, row.keys()
+    with suppress(FileNotFoundError), open_to_read(path) as file:
+        for line in whole_lines(file, LONGEST_LINE):
+            try:
+                number, row = _parse(line)
+                if number <= last or (found and row.keys() != before):
+                    raise ValueError  # not a later step, or not of the same layers
+                if len(found) == MOST_ROWS:
+                    raise ValueError
+            except _WRONG:
+                raise ValueError(
+                    f"{path}, line {len(found) + 1}: it is not what a run writes there"
+                ) from None
+            found[number], last, before = row, number, row.keys()
     return LayerHistory.of(found)
 
 

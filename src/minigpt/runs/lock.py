@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from io import BufferedRandom
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from minigpt.files import open_to_change
 
@@ -37,7 +38,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.depth = 0
-        self.file: IO[bytes] | None = None
+        self.file: BufferedRandom | None = None
         self._before: bytes | None = None  # what the file held; None if there was none
 
     def __enter__(self) -> Self:
@@ -57,7 +58,7 @@ class FolderLock:
             self.file.close()
             self.file = None
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BufferedRandom:
         path = self.folder / NAME
         is_new = not os.path.lexists(path)
         file = open_to_change(path, make=True)
@@ -88,7 +89,7 @@ class FolderLock:
         return file
 
 
-def _write(file: IO[bytes], content: bytes) -> None:
+def _write(file: BufferedRandom, content: bytes) -> None:
     handle = file.fileno()
     with suppress(OSError):  # on a full disk it stays nameless
         os.ftruncate(handle, 0)
@@ -96,7 +97,7 @@ def _write(file: IO[bytes], content: bytes) -> None:
         os.write(handle, content)
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: BufferedRandom) -> None:
     if sys.platform == "win32":
         import msvcrt
 

@@ -9,18 +9,23 @@ import json
 import math
 import os
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minigpt.files import open_to_read
 
 LONGEST_LINE = 4096
 """Bytes of the longest line that is read; a step has about 200."""
 MOST_STEPS = 5_000_000
 """How many steps are read; their numbers fill 320 MB."""
+MOST_BEHIND = 2**20
+"""Bytes in which the end of a line that is too long is looked for."""
 LARGEST = 1e30
 """Numbers as large are gaps: no loss is, and sums and ratios of smaller ones do not overflow."""
 
@@ -74,6 +79,17 @@ class Metrics:
         return None if np.isnan(self.val_loss).all() else int(np.nanargmin(self.val_loss))
 
 
+def whole_lines(file: IO[bytes], longest: int) -> Iterator[bytes]:
+    """Yield the lines of a log, up to `longest` bytes and one more; leave out a last one cut short.
+
+    It is being written, or was when the power went; then it may be long and full of zeros.
+    """
+    for line in iter(partial(file.readline, longest + 1), b""):
+        if not line.endswith(b"\n") and b"\n" not in file.read(MOST_BEHIND):
+            return
+        yield line
+
+
 _NAMES = tuple(Metrics.__dataclass_fields__)
 
 
@@ -105,10 +121,10 @@ class MetricsFile:
         ValueError
             If a line is not what it should be; it says which.
         """
-        if self.path.is_file():
-            with self.path.open("rb") as file:
+        try:
+            with open_to_read(self.path) as file:
                 self._read_new(file)
-        else:
+        except FileNotFoundError:
             self._forget()
         number, *others = (np.array(column) for column in self._columns)
         return Metrics(number.astype(np.int64), *others)
@@ -120,11 +136,9 @@ class MetricsFile:
             self._forget()
         self._which = which
         file.seek(self._offset)
-        for line in iter(partial(file.readline, LONGEST_LINE + 1), b""):
+        for line in whole_lines(file, LONGEST_LINE):
             if len(line) > LONGEST_LINE:
                 raise self._wrong(f"it has more than {LONGEST_LINE} bytes")
-            if not line.endswith(b"\n"):
-                return
             for column, value in zip(self._columns, self._parse(line), strict=True):
                 column.append(value)
             self._offset += len(line)

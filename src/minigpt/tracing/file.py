@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigpt.files import parse_json, replacing
+from minigpt.files import open_to_read, parse_json, replacing
 from minigpt.functional import Array
 from minigpt.tracing.activations import Activations, BlockActivations, Target, Trace
 
@@ -69,9 +69,10 @@ def load(path: str | os.PathLike[str], kind: type[SomeTrace]) -> SomeTrace:
 def _arrays(path: Path) -> dict[str, Array]:
     """Read all arrays of a file; no header of one is believed that claims more than there is."""
     arrays = {}
-    with zipfile.ZipFile(path) as archive:
+    with open_to_read(path) as whole, zipfile.ZipFile(whole) as archive:
+        size = os.fstat(whole.fileno()).st_size
         for member in archive.infolist():
-            if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
                 raise ValueError(f"{member.filename!r} is packed, or longer than the file")
             with archive.open(member) as file:
                 version = np.lib.format.read_magic(file)
