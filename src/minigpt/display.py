@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from minigpt.terminal import visible
+from minigpt.terminal import Clock, counted, visible
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -29,6 +28,7 @@ class TrainingDisplay:
         self.steps = steps
         self.floor = floor
         self.validation = ""
+        self.clock = Clock()
         self.console = Console(stderr=True, highlight=False)
         self.progress = Progress(
             TextColumn("step"),
@@ -59,16 +59,20 @@ class TrainingDisplay:
             if not self.console.is_terminal:
                 line += f", {step.val_loss:.3f} nats/token, loss {step.loss:.3f}, {pace}"
             self.console.print(Text(line), soft_wrap=True)
+            self.clock.restart()
+        elif not self.console.is_terminal and self.clock.strikes():
+            line = f"step {step.number}/{self.steps}, loss {step.loss:.3f} nats/token, {pace}"
+            self.console.print(Text(line), soft_wrap=True)
         if step.sample is not None:
-            self.show_sample(step.sample, f"a sample after {step.number} steps")
+            self.show_sample(step.sample, f"a sample after {counted(step.number, 'step')}")
         self.progress.update(self.task, completed=step.number)
         status = Text(f"loss {step.loss:.3f} nats/token, {pace}\n{self.validation}", style="dim")
         self.live.update(Group(self.progress, status))
 
     def show_sample(self, text: str, title: str) -> None:
-        """Print a text in a frame of its own."""
-        shown = Text(visible(text.strip("\n")))
-        self.console.print(Panel(shown, title=title, title_align="left"))
+        """Print a text below a heading, with no line of it broken."""
+        self.console.print(Text(f"──── {title} ────", style="dim"))
+        self.console.print(Text(visible(text.strip("\n"))), soft_wrap=True)
 
 
 def against_floor(bits: float, floor: float | None, spelling: float | None = None) -> str:

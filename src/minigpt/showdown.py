@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from minigpt.tables import show_table
 from minigpt.tokenizers.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def coloured(parts: list[str], colour: bool) -> Text:
 
 def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> None:
     """Print how each tokenizer cuts `text`, then a table of tokens, their length, and unknowns."""
-    table = Table(title="the showdown", title_justify="left")
+    table = Table(title="the showdown", title_justify="left", box=SIMPLE_HEAD)
     for title in ("tokenizer", "vocabulary", "tokens", "characters/token", "unknown"):
         table.add_column(title, justify="left" if title == "tokenizer" else "right")
     unknowns = []
@@ -55,7 +57,7 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> N
         console.print()
         unknowns.append(ids.count(tokenizer.special_tokens.get(UNKNOWN, -1)))
         table.add_row(
-            name,
+            Text(name),
             f"{tokenizer.vocab_size:,}",
             f"{len(ids):,}",
             f"{len(text) / max(1, len(ids)):.2f}",
@@ -63,4 +65,4 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> N
         )
     if any(unknowns):
         table.caption = "Unknown pieces are lost, so that fewer tokens are no gain there."
-    console.print(table)
+    show_table(table, console)

@@ -93,7 +93,7 @@ def try_softmax(rng: np.random.Generator) -> Found:
         largest(softmax(scores + 100), y),
         largest(huge, [[1, 0, 0, 0], [0.5, 0.5, 0, 0]]),
     ]
-    return "sums to 1; scores + 100; scores of ±10,000 and −∞", largest(differences, 0)
+    return "sums to 1; scores + 100, ±10,000 and −∞", largest(differences, 0)
 
 
 def try_causal_mask(model: miniGPT, rng: np.random.Generator) -> Found:
@@ -122,7 +122,7 @@ def try_cache(model: miniGPT, rng: np.random.Generator) -> Found:
             logits, _ = model.forward(ids[:, : t + 1][:, -model.max_len :])
         plain = logits[:, -1]
         differences.append(largest(reader.logits, plain) / max(1, largest(plain, 0)))
-    return f"plain forward, tokens {start + 1} to {end} of {model.max_len}", largest(differences, 0)
+    return f"plain forward, to {end - model.max_len} tokens past max_len", largest(differences, 0)
 
 
 def try_saving(model: miniGPT, rng: np.random.Generator) -> Found:

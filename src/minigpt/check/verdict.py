@@ -11,6 +11,7 @@ from rich.text import Text
 
 from minigpt.check.layers import LayerCheck, culprits
 from minigpt.check.properties import Property
+from minigpt.tables import show_table
 
 MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red")}
 
@@ -19,8 +20,8 @@ def show(found: Sequence[LayerCheck | Property], console: Console) -> bool:
     """Print everything found; tell whether all is well."""
     layers = [check for check in found if isinstance(check, LayerCheck)]
     properties = [check for check in found if isinstance(check, Property)]
-    console.print(gradients_table(layers))
-    console.print(properties_table(properties))
+    show_table(gradients_table(layers), console)
+    show_table(properties_table(properties), console)
     at_fault = culprits(layers)
     for kind in dict.fromkeys(check.kind for check in at_fault):
         console.print(fault(kind, [check for check in at_fault if check.kind == kind]))
@@ -42,7 +43,7 @@ def show(found: Sequence[LayerCheck | Property], console: Console) -> bool:
 def gradients_table(checks: Iterable[LayerCheck]) -> Table:
     """Give a row for each layer and gradient."""
     table = empty_table("backward against central differences, in float64")
-    table.add_column("layer", overflow="fold")
+    table.add_column("layer")
     table.add_column("gradient")
     table.add_column("error", justify="right")
     table.add_column("")
@@ -51,7 +52,7 @@ def gradients_table(checks: Iterable[LayerCheck]) -> Table:
         if check.name == check.kind:
             where = Text(check.name)
         for gradient, row in check.rows.items():
-            table.add_row(where, gradient, f"{row.error:.1e}", MARKS[row.ok])
+            table.add_row(where, Text(gradient), f"{row.error:.1e}", MARKS[row.ok])
     return table
 
 
@@ -64,7 +65,8 @@ def properties_table(properties: Iterable[Property]) -> Table:
     table.add_column("limit", justify="right")
     table.add_column("")
     for p in properties:
-        table.add_row(p.name, p.compared, f"{p.difference:.2g}", f"{p.limit:.2g}", MARKS[p.ok])
+        numbers = f"{p.difference:.2g}", f"{p.limit:.2g}"
+        table.add_row(*map(Text, (p.name, p.compared, *numbers)), MARKS[p.ok])
     return table
 
 

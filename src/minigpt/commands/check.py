@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import MODEL, command, whole_number
+from minigpt.terminal import now_and_then
 
 
 def add_check(subparsers: Any) -> None:
@@ -36,6 +37,7 @@ def check(args: argparse.Namespace) -> int:
 
     from minigpt.check.layers import check_folder, check_fresh
     from minigpt.check.verdict import show
+    from minigpt.tables import stdout_console
 
     if args.model and Path(args.model).suffix == ".py":
         raise ValueError(
@@ -44,8 +46,9 @@ def check(args: argparse.Namespace) -> int:
         )
     checks = check_folder(args.model, args.seed) if args.model else check_fresh(args.seed)
     found = []
-    with Console(stderr=True).status("checking") as status:
-        for result in checks:
+    stderr = Console(stderr=True)
+    with stderr.status("checking") as status:
+        for result in checks if stderr.is_terminal else now_and_then(checks, "checked"):
             found.append(result)
             status.update(f"checked {result.name}")
-    return 0 if show(found, Console(highlight=False)) else 1
+    return 0 if show(found, stdout_console()) else 1

@@ -100,6 +100,11 @@ class Parser(argparse.ArgumentParser):
             hint += f"; the file of that name is ./{arg}"
         return f"unknown flag {name!r:.100}{hint}"
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and arg_strings == ["--"]:  # Python 3.11 would take it away
+            return self._get_value(action, "--")
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             what = str(action.metavar or action.dest).lower()

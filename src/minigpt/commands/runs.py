@@ -53,10 +53,9 @@ def add_plot(subparsers: Any) -> None:
 
 def runs(args: argparse.Namespace) -> int:
     """Print a table of runs."""
-    from rich.console import Console
-
     from minigpt.runs.history import find_runs
     from minigpt.runs.listing import json_lines, read_runs, show_runs
+    from minigpt.tables import stdout_console
 
     usual = Path("runs")
     folders = args.folders or ([usual] if usual.is_dir() else [])
@@ -64,7 +63,7 @@ def runs(args: argparse.Namespace) -> int:
     if args.json:
         print(json_lines(histories, wrong), end="")
     else:
-        show_runs(histories, wrong, Console(highlight=False))
+        show_runs(histories, wrong, stdout_console())
     if not histories and not wrong:
         where = " ".join(f"{folder}" for folder in args.folders or [usual])
         say(f"there are no runs in {where} yet: start one with `minigpt demo` or `minigpt train`")
@@ -77,11 +76,10 @@ def plot(args: argparse.Namespace) -> int:
 
     histories = [History.read(folder) for folder in args.runs]
     if args.text:
-        from rich.console import Console
-
+        from minigpt.tables import stdout_console
         from minigpt.views.text import loss_text
 
-        console = Console(highlight=False)
+        console = stdout_console()
         console.print(loss_text(histories, min(console.width, 100)), end="", soft_wrap=True)
         return 0
     from minigpt.views.save import check_ending, save_figure

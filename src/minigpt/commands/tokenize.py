@@ -41,10 +41,9 @@ def add_tokenize(subparsers: Any) -> None:
 
 def tokenize(args: argparse.Namespace) -> int:
     """Print a text as its tokens, by several tokenizers."""
-    from rich.console import Console
-
     from minigpt.data import load_corpus
     from minigpt.showdown import showdown
+    from minigpt.tables import stdout_console
     from minigpt.terminal import say
     from minigpt.tokenizers import TOKENIZERS
     from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
@@ -56,5 +55,5 @@ def tokenize(args: argparse.Namespace) -> int:
     tokenizers = {
         name: make_tokenizer(name, learn, args.vocab_size, say) for name in args.tokenizer
     }
-    showdown(tokenizers, text, Console(highlight=False))
+    showdown(tokenizers, text, stdout_console())
     return 0

@@ -14,9 +14,7 @@ from minigpt.terminal import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-WIDE = 90
-"""A console with fewer columns gets two lines for each run."""
+    from rich.table import Table
 
 
 def read_runs(folders: Iterable[Path]) -> tuple[list[History], dict[Path, str]]:
@@ -40,25 +38,36 @@ def json_lines(histories: Iterable[History], wrong: dict[Path, str]) -> str:
 
 def show_runs(histories: Iterable[History], wrong: dict[Path, str], console: Console) -> None:
     """Print a table of runs, and what is wrong with others."""
+    from rich.text import Text
+
+    from minigpt.tables import fits, show_table
+
+    rows = [_cells(history) for history in histories]
+    stacked, flat = _table(rows, stacked=True), _table(rows, stacked=False)
+    if rows:
+        show_table(stacked if fits(stacked, console) and not fits(flat, console) else flat, console)
+    for folder, error in wrong.items():
+        console.print(Text(visible(f"{folder}: damaged: {error}"), style="red"), soft_wrap=True)
+
+
+def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
+    """Make the table; stacked, what belongs together stands in two lines."""
     from rich.table import Table
     from rich.text import Text
 
-    heads = [("run",), ("layers × d", "tokens, text"), ("step", "tokens/s")]
-    heads += [("bits/char", "floor"), ("changed",)]
-    stacked = console.width < WIDE
+    heads = [["run"], ["layers × d", "tokens, text"], ["step", "tokens/s"]]
+    heads += [["bits/char", "floor"], ["changed"]]
+
+    def placed(groups: list[list[str]]) -> list[str]:
+        return ["\n".join(g) for g in groups] if stacked else list(itertools.chain(*groups))
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for group in heads:
-        for head in ["\n".join(group)] if stacked else group:
-            right = group[0] in ("step", "bits/char")
-            table.add_column(head, justify="right" if right else "left", overflow="fold")
-    for history in histories:
-        groups = _cells(history)
-        cells = ["\n".join(group) for group in groups] if stacked else itertools.chain(*groups)
-        table.add_row(*(Text(visible(cell)) for cell in cells))
-    if table.row_count:
-        console.print(table)
-    for folder, error in wrong.items():
-        console.print(Text(visible(f"{folder}: damaged: {error}"), style="red"), soft_wrap=True)
+    for head in placed(heads):
+        right = head.startswith(("step", "tokens/s", "bits/char", "floor"))
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for groups in rows:
+        table.add_row(*(Text(visible(cell)) for cell in placed(groups)))
+    return table
 
 
 def _cells(history: History) -> list[list[str]]:
