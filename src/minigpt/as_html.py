@@ -9,7 +9,7 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from minigpt.tracing.pieces import visible
+from minigpt.tracing.pieces import pieces, visible
 
 if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
@@ -71,8 +71,6 @@ def tokenizer_html(tokenizer: Tokenizer) -> str:
     known = repr(tokenizer)
     if known.endswith("(untrained)"):
         return f"<code>{html.escape(known)}</code>"
-    from minigpt.showdown import pieces
-
     n = tokenizer.vocab_size
     some = range(0, n, max(1, n // 40))
     shown = tokens(pieces(tokenizer, list(some)))

@@ -2,7 +2,7 @@
 
     config.json               sizes and settings
     model.safetensors         the weights, under GPT-2's names
-    generation_config.json    which token ends a text
+    generation_config.json    which tokens begin and end a text
     tokenizer.json, tokenizer_config.json      the tokenizer, if one is given
 
 Nothing is ever unpickled.
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from minigpt.checks import check_has
 from minigpt.files import write_text
 from minigpt.gpt2 import (
     BUFFERS,
@@ -29,7 +28,7 @@ from minigpt.gpt2 import (
     to_gpt2,
 )
 from minigpt.hub import find_model
-from minigpt.tokenizers.vocabulary import END_OF_TEXT
+from minigpt.token_roles import check_tokenizer, generation_config_of, read_generation_config
 from minigpt.weights import Tensor, open_weights, write_tensors
 
 if TYPE_CHECKING:
@@ -46,13 +45,13 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
     GPT-2 has no such option; `config.json` notes it, so that it is left out again on reading.
     """
     if tokenizer is not None:
-        check_has("tokenizer", tokenizer, "vocabulary", "a Tokenizer")
+        check_tokenizer(tokenizer, model.vocab_size)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", to_gpt2(model))
-    end = None if tokenizer is None else tokenizer.special_tokens.get(END_OF_TEXT)
-    write_json(folder / "config.json", config_of(model, end))
-    write_json(folder / "generation_config.json", {"bos_token_id": end, "eos_token_id": end})
+    generation_config = generation_config_of(model, tokenizer)
+    write_json(folder / "config.json", config_of(model, generation_config))
+    write_json(folder / "generation_config.json", generation_config)
     if tokenizer is not None:
         tokenizer.save(folder / "tokenizer.json")
         write_json(folder / "tokenizer_config.json", tokenizer.tokenizer_config(model.max_len))
@@ -87,6 +86,7 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     adjust(model, config)
+    model.generation_config = read_generation_config(folder, config)
     _take(model, tensors)
     return model.eval()
 
@@ -100,11 +100,10 @@ def load_model_and_tokenizer(
 
     folder = find_model(name)
     model, tokenizer = miniGPT.from_pretrained(folder, dtype), load_tokenizer(folder)
-    if tokenizer.vocab_size > model.vocab_size:
-        raise ValueError(
-            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but the model knows only "
-            f"{model.vocab_size}: they do not belong together"
-        )
+    try:
+        check_tokenizer(tokenizer, model.vocab_size)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
     return model, tokenizer
 
 

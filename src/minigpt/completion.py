@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from minigpt.checks import check_has, check_model, check_sizes
 from minigpt.generation import Choice, stream_choices
 from minigpt.sampling import Sampling
-from minigpt.tokenizers.vocabulary import END_OF_TEXT
+from minigpt.token_roles import drawable, end_ids
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -27,7 +27,7 @@ class Completion:
     text : what it wrote, without the stop string that ended it.
     ids : the tokens it chose, to the last.
     log_probs : the natural logarithm of the probability of each choice; see `Sampling.choose`.
-    finish_reason : "stop" if a stop string or the end-of-text token came, "length" if all the
+    finish_reason : "stop" if a stop string or an end-of-text token came, "length" if all the
         tokens asked for were written.
     """
 
@@ -57,8 +57,8 @@ def complete(
     max_new_tokens : how many tokens to add to each at most.
     sampling : how tokens are chosen; as the model gives them if None.
     n_samples : how many texts to write for each prompt.
-    stop : strings that end a text where they first appear in what is new. The tokenizer's
-        end-of-text token, if it has one, ends it too.
+    stop : strings that end a text where they first appear in what is new. The tokens that end a
+        text of this model end it too (see `minigpt.token_roles.end_ids`).
     seed : a whole number for the same choices each time.
     track : goes through the choices; one such as rich.progress.track shows how far it is.
 
@@ -67,7 +67,7 @@ def complete(
     len(prompts) · n_samples completions, those of the first prompt first.
     """
     check_model(model)
-    check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+    allowed, ends = drawable(model, tokenizer), end_ids(model, tokenizer)
     check_has("prompts", prompts, "__iter__", "a list of texts")
     if isinstance(prompts, str):
         raise TypeError(f"prompts must be a list of texts, not one text: write [{prompts!r}]")
@@ -76,8 +76,8 @@ def complete(
     check_sizes(n_samples=n_samples)
     completions = [Completion(prompt) for prompt in prompts for _ in range(n_samples)]
     context = [tokenizer.encode(each.prompt) for each in completions]
-    writers = [TextWriter(tokenizer, stop) for _ in completions]
-    choices = stream_choices(model, context, max_new_tokens, sampling, seed)
+    writers = [TextWriter(tokenizer, stop, ends) for _ in completions]
+    choices = stream_choices(model, context, max_new_tokens, sampling, seed, allowed=allowed)
     for tokens, log_probs in track(choices):
         for each, writer, token, log_prob in zip(
             completions, writers, tokens.tolist(), log_probs.tolist(), strict=True
@@ -95,14 +95,18 @@ def complete(
 
 
 def stream_text(
-    tokenizer: Tokenizer, tokens: Iterable[int], stop: Sequence[str] = ()
+    tokenizer: Tokenizer,
+    tokens: Iterable[int],
+    stop: Sequence[str] = (),
+    ends: Collection[int] | None = None,
 ) -> Iterator[str]:
     """Yield the text of tokens as they come, in whole characters only.
 
-    It ends before the first of the strings `stop`, and before an end-of-text token.
+    It ends before the first of the strings `stop`, and before a token of `ends`: by default the
+    tokenizer's own end of text, see `minigpt.token_roles.end_ids` for those of a model.
     """
     check_has("tokens", tokens, "__iter__", "token ids")
-    return _write_all(TextWriter(tokenizer, stop), tokens)
+    return _write_all(TextWriter(tokenizer, stop, ends), tokens)
 
 
 def _write_all(writer: TextWriter, tokens: Iterable[int]) -> Iterator[str]:
@@ -126,21 +130,26 @@ class TextWriter:
     ended : whether a stop string, or an end-of-text token, has come.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        stop: Sequence[str] = (),
+        ends: Collection[int] | None = None,
+    ) -> None:
         check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
         check_has("stop", stop, "__iter__", "a list of texts")
         if isinstance(stop, str) or not all(isinstance(each, str) and each for each in stop):
             raise ValueError(f"stop must be a list of texts, none of them empty, got {stop!r}")
         self.tokenizer = tokenizer
         self.stop = tuple(stop)
-        self.end_of_text = tokenizer.special_tokens.get(END_OF_TEXT)
+        self.ends = (tokenizer.end_of_text,) if ends is None else ends
         self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self.waiting = ""
         self.ended = False
 
     def write(self, token: int) -> str:
         """Take one more token; give the text that is certain by now."""
-        if token == self.end_of_text:
+        if token in self.ends:
             text = self.close()
             self.ended = True
             return text

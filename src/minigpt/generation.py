@@ -6,7 +6,7 @@ it found it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,7 +35,8 @@ def generate(
     min_p: float | None = None,
     repetition_penalty: float = 1.0,
     seed: int | None = None,
-    stop: int | None = None,
+    stop: int | Sequence[int] | None = None,
+    allowed: Array | None = None,
 ) -> Array:
     """Continue each row of `context` by up to `max_new_tokens` tokens.
 
@@ -47,8 +48,9 @@ def generate(
     temperature, top_k, top_p, min_p, repetition_penalty : how a token is chosen: see
         `minigpt.sampling.Sampling`. Temperature 0 always takes the likeliest.
     seed : a whole number for the same choices each time.
-    stop : a token id that ends a row. The rows of a batch stay equally long: one that has ended
-        is filled up with it, and all end when the last has.
+    stop : a token id that ends a row, or several. The rows of a batch stay equally long: one that
+        has ended is filled up with the id that ended it, and all end when the last has.
+    allowed : bool (V,), the ids that may be drawn; all if None.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def generate(
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     ids, _ = side_by_side(context, model.vocab_size)
     with evaluating(model):
-        tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop))
+        tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop, allowed))
     return np.concatenate([ids, np.stack(tokens, axis=1)], axis=1)
 
 
@@ -74,10 +76,11 @@ def stream(
     max_new_tokens: int,
     sampling: Sampling | None = None,
     seed: int | None = None,
-    stop: int | None = None,
+    stop: int | Sequence[int] | None = None,
+    allowed: Array | None = None,
 ) -> Iterator[Array]:
     """Yield the new tokens as they come, int (B,) each; all else as `generate`."""
-    choices = stream_choices(model, context, max_new_tokens, sampling, seed, stop)
+    choices = stream_choices(model, context, max_new_tokens, sampling, seed, stop, allowed)
     return (tokens for tokens, _ in choices)
 
 
@@ -87,17 +90,25 @@ def stream_choices(
     max_new_tokens: int,
     sampling: Sampling | None = None,
     seed: int | None = None,
-    stop: int | None = None,
+    stop: int | Sequence[int] | None = None,
+    allowed: Array | None = None,
 ) -> Iterator[Choice]:
     """Yield each `Choice` as it is made: see `Sampling.choose`."""
     check_model(model)
     ids, padding = side_by_side(context, model.vocab_size)
     check_sizes(max_new_tokens=max_new_tokens)
-    if stop is not None and check_ids(stop, model.vocab_size, "stop").ndim:
-        raise ValueError(f"stop must be one token id, got {stop!r:.100}")
+    no_stop = stop is None or np.size(stop) == 0
+    stops = np.empty(0, int) if no_stop else check_ids(stop, model.vocab_size, "stop")
+    if stops.ndim > 1:
+        raise ValueError(f"stop must be a token id, or a list of them, got {stop!r:.100}")
+    if allowed is not None and not (np.shape(allowed) == (model.vocab_size,) and np.any(allowed)):
+        raise ValueError(
+            f"allowed must say of each of the {model.vocab_size} ids whether it may be drawn, and "
+            f"allow one at least, got {allowed!r:.100}"
+        )
     sampling = Sampling() if sampling is None else sampling
     check_has("sampling", sampling, "choose", "a Sampling")
-    return _choose(model, ids, padding, max_new_tokens, sampling, rng_of(seed), stop)
+    return _choose(model, ids, padding, max_new_tokens, sampling, rng_of(seed), stops, allowed)
 
 
 def _choose(
@@ -107,7 +118,8 @@ def _choose(
     max_new_tokens: int,
     sampling: Sampling,
     rng: np.random.Generator,
-    stop: int | None,
+    stops: Array,
+    allowed: Array | None,
 ) -> Iterator[Choice]:
     rows = np.arange(len(ids))
     seen = np.zeros((len(ids), model.vocab_size), dtype=bool)
@@ -116,10 +128,10 @@ def _choose(
     ended = np.zeros(len(ids), dtype=bool)
     reader = Reader(model, ids, padding)
     for remaining in reversed(range(max_new_tokens)):
-        tokens, log_probs = sampling.choose(reader.logits, rng, seen)
-        if stop is not None:
-            tokens[ended] = stop
-            ended |= tokens == stop
+        logits = reader.logits if allowed is None else np.where(allowed, reader.logits, -np.inf)
+        tokens, log_probs = sampling.choose(logits, rng, seen)
+        tokens = np.where(ended, reader.window[:, -1], tokens)
+        ended |= np.isin(tokens, stops)
         yield tokens, log_probs
         if remaining == 0 or ended.all():
             return

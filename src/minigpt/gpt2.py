@@ -58,6 +58,7 @@ _MUST_BE: dict[str, Any] = {
 }
 """Keys that would make another model of the same weights, with the only value that is done here."""
 
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 _SIZES = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "n_inner")
 _SWITCHES = ("tie_word_embeddings",)
 _FRACTIONS = ("layer_norm_epsilon", "embd_pdrop", "attn_pdrop", "resid_pdrop")
@@ -92,8 +93,8 @@ def to_gpt2(model: miniGPT) -> dict[str, Array]:
     return tensors
 
 
-def config_of(model: miniGPT, end_of_text_id: int | None) -> dict[str, Any]:
-    """Give the content of config.json."""
+def config_of(model: miniGPT, generation_config: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of config.json, with the ids that `generation_config` names."""
     attention = model.blocks[0].attention
     return {
         "architectures": ["GPT2LMHeadModel"],
@@ -110,8 +111,7 @@ def config_of(model: miniGPT, end_of_text_id: int | None) -> dict[str, Any]:
         "attn_pdrop": attention.attention_dropout.p,
         "resid_pdrop": attention.residual_dropout.p,
         "tie_word_embeddings": model.tie_weights,
-        "bos_token_id": end_of_text_id,
-        "eos_token_id": end_of_text_id,
+        **{key: value for key, value in generation_config.items() if key in TOKEN_IDS},
         "dtype": str(model.dtype),
         "torch_dtype": str(model.dtype),
         "minigpt": {"bias": model.bias},

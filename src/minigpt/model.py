@@ -98,6 +98,7 @@ class miniGPT(Layer):
         self.head = Linear(d_model, vocab_size, bias=False, seed=rng, dtype=dtype)
         self.tie()
 
+        self.generation_config: dict[str, Any] = {}  # of the folder it was opened from
         self.logits: Array | None = None
         self.targets: Array | None = None
 

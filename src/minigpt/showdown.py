@@ -11,24 +11,13 @@ from rich.text import Text
 
 from minigpt.tables import show_table
 from minigpt.tokenizers.vocabulary import UNKNOWN
+from minigpt.tracing.pieces import pieces
 
 if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
 
 # Neighbours differ in lightness as well as in hue, so that all eyes can tell them apart.
 _COLOURS = ("black on bright_cyan", "white on blue", "black on bright_yellow", "white on magenta")
-
-
-def pieces(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
-    """Give the pieces that tokens stand for; a part of a character is shown as bytes."""
-    shown = []
-    for token in ids:
-        content = tokenizer.token_bytes(token)
-        try:
-            shown.append(content.decode("utf-8"))
-        except UnicodeDecodeError:
-            shown.append("".join(f"<{byte:02x}>" for byte in content))
-    return shown
 
 
 def coloured(parts: list[str], colour: bool) -> Text:

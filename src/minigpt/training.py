@@ -26,6 +26,7 @@ from minigpt.optim import (
 from minigpt.parallel import Replicas
 from minigpt.recompute import recompute
 from minigpt.settings import Settings
+from minigpt.token_roles import check_tokenizer, drawable
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -111,7 +112,7 @@ def train(
     check_has("settings", settings, "learning_rate", "Settings")
     check_whole(start=start)
     if tokenizer is not None:
-        check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+        check_tokenizer(tokenizer, model.vocab_size)
     if optimizer is not None:
         check_has("optimizer", optimizer, "step", "an AdamW or SGD")
     if start < 0:
@@ -207,5 +208,6 @@ def write_sample(
     model: miniGPT, tokenizer: Tokenizer, prompt: str, n_tokens: int, seed: int
 ) -> str:
     """Let the model continue `prompt`; with the same seed each time, samples show it improve."""
-    ids = generate(model, [tokenizer.encode(prompt)], n_tokens, temperature=0.8, seed=seed)
+    allowed, context = drawable(model, tokenizer), [tokenizer.encode(prompt)]
+    ids = generate(model, context, n_tokens, temperature=0.8, seed=seed, allowed=allowed)
     return tokenizer.decode(ids[0])

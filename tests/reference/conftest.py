@@ -50,6 +50,7 @@ TABLE = [
     Comparison("tiny GPT-2: gradients, float32", "transformers", 1e-4),
     Comparison("tiny GPT-2: greedy ids, with the cache", "transformers"),
     Comparison("tiny GPT-2: greedy ids, without the cache", "transformers"),
+    Comparison("tokens that end a text: greedy ids", "transformers"),
     Comparison("GPT-2 124M: logits, float32", "transformers", 1e-4),
     Comparison("GPT-2 124M: greedy ids", "transformers"),
     Comparison("GPT-2 124M: peak memory, size of the file", "model.safetensors", 0.3),

@@ -1,5 +1,6 @@
 """GPT-2 as transformers saves it, opened by us: same numbers, same gradients, same text."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt import miniGPT
 from minigpt.gpt2 import to_gpt2
+from minigpt.token_roles import end_ids
 
 VOCAB_SIZE, MAX_LEN = 97, 80
 NEW_TOKENS = 64
@@ -110,6 +112,47 @@ def generated(theirs: GPT2LMHeadModel, ids: np.ndarray, use_cache: bool) -> list
         use_cache=use_cache,
     )
     return answer.tolist()
+
+
+ENDS = [
+    ({"eos_token_id": 7}, None),
+    ({"eos_token_id": [3, 7]}, None),
+    ({"eos_token_id": 3}, {"eos_token_id": 7}),
+    ({"eos_token_id": 7}, {"eos_token_id": 3}),
+    ({"eos_token_id": 7, "pad_token_id": 5}, {"eos_token_id": [3, 7], "bos_token_id": 1}),
+    ({"eos_token_id": 7}, {"eos_token_id": None}),
+    ({"eos_token_id": 7}, {}),
+    ({"eos_token_id": 3}, {"eos_token_id": [7, -1]}),
+    ({"eos_token_id": VOCAB_SIZE + 7}, None),
+    ({"eos_token_id": None}, None),
+]
+
+
+@pytest.mark.parametrize(("config", "generation_config"), ENDS)
+def test_the_end_of_text_is_the_same_before_and_after_saving(
+    equal, tmp_path, config, generation_config
+):
+    theirs = tiny()
+    with torch.no_grad():  # always says 7
+        for parameter in theirs.parameters():
+            parameter.zero_()
+        theirs.transformer.ln_f.bias += 1
+        theirs.transformer.wte.weight[7] = 1
+    theirs.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | config))
+    (tmp_path / "generation_config.json").unlink()
+    if generation_config is not None:
+        (tmp_path / "generation_config.json").write_text(json.dumps(generation_config))
+    ours = miniGPT.from_pretrained(tmp_path)
+    ours.save_pretrained(tmp_path / "again")
+    stop = end_ids(ours, None)
+    for folder in (tmp_path, tmp_path / "again"):
+        expected = GPT2LMHeadModel.from_pretrained(folder).generate(
+            torch.tensor([[1, 2]]), max_new_tokens=4, do_sample=False
+        )
+        ids = ours.generate([[1, 2]], 4, temperature=0, stop=stop).tolist()
+        equal("tokens that end a text: greedy ids", "transformers", ids, expected.tolist())
 
 
 def test_gpt2_of_124_million(deviation, equal):

@@ -170,7 +170,7 @@ def largest(a: Any, b: Any) -> float:
 
 def alike(model: miniGPT, **options: Any) -> miniGPT:
     """Make an untrained model of the same shape, but for `options`."""
-    arguments = arguments_of(config_of(model, None), Path("model"))
+    arguments = arguments_of(config_of(model, {}), Path("model"))
     return miniGPT(**{**arguments, "seed": 0, **options})
 
 

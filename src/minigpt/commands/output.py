@@ -22,10 +22,13 @@ def write(
     from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.completion import stream_text
     from minigpt.generation import stream
+    from minigpt.token_roles import drawable, end_ids
 
     model, tokenizer = load_model_and_tokenizer(name)
-    tokens = stream(model, [tokenizer.encode(prompt)], n_tokens, sampling, seed)
-    return stream_text(tokenizer, (int(token[0]) for token in tokens), stop)
+    ends, allowed = end_ids(model, tokenizer), drawable(model, tokenizer)
+    context = [tokenizer.encode(prompt)]
+    tokens = stream(model, context, n_tokens, sampling, seed, allowed=allowed)
+    return stream_text(tokenizer, (int(token[0]) for token in tokens), stop, ends)
 
 
 def read_stdin() -> str:

@@ -123,8 +123,7 @@ def _likeliest(seen: Trace) -> Table:
 
 
 def _sampling(seen: Trace) -> Step:
-    logits = seen.logits[-1:]
-    drawn = {name: way.probabilities(logits)[0] for name, way in WAYS.items()}
+    drawn = {name: seen.drawn(way) for name, way in WAYS.items()}
     table = Table(
         "The probability each token is drawn with",
         ["token", "as it is", *drawn],
@@ -170,9 +169,11 @@ def _sampling(seen: Trace) -> Step:
 def _writing(model: miniGPT, seen: Trace) -> Step:
     # Greedy, so that the page says the same each time. With room in the context for all that is
     # written, the text is read once; else it would be read again for each token.
-    ids = np.append(seen.ids, seen.logits[-1].argmax())
+    greedy = seen.drawn(Sampling(temperature=0)).argmax()
+    ids = np.append(seen.ids, greedy)
     room = max(1, model.max_len - WRITTEN + 1)
-    written = generate(model, ids[None, -room:], WRITTEN - 1, temperature=0.0)[0]
+    context = ids[None, -room:]
+    written = generate(model, context, WRITTEN - 1, temperature=0.0, allowed=seen.drawable)[0]
     pieces = [seen.vocabulary[int(i)] for i in written[-WRITTEN:]]
     n_left_out = max(0, len(ids) - room)
     left_out = (

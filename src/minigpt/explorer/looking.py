@@ -16,9 +16,9 @@ from minigpt.explorer.problems import Problem
 from minigpt.functional import Array
 from minigpt.generation import stream
 from minigpt.sampling import Sampling
-from minigpt.tokenizers.vocabulary import END_OF_TEXT
+from minigpt.token_roles import begin_id, check_tokenizer, drawable, end_ids
 from minigpt.tracing import Trace, trace
-from minigpt.tracing.pieces import visible
+from minigpt.tracing.pieces import text_of, visible
 from minigpt.tracing.record import shadow
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Looker:
     """
 
     def __init__(self, model: miniGPT, tokenizer: Tokenizer) -> None:
+        check_tokenizer(tokenizer, model.vocab_size)
         self.model, self.tokenizer = model, tokenizer
         self._traces: OrderedDict[Any, tuple[miniGPT, Trace, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -74,7 +75,7 @@ class Looker:
         surprises = [None, *_rounded(np.minimum(surprise(seen), 99))]
         lens = logit_lens(model, seen, N_LENS)
         return {
-            "text": asked.text + self.tokenizer.decode(list(asked.more)),
+            "text": asked.text + text_of(self.tokenizer, asked.more),
             "tokens": [
                 {"id": int(i), "piece": piece, "shown": visible(piece), "surprise": nats}
                 for i, piece, nats in zip(seen.ids, seen.pieces, surprises, strict=True)
@@ -119,7 +120,7 @@ class Looker:
             raise Problem(404, f"there is no token {position}, they go from 0 to {T - 1}")
         at = T - 1 if position is None else position
         by_model = seen.probabilities(at)
-        drawn = sampling.probabilities(seen.logits[at][None])[0]
+        drawn = seen.drawn(sampling, at)
         before = self._seen(asked._replace(off=()))[1].probabilities(at) if asked.off else by_model
 
         def candidate(i: int) -> dict[str, Any]:
@@ -151,8 +152,8 @@ class Looker:
         ids, _ = self._ids(asked)
         model = shadow(self._without(asked.off))
         vocabulary = self._seen(asked)[1].vocabulary
-        end = self.tokenizer.special_tokens.get(END_OF_TEXT)
-        for token in stream(model, [ids], n, sampling, seed, end):
+        ends, allowed = end_ids(model, self.tokenizer), drawable(model, self.tokenizer)
+        for token in stream(model, [ids], n, sampling, seed, ends, allowed):
             i = int(token[0])
             yield {"id": i, "piece": vocabulary[i], "shown": visible(vocabulary[i])}
 
@@ -167,8 +168,8 @@ class Looker:
         ids = [*self.tokenizer.encode(asked.text), *asked.more]
         if ids:
             return ids, True
-        end = self.tokenizer.special_tokens.get(END_OF_TEXT)
-        return ([end] if end is not None else self.tokenizer.encode("\n") or [0]), False
+        begin = begin_id(self.model, self.tokenizer)
+        return ([begin] if begin is not None else self.tokenizer.encode("\n") or [0]), False
 
     def _without(self, off: tuple[tuple[int, int], ...]) -> miniGPT:
         try:

@@ -219,6 +219,11 @@ class Tokenizer(ABC):
         """The ids of the special tokens, which ordinary text never produces, by name."""
         return self.vocabulary.special_tokens
 
+    @property
+    def end_of_text(self) -> int | None:
+        """The id of the token that ends a text, ``<|endoftext|>``; None if there is none."""
+        return self.special_tokens.get(END_OF_TEXT)
+
     def __len__(self) -> int:
         return self.vocab_size
 

@@ -29,3 +29,8 @@ class Vocabulary:
     tokens: list[bytes]
     special_tokens: dict[str, int]
     merges: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def holes(self) -> list[int]:
+        """The ids below the largest one that no token has: they stand for no bytes."""
+        return [i for i, token in enumerate(self.tokens) if not token]

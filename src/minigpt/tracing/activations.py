@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from minigpt.functional import Array, softmax
+from minigpt.tracing.pieces import ids_without_text
+
+if TYPE_CHECKING:
+    from minigpt.sampling import Sampling
 
 
 class Target(NamedTuple):
@@ -134,6 +138,24 @@ class Trace(Activations):
     def probabilities(self, position: int = -1) -> Array:
         """Give the probability (V,) of each token to come after that at `position`."""
         return softmax(self.logits[position].astype(float))
+
+    @property
+    def drawable(self) -> Array:
+        """Which ids may be drawn as the next token, bool (V,): all but those that no token has."""
+        found = np.ones(len(self.vocabulary), dtype=bool)
+        found[ids_without_text(self.vocabulary)] = False
+        return found
+
+    def drawn(self, sampling: Sampling, position: int = -1, penalise: bool = False) -> Array:
+        """Return the probability (V,) with which `sampling` draws each token after `position`.
+
+        With `penalise`, its repetition penalty applies to the tokens up to `position`.
+        """
+        logits = np.where(self.drawable, self.logits[position], -np.inf)
+        seen = np.zeros(len(logits), dtype=bool)
+        if penalise:
+            seen[self.ids[: range(len(self.ids))[position] + 1]] = True
+        return sampling.probabilities(logits[None], seen[None])[0]
 
     def top(self, n: int = 10, position: int = -1) -> Iterator[tuple[int, str, float]]:
         """Yield (id, piece, probability) of the `n` likeliest to come after `position`."""

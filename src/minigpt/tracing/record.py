@@ -53,13 +53,13 @@ def trace(
     >>> seen.blocks[0].weights.shape
     (4, 3, 3)
     """
+    vocabulary = vocabulary_of(tokenizer, model.vocab_size)
     ids, n_dropped = _read(model, text, tokenizer)
     if target is not None:
         target = _check(target, model.vocab_size, len(ids))
     twin = shadow(model).eval()
     activations = _forward(twin, ids)
     gradient = None if target is None else _backward(twin, activations, target)
-    vocabulary = vocabulary_of(tokenizer, model.vocab_size)
     return Trace(
         **vars(activations),
         ids=ids,

@@ -28,9 +28,7 @@ def next_token(
     position : after which token of the text.
     """
     sampling = sampling or Sampling()
-    seen = np.zeros((1, trace.logits.shape[-1]), dtype=bool)
-    seen[0, trace.ids[: range(len(trace.ids))[position] + 1]] = True
-    drawn = sampling.probabilities(trace.logits[position][None], seen)[0]
+    drawn = trace.drawn(sampling, position, penalise=True)
     best = list(trace.top(n, position))
     names = [label(piece) for _, piece, _ in best]
     by_model = [probability for _, _, probability in best]
