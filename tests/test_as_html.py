@@ -49,8 +49,8 @@ def model(tokenizer):
 
 def test_a_model_shows_its_parameters(model):
     texts = Text(model._repr_html_()).texts
-    assert texts[0] == repr(model).split("\n")[0]
-    cells = [cell for line in repr(model).split("\n")[2:] for cell in re.split(r"\s{2,}", line)]
+    assert texts[0] == str(model).split("\n")[0]
+    cells = [cell for line in str(model).split("\n")[2:] for cell in re.split(r"\s{2,}", line)]
     assert [cell for cell in texts[1:] if cell] == [c for c in cells if c and "─" not in c]
 
 

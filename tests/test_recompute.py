@@ -63,7 +63,7 @@ def test_only_the_input_of_a_block_is_kept():
 def test_names_scores_text_and_copies_are_as_ever():
     plain, model = (m.eval() for m in two_models(dropout=0.3))
     assert list(model.params()) == list(plain.params())
-    assert repr(model) == repr(plain)
+    assert str(model) == str(plain)
     ids = rng.integers(0, 11, (2, 8))
     for one in (model, copy.deepcopy(model)):
         assert isinstance(one.blocks[0], RecomputedBlock)

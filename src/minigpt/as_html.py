@@ -1,4 +1,4 @@
-"""How a model, a tokenizer, a trace and a training step show themselves in a notebook.
+"""How a tokenizer, a trace, a training step and others show themselves in a notebook.
 
 Small HTML without scripts. All that is not ours, such as the pieces of tokens, is escaped.
 """
@@ -10,8 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from minigpt.tracing.pieces import pieces, visible
+from minigpt.wording import counted, large, percent
 
 if TYPE_CHECKING:
+    from minigpt.analysis import Attribution, HeadScores
+    from minigpt.completion import Completion
+    from minigpt.evaluation import Evaluation
     from minigpt.tokenizers import Tokenizer
     from minigpt.tracing import Trace
     from minigpt.training import Step
@@ -87,7 +91,7 @@ def trace_html(trace: Trace) -> str:
     shapes = [(name, str(getattr(trace, name).shape)) for name in ("ids", "embedding")]
     shapes += [(f"blocks[i].{name}", str(array.shape)) for name, array in vars(block).items()]
     shapes += [(name, str(getattr(trace, name).shape)) for name in ("final_norm", "logits")]
-    answers = [(f"“{visible(piece)}”", f"{p:.1%}") for _, piece, p in trace.top(5)]
+    answers = [(f"“{visible(piece)}”", percent(p, 1)) for _, piece, p in trace.top(5)]
     return (
         f"{before}{tokens(trace.pieces[-MOST:])}"
         + table("What comes next", ("token", "probability"), answers)
@@ -107,3 +111,43 @@ def step_html(step: Step) -> str:
     parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
     sample = "" if step.sample is None else f"<pre>{html.escape(step.sample)}</pre>"
     return f"<div>{' · '.join(parts)}</div>{sample}"
+
+
+def completion_html(completion: Completion) -> str:
+    """Show what a model wrote, behind its prompt, and why it ended."""
+    prompt, text = html.escape(completion.prompt), html.escape(completion.text)
+    reason = html.escape(completion.finish_reason)
+    length = counted(len(completion.ids), "token")
+    return (
+        f'<pre style="white-space:pre-wrap"><b>{prompt}</b>{text}</pre>'
+        f"<div>{length}; why it ended: {reason}</div>"
+    )
+
+
+def evaluation_html(evaluation: Evaluation) -> str:
+    """Show a loss in all its units."""
+    rows = [
+        ("nats per token", f"{evaluation.loss:.4f}"),
+        ("perplexity per token", large(evaluation.perplexity)),
+        ("perplexity per word", large(evaluation.word_perplexity)),
+        ("bits per byte", f"{evaluation.bits_per_byte:.3f}"),
+        ("bits per character", f"{evaluation.bits_per_character:.3f}"),
+    ]
+    return table(f"Loss on {counted(evaluation.n_tokens, 'token')}", ("unit", ""), rows)
+
+
+def attribution_html(attribution: Attribution, most: int = 12) -> str:
+    """Show the largest parts of a logit."""
+    parts = sorted(attribution.parts().items(), key=lambda part: -abs(part[1]))
+    caption = f"Logit {attribution.logit:.3f}: the largest of {len(parts)} parts"
+    return table(caption, ("part", ""), [(name, f"{part:+.3f}") for name, part in parts[:most]])
+
+
+def heads_html(scores: HeadScores) -> str:
+    """Show which heads do something that has a name."""
+    found = [
+        (f"{layer}.{head}", name, percent(score)) for layer, head, name, score in scores.found()
+    ]
+    n_heads = scores.values[0].size
+    caption = f"{len(found)} of {counted(n_heads, 'head')} do something that has a name"
+    return table(caption, ("head", "what it does", "of its attention"), found)

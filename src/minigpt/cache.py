@@ -44,6 +44,13 @@ class KVCache:
         self.length = 0
         self.padding: Array | None = None
 
+    def __repr__(self) -> str:
+        B, H, max_len, D = self.keys.shape
+        return (
+            f"KVCache({self.length} of {max_len} tokens of {B} texts, {H} heads of {D} numbers, "
+            f"{self.keys.dtype})"
+        )
+
     def extend(self, k: Array, v: Array) -> tuple[Array, Array, Array | None]:
         """Add the keys and values (B, H, T, D) of T more tokens.
 

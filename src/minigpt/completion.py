@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from minigpt.brief import brief
 from minigpt.checks import check_has, check_model, check_sizes
 from minigpt.generation import Choice, stream_choices
 from minigpt.sampling import Sampling
@@ -36,6 +37,13 @@ class Completion:
     ids: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     finish_reason: str = "length"
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import completion_html
+
+        return completion_html(self)
 
 
 def complete(

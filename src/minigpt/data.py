@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.brief import brief, brief_html
 from minigpt.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens, unknown
 from minigpt.functional import Array
 
@@ -83,6 +84,9 @@ class Corpus:
     train: str
     val: str
     floor: float | None = None
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
@@ -173,6 +177,9 @@ class Dataset:
     val_characters: int
     floor: float | None = None
     val_spelling: float = 0.0
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     @classmethod
     def from_corpus(cls, corpus: Corpus, tokenizer: Tokenizer) -> Dataset:

@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from minigpt.terminal import Clock, counted, visible
+from minigpt.terminal import Clock, visible
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.training import Step

@@ -48,6 +48,11 @@ class Evaluation:
     n_characters: int
     spelling: float = 0.0
 
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import evaluation_html
+
+        return evaluation_html(self)
+
     @classmethod
     def of(
         cls, loss: float, n_tokens: int, texts: str | Iterable[str], spelling: float = 0.0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.checks import check_model, check_whole
 from minigpt.functional import Array
 from minigpt.layers import Layer
@@ -41,6 +42,9 @@ class Flat(NamedTuple):
 
     places: dict[str, slice]
     """Where in the flat arrays each of those lies that learn."""
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def lay_flat(layer: Layer, params: Array | None = None) -> Flat:

@@ -89,6 +89,12 @@ class Layer:
             for path, layer, name in child.slots():
                 yield f"{child_name}.{path}", layer, name
 
+    def __repr__(self) -> str:
+        shapes = {path: getattr(layer, name).shape for path, layer, name in self.slots()}
+        if len(shapes) > 4:
+            return f"{type(self).__name__}({len(shapes)} parameters)"
+        return f"{type(self).__name__}({', '.join(f'{k} {v}' for k, v in shapes.items())})"
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):

@@ -22,7 +22,7 @@ from minigpt.layers import (
     PositionalEncoding,
     TransformerBlock,
 )
-from minigpt.summary import summary, summary_html
+from minigpt.summary import about, summary, summary_html
 
 if TYPE_CHECKING:
     from minigpt.cache import KVCache
@@ -206,5 +206,6 @@ class miniGPT(Layer):
         vars(self).update(state)
         self.tie()
 
-    __repr__ = summary
+    __repr__ = about
+    __str__ = summary
     _repr_html_ = summary_html

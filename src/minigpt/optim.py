@@ -45,6 +45,9 @@ class SGD:
         self.flat = model.flat
         self.state: dict[str, Array] = {}
 
+    def __repr__(self) -> str:
+        return f"SGD({self.flat.params.size:,} parameters)"
+
     def step(self, learning_rate: float) -> None:
         """Take one step with the gradients as they are."""
         check_amount(learning_rate=learning_rate)
@@ -96,6 +99,12 @@ class AdamW:
         self.beta1, self.beta2, self.weight_decay, self.eps = beta1, beta2, weight_decay, eps
         zeros = np.zeros_like(self.flat.params)
         self.state = {"m": zeros, "v": zeros.copy(), "t": np.zeros(1, np.int64)}
+
+    def __repr__(self) -> str:
+        return (
+            f"AdamW({self.flat.params.size:,} parameters, beta1={self.beta1}, beta2={self.beta2}, "
+            f"weight_decay={self.weight_decay}, steps taken: {int(self.state['t'][0]):,})"
+        )
 
     def step(self, learning_rate: float) -> None:
         """Take one step with the gradients as they are."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from minigpt.brief import brief_html, named
 from minigpt.checks import check_heads, check_known, check_threads, unknown
 from minigpt.files import read_utf8
 
@@ -107,6 +108,13 @@ class Settings:
         if self.freeze and self.init_from is None:
             raise ValueError("freeze needs init_from: only what has learned can be frozen")
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
+
+    def __repr__(self) -> str:
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        values = {name: getattr(self, name) for name in defaults}
+        return named(self, {k: v for k, v in values.items() if v != defaults[k]})
+
+    _repr_html_ = brief_html
 
     def replace(self, changes: Mapping[str, Any]) -> Settings:
         """Give these settings with some changed; an unknown name is an error with a suggestion."""

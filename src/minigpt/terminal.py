@@ -18,11 +18,6 @@ def visible(text: str) -> str:
     return text.translate({code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"})
 
 
-def counted(n: int, noun: str) -> str:
-    """Return "1 step", "2 steps", "1,000 steps"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], Iterable[Item]]:
     """Give what goes through items and shows how far it is: a bar in a terminal, else lines."""
     from rich.console import Console

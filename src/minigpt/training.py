@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.checks import check_has, check_model, check_whole
 from minigpt.data import Dataset, get_batch
 from minigpt.evaluation import evaluate
@@ -59,6 +60,8 @@ class Step:
     val_bits: float | None = None
     sample: str | None = None
     spelling_bits: float | None = None
+
+    __repr__ = brief
 
     def _repr_html_(self) -> str:
         from minigpt.as_html import step_html

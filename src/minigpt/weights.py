@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.files import open_to_read, parse_json, read_json, replacing
 from minigpt.functional import Array
 
@@ -43,6 +44,8 @@ class Tensor:
     path: Path
     kind: str
     stored: Array
+
+    __repr__ = brief
 
     def read(self, dtype: Any) -> Array:
         """Give its numbers as `dtype`: the view itself if they are stored so, else a copy."""

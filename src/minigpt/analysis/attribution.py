@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.checks import check_ids
 from minigpt.functional import Array
 from minigpt.tracing import Trace
@@ -40,6 +41,13 @@ class Attribution:
     biases: Array
     feed_forward: Array
     shift: float
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import attribution_html
+
+        return attribution_html(self)
 
     def parts(self) -> dict[str, float]:
         """Give name → part, in the order of the computation."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.functional import Array
 from minigpt.tracing import trace
 
@@ -29,6 +30,13 @@ class HeadScores:
     names: list[str]
     values: Array
     even: Array
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        from minigpt.as_html import heads_html
+
+        return heads_html(self)
 
     def found(self, threshold: float = 0.5) -> Iterator[tuple[int, int, str, float]]:
         """Yield (layer, head, what it does, score) of each head that does it most of the time.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.evaluation import LARGEST_LOGITS
 from minigpt.functional import Array
 from minigpt.tracing import Trace
@@ -26,6 +27,9 @@ class Lens(NamedTuple):
 
     tokens: Array
     probabilities: Array
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.functional import Array
 
 
@@ -20,6 +21,9 @@ class PCA(NamedTuple):
     points: Array
     directions: Array
     shares: Array
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def pca(vectors: Array, n: int = 2) -> PCA:

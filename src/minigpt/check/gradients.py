@@ -12,12 +12,14 @@ dy = r. All of it in float64: the two losses differ in their last digits only.
 from __future__ import annotations
 
 import copy
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from minigpt.brief import LONGEST, brief, cut
 from minigpt.functional import Array
 
 LIMIT = 1e-6
@@ -46,6 +48,8 @@ class Comparison:
     name: str
     error: float
     finding: str = ""
+
+    __repr__ = brief
 
     @property
     def ok(self) -> bool:
@@ -77,6 +81,13 @@ class GradientCheck:
         return [row.name for row in self.rows if not row.ok]
 
     def __repr__(self) -> str:
+        found = f"wrong: {', '.join(self.wrong)}" if self.wrong else f"all {len(self.rows)} right"
+        return cut(f"GradientCheck({self.layer}, {found})", LONGEST)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def __str__(self) -> str:
         width = max(len(name) for name in ("gradient", *(row.name for row in self.rows)))
         lines = [f"{self.layer}: backward against central differences", ""]
         lines.append(f"{'gradient':{width}}  relative error")

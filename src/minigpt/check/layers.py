@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigpt import functional
+from minigpt.brief import brief
 from minigpt.check.gradients import Comparison, Witness
 from minigpt.check.properties import Property, built_in_tokenizers, check_properties
 from minigpt.functional import Array
@@ -42,6 +43,8 @@ class LayerCheck:
     kind: str
     rows: dict[str, Comparison]
     parts: list[LayerCheck] = field(default_factory=list)
+
+    __repr__ = brief
 
     @property
     def ok(self) -> bool:

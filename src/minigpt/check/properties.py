@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.corpus import scenes
 from minigpt.functional import softmax
 from minigpt.generation import Reader, evaluating
@@ -53,6 +54,8 @@ class Property:
     compared: str
     difference: float
     limit: float
+
+    __repr__ = brief
 
     @property
     def ok(self) -> bool:

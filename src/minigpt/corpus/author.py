@@ -28,6 +28,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from minigpt.brief import brief
 from minigpt.corpus.grammar import REMEMBERED, RULES
 
 SMALLEST = 20_000  # characters: a tenth of it holds a whole scene wherever the scenes happen to end
@@ -39,6 +40,8 @@ class Scene:
 
     text: str
     nats: float
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Plays:
     val: str
     train_nats: float
     val_nats: float
+
+    __repr__ = brief
 
     @property
     def text(self) -> str:

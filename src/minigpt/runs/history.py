@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.brief import brief, brief_html
 from minigpt.files import why_without
 from minigpt.runs.checkpoints import RECORD, read_record
 from minigpt.runs.metrics import Metrics, MetricsFile
@@ -38,6 +39,9 @@ class History:
     metrics: Metrics
     saved: int
     changed: datetime
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     @classmethod
     def read(cls, folder: Path) -> History:

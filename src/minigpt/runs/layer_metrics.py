@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from minigpt.brief import brief
 from minigpt.files import open_to_read
 from minigpt.functional import Array
 from minigpt.optim import PIECE
@@ -124,6 +125,8 @@ class LayerHistory:
     layers: list[str]
     gradient: NDArray[np.float64]
     ratio: NDArray[np.float64]
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, measured: Mapping[int, Mapping[str, Sequence[float | None]]]) -> LayerHistory:

@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigpt.brief import brief
 from minigpt.files import open_to_read
 
 LONGEST_LINE = 4096
@@ -51,6 +52,8 @@ class Metrics:
     gradient_norm: NDArray[np.float64]
     learning_rate: NDArray[np.float64]
     tokens_per_second: NDArray[np.float64]
+
+    __repr__ = brief
 
     @property
     def bits_per_nat(self) -> float | None:

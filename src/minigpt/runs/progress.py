@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.data import Dataset
 from minigpt.files import open_to_read
 
@@ -34,6 +35,8 @@ class Progress:
     usual_loss: float | None = None
     setbacks: list[dict[str, Any]] = field(default_factory=list)
     lengths: dict[str, int] = field(default_factory=dict)
+
+    __repr__ = brief
 
 
 def progress_of(record: dict[str, Any], folder: Path) -> Progress:

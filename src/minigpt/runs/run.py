@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from minigpt.brief import brief, brief_html
 from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
 from minigpt.data import Dataset
 from minigpt.machines import ALONE, World
@@ -58,6 +59,9 @@ class Run:
     optimizer: Optimizer
     say: Callable[[str], None] = _silent
     world: World = ALONE
+
+    __repr__ = brief
+    _repr_html_ = brief_html
 
     def __post_init__(self) -> None:
         self.keeper = Keeper(self.folder)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minigpt.brief import brief
 from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.runs.checkpoints import path_of, require_run, steps_of
 
@@ -29,6 +30,8 @@ class Stage:
     step: int
     model: miniGPT
     tokenizer: Tokenizer
+
+    __repr__ = brief
 
 
 def stages(folder: Path) -> Iterator[Stage]:

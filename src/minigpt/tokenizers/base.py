@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Self, SupportsIndex
 
+from minigpt.brief import brief_value
 from minigpt.tokenizers import tokenizer_json
 from minigpt.tokenizers.stream import pieces_of
 from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
@@ -230,7 +231,7 @@ class Tokenizer(ABC):
     def __repr__(self) -> str:
         if self._vocabulary is None:
             return f"{type(self).__name__}(untrained)"
-        names = list(self.special_tokens)
+        names = brief_value(list(self.special_tokens))
         return f"{type(self).__name__}(vocab_size={self.vocab_size}, special_tokens={names})"
 
     def _repr_html_(self) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from minigpt.brief import brief
+
 UNKNOWN = "<unk>"
 END_OF_TEXT = "<|endoftext|>"
 
@@ -29,6 +31,8 @@ class Vocabulary:
     tokens: list[bytes]
     special_tokens: dict[str, int]
     merges: list[tuple[int, int]] = field(default_factory=list)
+
+    __repr__ = brief
 
     @property
     def holes(self) -> list[int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.functional import Array, softmax
 from minigpt.tracing.pieces import ids_without_text
 
@@ -74,6 +75,8 @@ class BlockActivations:
     feed_forward: Array
     output: Array
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True, eq=False)
 class Activations:
@@ -94,6 +97,8 @@ class Activations:
     blocks: list[BlockActivations]
     final_norm: Array
     logits: Array
+
+    __repr__ = brief
 
     @property
     def stream(self) -> Array:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.brief import brief
 from minigpt.checks import check_has, check_model, check_targets, check_text
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.optim import clip_gradients
@@ -39,6 +40,8 @@ class Station:
     norm: float
     gradient: float | None
     parameters: dict[str, float]
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class SlowStep:
     changes: list[Change]
     losses_after: Array
     loss_after: float
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """Give all of it by name, ready for JSON: arrays as lists, rounded to 6 digits."""

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from minigpt.brief import brief
 from minigpt.functional import Array
 from minigpt.tracing.pieces import visible
 from minigpt.views.style import CLEAR
@@ -47,6 +48,9 @@ class Cells(NamedTuple):
     starts: list[int]
     widths: list[int]
     rows: list[int]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def flow(pieces: Sequence[str], columns: int = COLUMNS, first_row: int = 0) -> Cells:

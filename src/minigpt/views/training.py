@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigpt.brief import brief
 from minigpt.runs.history import History, short_names
 from minigpt.views.style import GREY, PALETTE, figure
 
@@ -44,6 +45,8 @@ class Curve:
     validation: Floats
     floor: float | None
     history: History
+
+    __repr__ = brief
 
 
 def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
