@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from minigpt import Settings, load_tokenizer, preset
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 60
+TURN = TEXT[:3000] + "ZYXWV 0123456789 " * 20  # what it is examined on is nothing it has learned
 TINY = (
     *("--n-layers", "1", "--n-heads", "2", "--d-model", "16", "--block-size", "16"),
     *("--batch-size", "4", "--steps", "6", "--eval-every", "3", "--sample-every", "3"),
@@ -96,6 +97,63 @@ def test_several_texts_at_once(folder):
     letter = row["text"][1]
     stopped = minigpt(*common, "--prompt", "my dear", "--stop", letter, cwd=folder)
     assert stopped.stdout == "my dear" + row["text"].partition(letter)[0] + "\n"
+
+
+def test_what_is_opened_of_a_run_is_its_best_and_said(folder):
+    (folder / "turn.txt").write_text(TURN, encoding="utf-8")
+    done = minigpt(
+        *("train", "--data", "turn.txt", "--out", "runs/turn", *TINY, "--steps", "24"),
+        *("--learning-rate", "0.03", "--patience", "0"),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folder / "runs/turn/checkpoint-24/training.json").read_text("utf-8"))
+    best = record["best"]["step"]
+    assert best < 24
+    said = (
+        f"runs/turn: step {best}, the best by validation; --checkpoint last for the last, step 24"
+    )
+    outputs = {}
+    for which in ("best", "last", "24", str(best)):
+        for command in (
+            *(["generate", "--seed", 1, "--max-new-tokens", 30], ["eval"], ["check"]),
+            ["explain", "my dear", "-o", "page.html"],
+        ):
+            name, *rest = command
+            done = minigpt(name, "runs/turn", *rest, "--checkpoint", which, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert (said in done.stderr) == (which == "best")
+            outputs[name, which] = done.stdout
+    for name in ("generate", "eval"):
+        assert outputs[name, "best"] == outputs[name, str(best)] != outputs[name, "last"]
+        assert outputs[name, "last"] == outputs[name, "24"]
+    wrong = minigpt("generate", "runs/turn", "--checkpoint", "7", cwd=folder)
+    assert wrong.returncode == 1
+    assert "--checkpoint must be best, last or one of" in wrong.stderr
+
+
+def test_a_run_that_stopped_early_says_so_wherever_it_is_met(folder):
+    (folder / "turn.txt").write_text(TURN, encoding="utf-8")
+    done = minigpt(
+        *("train", "--data", "turn.txt", "--out", "runs/early", *TINY, "--steps", "60"),
+        *("--learning-rate", "0.03", "--patience", "2"),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "stopped early" in done.stderr
+    (row,) = map(
+        json.loads, minigpt("runs", "runs/early", "--json", cwd=folder).stdout.splitlines()
+    )
+    assert row["stopped_early"]
+    assert row["step"] < 60
+    assert "stopped early" in minigpt("runs", "runs/early", cwd=folder, COLUMNS="120").stdout
+    again = minigpt("train", "--resume", "runs/early", cwd=folder)
+    assert again.returncode == 1
+    assert f"stopped early, after step {row['step']}, as 2 evaluations" in again.stderr
+    assert "--patience" in again.stderr
+    on = minigpt("train", "--resume", "runs/early", "--patience", "0", cwd=folder)
+    assert on.returncode == 0, on.stderr
+    assert "step 60/60" in on.stderr
 
 
 def test_fine_tuning_keeps_architecture_tokenizer_and_what_is_frozen(folder):

@@ -1,5 +1,6 @@
 import errno
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 
 from minigpt import Settings, files, miniGPT, training
+from minigpt.evaluation import evaluate
 from minigpt.runs import Run, RunNotWritten, checkpoints
-from minigpt.runs.checkpoints import damage, steps_of
+from minigpt.runs.checkpoints import damage, path_of, steps_of
 from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
+from minigpt.runs.history import History
 from minigpt.runs.lock import FolderLock
+from minigpt.runs.opening import find_checkpoint
+from minigpt.runs.progress import LONG
 from minigpt.training import Step, TrainingDiverged
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
@@ -59,7 +64,7 @@ def add_line(folder: Path, line: str) -> None:
         file.write(line)
 
 
-def test_checkpoints_are_models_and_the_run_folder_is_the_newest(run):
+def test_checkpoints_are_models_and_the_run_folder_is_the_best(run):
     assert steps_of(run.folder) == [12, 8]
     for path in run.folder.glob("checkpoint-*"):
         assert damage(path) is None
@@ -80,6 +85,130 @@ def test_the_newest_and_the_best_are_kept(settings, tmp_path):
     assert run.progress.best == {"step": best, "val_loss": values[best]}
     assert steps_of(run.folder) == [12, 11, 10, best]
     assert Run.resume(run.folder, {}).progress == run.progress
+
+
+@pytest.fixture
+def overfitted(settings, tmp_path) -> Run:
+    """A run that is worst at its end: its text for validation is another."""
+    other = "ZYXWV zyxwv 0123456789. " * 20
+    (tmp_path / "text.txt").write_text(TEXT + other, encoding="utf-8")
+    settings = settings.replace({"learning_rate": 3e-2, "steps": 20, "keep": 1, "eval_every": 2})
+    run = Run.new(settings, tmp_path / "overfitted")
+    for _ in run.steps():
+        pass
+    return run
+
+
+def test_what_a_run_folder_hands_out_is_never_worse_than_what_it_was(overfitted, tmp_path):
+    """At each evaluation, and when it is resumed, the best so far is at the top."""
+
+    def at_top(folder: Path) -> float:
+        model = miniGPT.from_pretrained(folder)
+        return evaluate(model, overfitted.dataset.val, 8, max_tokens=32)
+
+    lowest = math.inf
+    run = Run.new(overfitted.settings, tmp_path / "again")
+    for step in run.steps():
+        if step.val_loss is not None:
+            lowest = min(lowest, step.val_loss)
+            assert at_top(run.folder) == pytest.approx(lowest, rel=1e-5)
+            assert damage(run.folder) is None
+    assert step.val_loss > lowest + 0.1  # else this test tests nothing
+    best = run.progress.best["step"]
+    again = Run.resume(run.folder, {"steps": 22})
+    assert again.step == 20
+    list(again.steps())
+    assert at_top(run.folder) == pytest.approx(lowest, rel=1e-5)
+    assert steps_of(run.folder) == [22, best]
+    top, kept = (path / "model.safetensors" for path in (run.folder, path_of(run.folder, best)))
+    assert top.read_bytes() == kept.read_bytes()
+    assert History.read(run.folder).settings.steps == 22
+
+
+def test_which_checkpoint_is_opened(overfitted):
+    folder, best = overfitted.folder, overfitted.progress.best["step"]
+    opened, note = find_checkpoint(folder)
+    assert opened == folder
+    assert note.endswith(
+        f"step {best}, the best by validation; --checkpoint last for the last, step 20"
+    )
+    assert find_checkpoint(folder, "last") == (path_of(folder, 20), None)
+    assert find_checkpoint(folder, "20") == (path_of(folder, 20), None)
+    assert find_checkpoint(folder, str(best))[0] == path_of(folder, best)
+    with pytest.raises(ValueError, match=f"best, last or one of {best}, 20, got '7'"):
+        find_checkpoint(folder, "7")
+    # As it was before the best stood at the top, or when a run was killed in between.
+    for file in path_of(folder, 20).iterdir():
+        (folder / file.name).unlink()
+        shutil.copy(file, folder / file.name)
+    assert find_checkpoint(folder)[0] == path_of(folder, best)
+    shutil.rmtree(path_of(folder, best))
+    assert find_checkpoint(folder) == (folder, None)
+
+
+def test_a_model_that_is_no_run_is_opened_as_it_is(run, tmp_path):
+    run.model.save_pretrained(tmp_path / "model", run.tokenizer)
+    for which in ("best", "last"):
+        assert find_checkpoint(tmp_path / "model", which) == (tmp_path / "model", None)
+    with pytest.raises(ValueError, match="keeps no checkpoints"):
+        find_checkpoint(tmp_path / "model", "3")
+    (run.folder / "training.json").write_text("{", encoding="utf-8")
+    assert find_checkpoint(run.folder) == (run.folder, None)
+
+
+def test_patience_ends_a_run_that_gains_nothing(overfitted, tmp_path):
+    best = overfitted.progress.best["step"]
+    notes = []
+    settings = overfitted.settings.replace({"patience": 3})
+    run = Run.new(settings, tmp_path / "patient", notes.append)
+    numbers = [step.number for step in run.steps()]
+    assert run.stopped_early
+    evaluations = [row["number"] for row in metrics(run.folder) if "val_loss" in row]
+    assert evaluations.index(best) + 4 == len(evaluations) < 11
+    assert numbers[-1] == evaluations[-1]
+    assert losses(run.folder) == losses(overfitted.folder)[: len(numbers)]
+    assert History.read(run.folder).to_dict()["stopped_early"]
+    assert not History.read(overfitted.folder).to_dict()["stopped_early"]
+
+    again = Run.resume(run.folder, {})
+    assert again.stopped_early
+    assert list(again.steps()) == []
+    on = Run.resume(run.folder, {"patience": 0})
+    list(on.steps())
+    assert losses(on.folder) == losses(overfitted.folder)
+    np.testing.assert_array_equal(on.model.flat.params, overfitted.model.flat.params)
+    assert not on.stopped_early
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 7, 8])
+def test_patience_is_not_renewed_by_being_stopped(overfitted, tmp_path, stop_at):
+    settings = overfitted.settings.replace({"patience": 3})
+    whole = Run.new(settings, tmp_path / "whole")
+    list(whole.steps())
+    half = Run.new(settings, tmp_path / "half")
+    for step in half.steps():
+        if step.number == stop_at:
+            half.save()
+            break
+    on = Run.resume(half.folder, {})
+    list(on.steps())
+    for name in ("step", "best", "worse"):
+        assert getattr(on.progress, name) == getattr(whole.progress, name)
+    assert losses(on.folder) == losses(whole.folder)
+    np.testing.assert_array_equal(on.model.flat.params, whole.model.flat.params)
+
+
+def test_a_run_says_when_validation_has_not_improved_for_long(overfitted, tmp_path):
+    notes = []
+    settings = overfitted.settings.replace({"eval_every": 1})
+    run = Run.new(settings, tmp_path / "noted", notes.append)
+    worse, expected = 0, 0
+    for step in run.steps():
+        worse = 0 if step.number == run.progress.best["step"] else worse + 1
+        expected += worse == LONG and step.number < 20
+    said = [note for note in notes if "validation has not improved for 5 evaluations" in note]
+    assert len(said) == expected >= 1
+    assert f"since step {run.progress.best['step']}" in said[-1]
 
 
 def test_without_hard_links_there_are_copies(run, tmp_path, monkeypatch):

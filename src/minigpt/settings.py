@@ -73,6 +73,9 @@ class Settings:
     eval_every: int = _setting(250, "steps between evaluations; the run is saved at each")
     keep: int = _setting(2, "checkpoints to keep, beside the one with the lowest validation loss")
     eval_tokens: int = _setting(16384, "tokens of the validation part used for each")
+    patience: int = _setting(
+        0, "evaluations in a row that may bring no new best before training stops; 0 for any number"
+    )
     sample_every: int = _setting(500, "steps between samples; 0 for none")
     sample_tokens: int = _setting(100, "length of a sample in tokens")
     prompt: str = _setting("\n", "what samples begin with")
@@ -85,7 +88,7 @@ class Settings:
             _check_type(name, getattr(self, name), kind)
         for name in ("steps", "batch_size", "accumulate", "eval_every", "eval_tokens", "keep"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("warmup", "sample_every", "seed", "final_learning_rate", "freeze"):
+        for name in ("warmup", "patience", "sample_every", "seed", "final_learning_rate", "freeze"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         for name in ("learning_rate", "clip", "sample_tokens"):
             _require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minigpt.commands.parsing import MODEL, command, whole_number
+from minigpt.commands.output import choose_model
+from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
 from minigpt.terminal import now_and_then
 
 
@@ -22,6 +23,7 @@ def add_check(subparsers: Any) -> None:
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help=f"{MODEL}; without one, a new one, very small"
     )
+    add_checkpoint(parser)
     parser.add_argument(
         "--seed",
         type=whole_number,
@@ -44,7 +46,10 @@ def check(args: argparse.Namespace) -> int:
             f"check opens model folders, and {args.model} is a program. To check a layer of your "
             "own, call minigpt.check_gradients(layer, x) in it"
         )
-    checks = check_folder(args.model, args.seed) if args.model else check_fresh(args.seed)
+    if args.model:
+        checks = check_folder(choose_model(args.model, args.checkpoint), args.seed)
+    else:
+        checks = check_fresh(args.seed)
     found = []
     stderr = Console(stderr=True)
     with stderr.status("checking") as status:

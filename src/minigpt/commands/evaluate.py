@@ -6,7 +6,8 @@ import argparse
 import math
 from typing import Any
 
-from minigpt.commands.parsing import MODEL, command
+from minigpt.commands.output import choose_model
+from minigpt.commands.parsing import MODEL, add_checkpoint, command
 from minigpt.terminal import progress
 
 
@@ -20,6 +21,7 @@ def add_eval(subparsers: Any) -> None:
         "runs/demo\nruns/demo --data my-text.txt\ngpt2 --data my-text.txt --stride 512",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_checkpoint(parser)
     parser.add_argument(
         "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
     )
@@ -40,12 +42,11 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.data import encode, load_corpus
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
-    from minigpt.hub import find_model
     from minigpt.prepared import evaluation_of, open_dataset, prepared_folder, tokenizer_of
     from minigpt.runs.checkpoints import read_record
     from minigpt.tokenizers.vocabulary import UNKNOWN
 
-    folder = find_model(args.model)
+    folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)
     if args.data is None and not (folder / "training.json").is_file():
         raise ValueError(f"{args.model} has no text of its own: give one with --data")

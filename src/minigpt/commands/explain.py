@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minigpt.commands.parsing import MODEL, command, typed_text
+from minigpt.commands.output import choose_model
+from minigpt.commands.parsing import MODEL, add_checkpoint, command, typed_text
 
 
 def add_explain(subparsers: Any) -> None:
@@ -19,6 +20,7 @@ def add_explain(subparsers: Any) -> None:
         'runs/demo "my dear"\ngpt2 "My dear friend," -o friend.html\nruns/demo - < text.txt',
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_checkpoint(parser)
     parser.add_argument(
         "text",
         type=typed_text,
@@ -42,7 +44,6 @@ def explain(args: argparse.Namespace) -> int:
     from minigpt.explain.page import check_extra
     from minigpt.explain.walk import explain as page_of
     from minigpt.files import write_text
-    from minigpt.hub import find_model
     from minigpt.terminal import say
 
     if args.out.suffix.lower() != ".html":
@@ -51,7 +52,7 @@ def explain(args: argparse.Namespace) -> int:
         raise ValueError(f"there is no folder {args.out.parent} to write the page to: make it")
     check_extra()
     text = read_text("-") if args.text == "-" else args.text
-    folder = find_model(args.model)
+    folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)
     write_text(args.out, page_of(model, tokenizer, text, _scenes(folder)))
     say(f"{args.out.stat().st_size / 1e6:.1f} MB, most of it plotly.js; open it in a browser")

@@ -10,7 +10,7 @@ import webbrowser
 from contextlib import suppress
 from typing import Any
 
-from minigpt.commands.parsing import MODEL, command, whole_number
+from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
 from minigpt.terminal import say
 
 FIRST_PORT = 8100
@@ -33,6 +33,7 @@ def add_explore(subparsers: Any) -> None:
         metavar="MODEL",
         help=f"{MODEL}; of a run, its checkpoints too, and it is followed while it trains",
     )
+    add_checkpoint(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)"
     )
@@ -58,7 +59,8 @@ def explore(args: argparse.Namespace) -> int:
     from minigpt.explorer.work import Work
     from minigpt.parallel import WIDE
 
-    models, work, token = Models(args.models), Work(), secrets.token_urlsafe(24)
+    models = Models(args.models, args.checkpoint, say)
+    work, token = Work(), secrets.token_urlsafe(24)
     listener = _listen(args.host, args.port)
     port = listener.getsockname()[1]
     name = _for_others(args.host)

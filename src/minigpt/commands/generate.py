@@ -8,8 +8,8 @@ import itertools
 import json
 from typing import Any
 
-from minigpt.commands.output import print_text, read_stdin, write
-from minigpt.commands.parsing import MODEL, command, typed_text, whole_number
+from minigpt.commands.output import choose_model, print_text, read_stdin, write
+from minigpt.commands.parsing import MODEL, add_checkpoint, command, typed_text, whole_number
 from minigpt.sampling import Sampling
 from minigpt.terminal import progress
 
@@ -27,6 +27,7 @@ def add_generate(subparsers: Any) -> None:
         "runs/demo --prompt - < beginning.txt",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
+    add_checkpoint(parser)
     parser.add_argument(
         "--prompt",
         action="append",
@@ -79,8 +80,9 @@ def generate(args: argparse.Namespace) -> int:
         args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
     )
     prompts = [read_stdin() if text == "-" else text for text in args.prompt or ["\n"]]
+    folder = choose_model(args.model, args.checkpoint)
     if len(prompts) == args.samples == 1 and not args.json:
-        parts = write(args.model, prompts[0], args.max_new_tokens, sampling, args.seed, args.stop)
+        parts = write(folder, prompts[0], args.max_new_tokens, sampling, args.seed, args.stop)
         for text in itertools.chain(prompts, parts, ["\n"]):
             print_text(text)
         return 0
@@ -88,7 +90,7 @@ def generate(args: argparse.Namespace) -> int:
     from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.completion import complete
 
-    model, tokenizer = load_model_and_tokenizer(args.model)
+    model, tokenizer = load_model_and_tokenizer(folder)
     n_tokens = args.max_new_tokens
     track = progress("writing", n_tokens)
     completions = complete(

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minigpt.sampling import Sampling
-from minigpt.terminal import visible
+from minigpt.terminal import say, visible
+
+
+def choose_model(name: str, which: str) -> Path:
+    """Find the folder of a model, of a run that of a checkpoint; say which where it matters."""
+    from minigpt.runs.opening import find_checkpoint
+
+    folder, note = find_checkpoint(name, which)
+    if note is not None:
+        say(note)
+    return folder
 
 
 def write(

@@ -121,6 +121,16 @@ def command(subparsers: Any, name: str, work: Any, help: str, examples: str) -> 
     return parser
 
 
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that chooses among the checkpoints of a run."""
+    parser.add_argument(
+        "--checkpoint",
+        default="best",
+        metavar="WHICH",
+        help="which of a run: best, by its validation loss, last, or a number of steps (best)",
+    )
+
+
 def typed_text(text: str) -> str:
     r"""Read a text as it is typed in a shell: \n is a new line, and \\n a backslash and n."""
     return re.sub(r"(\\?)\\n", lambda found: "\\n" if found[1] else "\n", text)

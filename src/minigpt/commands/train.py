@@ -165,9 +165,16 @@ def _say_what_next(run: Run) -> None:
     from minigpt.runs import checkpoints
 
     folder, best = run.folder, run.progress.best
+    if run.stopped_early:
+        say(
+            f"\nstopped early, after step {run.step} of {run.settings.steps}: the last "
+            f"{run.progress.worse} evaluations brought nothing better (--patience)"
+        )
     if best is not None and best["step"] != run.step:
-        where = checkpoints.path_of(folder, best["step"])
-        say(f"\nBest on the validation text: after step {best['step']}, in {where}")
+        say(
+            f"\nThe best on the validation text was the model after step {best['step']}: that is "
+            f"what is opened from now on. The last is in {checkpoints.path_of(folder, run.step)}"
+        )
     say(
         f"\nThe model is in {folder}. What to try next:\n"
         f'  minigpt generate {folder} --prompt "my dear"      let it go on\n'

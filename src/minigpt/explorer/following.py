@@ -14,11 +14,11 @@ from minigpt.checks import check_whole
 from minigpt.data import Dataset
 from minigpt.explorer.glimpse import Glimpses
 from minigpt.explorer.session import Row, Session, next_step, shown, thinned
-from minigpt.runs.checkpoints import path_of, read_record, require_run, steps_of
+from minigpt.runs.checkpoints import path_of, read_run, require_run, steps_of
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, read_layers
 from minigpt.runs.metrics import Metrics, MetricsFile
-from minigpt.runs.progress import LAYERS, METRICS, SAMPLES
+from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, has_stopped_early
 from minigpt.runs.starting import find_data, open_checkpoint
 from minigpt.settings import Settings
 from minigpt.tracing.slow_step import SlowStep
@@ -102,7 +102,8 @@ class Following(Session):
             return "stopped"
         if self.problem is not None:
             return "failed"
-        return "done" if self.furthest >= self.settings.steps else "running"
+        early = has_stopped_early(self._record, self.settings, self.furthest)
+        return "done" if early or self.furthest >= self.settings.steps else "running"
 
     def state(self) -> dict[str, Any]:
         """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
@@ -219,12 +220,7 @@ class Following(Session):
 
     def _read_record(self) -> None:
         """Read the settings, which may change when a run goes on."""
-        folders = [self.folder, *(path_of(self.folder, s) for s in steps_of(self.folder))]
-        for folder in folders:  # a run that was just begun has them in its checkpoint only
-            if (folder / "training.json").is_file():
-                self._record = read_record(folder)
-                return
-        raise FileNotFoundError(f"{self.folder} has no training.json yet: try again in a moment")
+        self._record = read_run(self.folder)
 
     def _grown(self, name: str) -> bool:
         """Tell whether the size of a file is another than it was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ class Models:
     Parameters
     ----------
     names : folders, or names of models as `minigpt.hub.find_model` knows them.
+    which : the checkpoint that stands for a run: see `minigpt.runs.opening.find_checkpoint`.
+    say : is told of one that is not the last.
 
     Raises
     ------
@@ -33,23 +35,33 @@ class Models:
         If a folder is no model.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        which: str = "best",
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         from minigpt.hub import find_model
         from minigpt.runs.checkpoints import path_of, steps_of
+        from minigpt.runs.opening import find_checkpoint
 
         self._folders: list[tuple[str, Path]] = []
+        named = []
         for name in names:
             folder = find_model(name)
             # A path is nobody's business: the page shows the last part.
             title = Path(name).resolve().name if folder == Path(name) else name
-            self._folders.append((title, folder))
+            chosen, note = find_checkpoint(name, which)
+            if note is not None:
+                say(note)
+            named.append(len(self._folders))
+            self._folders.append((title, chosen))
             for step in steps_of(folder):
                 self._folders.append((f"{title}, step {step}", path_of(folder, step)))
         self._open: OrderedDict[int, Looker] = OrderedDict()
         self._lock = threading.Lock()
-        for index, (_, folder) in enumerate(self._folders):
-            if folder in map(find_model, names):
-                self._read(index)
+        for index in named:
+            self._read(index)
 
     def __len__(self) -> int:
         return len(self._folders)

@@ -1,6 +1,6 @@
 """The checkpoints of a run: which there are, and which of them are whole.
 
-    runs/x/                    the newest model, and all that has been written down
+    runs/x/                    the best model, and all that has been written down
     runs/x/checkpoint-200/     a model folder, training_state.safetensors, training.json
     runs/x/checkpoint-300/
 
@@ -64,6 +64,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read how far a run is: the newest training.json. That of the folder is of its best model."""
+    for step in steps_of(folder):
+        if (path_of(folder, step) / RECORD).is_file():
+            return read_record(path_of(folder, step))
+    return read_record(folder)
+
+
 def require_run(folder: Path) -> None:
     """Refuse a folder that is no run."""
     if not (folder / RECORD).is_file() and not steps_of(folder):
@@ -109,7 +117,7 @@ def damage(folder: Path) -> str | None:
 def newest_whole(folder: Path, say: Callable[[str], None], below: float = math.inf) -> Path:
     """Find what a run can go on from: its newest checkpoint that is whole.
 
-    What lies in the run folder itself counts too: it is a copy of the newest checkpoint, or, in a
+    What lies in the run folder itself counts too: it is a copy of the best checkpoint, or, in a
     run of version 0.1 or a checkpoint copied elsewhere, all there is.
 
     Parameters

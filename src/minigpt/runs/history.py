@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ import numpy as np
 
 from minigpt.brief import brief, brief_html
 from minigpt.files import why_without
-from minigpt.runs.checkpoints import RECORD, read_record
+from minigpt.runs.checkpoints import RECORD, read_run
 from minigpt.runs.metrics import Metrics, MetricsFile
-from minigpt.runs.progress import METRICS
+from minigpt.runs.progress import METRICS, has_stopped_early
 from minigpt.settings import Settings
 
 
@@ -29,7 +30,8 @@ class History:
     settings : all that decides how it goes.
     floor : lowest possible loss in bits per character, where known.
     metrics : one row for each step done.
-    saved : the step of its model; metrics may be further.
+    saved : the step of its newest checkpoint; metrics may be further.
+    stopped_early : whether it ended before its last step, as its patience did.
     changed : when it last went on, in local time.
     """
 
@@ -39,6 +41,7 @@ class History:
     metrics: Metrics
     saved: int
     changed: datetime
+    stopped_early: bool = False
 
     __repr__ = brief
     _repr_html_ = brief_html
@@ -52,7 +55,7 @@ class History:
         FileNotFoundError, ValueError
             If it is no run folder, or a file in it is damaged.
         """
-        record, path = read_record(folder), folder / RECORD
+        record, path = read_run(folder), folder / RECORD
         settings, step = Settings().replace(record["settings"]), record["step"]
         try:
             floor = _positive(record.get("floor_bits_per_character"))
@@ -61,7 +64,9 @@ class History:
         metrics = MetricsFile(folder / METRICS)
         times = [file.stat().st_mtime for file in (path, metrics.path) if file.exists()]
         changed = datetime.fromtimestamp(max(times))
-        return cls(folder, settings, floor, metrics.read(), step, changed)
+        history = cls(folder, settings, floor, metrics.read(), step, changed)
+        early = has_stopped_early(record, settings, history.step)
+        return dataclasses.replace(history, stopped_early=early)
 
     @property
     def step(self) -> int:
@@ -76,6 +81,7 @@ class History:
             "folder": str(self.folder),
             "step": self.step,
             "steps": self.settings.steps,
+            "stopped_early": self.stopped_early,
             "best_step": None if best is None else int(metrics.number[best]),
             "best_val_loss": None if best is None else _known(metrics.val_loss[best]),
             "best_val_bits": None if best is None else _known(metrics.val_bits[best]),

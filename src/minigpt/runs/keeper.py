@@ -84,7 +84,7 @@ class Keeper:
                 self.newest = max(self.newest, step)
                 with replacing_folder(checkpoint) as temporary:
                     write_into(temporary)
-                checkpoints.publish(checkpoint, self.folder)
+                self._publish()
             checkpoints.prune(self.folder, keep, step, best["step"] if best else None)
             self.newest = self.saved = step
 
@@ -103,7 +103,6 @@ class Keeper:
 
         Nothing is changed before all is known to be an ordinary file that may be changed.
         """
-        checkpoint = checkpoints.path_of(self.folder, self.progress.step)
         with ExitStack() as stack:
             logs = {}
             for name in (METRICS, LAYERS, SAMPLES):
@@ -111,13 +110,22 @@ class Keeper:
                 with suppress(FileNotFoundError):
                     logs[name] = stack.enter_context(open_to_change(self.folder / name))
             if self.saved == self.progress.step:
-                checkpoints.publish(checkpoint, self.folder)
+                self._publish()
             for name, length in list(self.progress.lengths.items()):
                 if name in logs:
                     self.progress.lengths[name] = _cut(logs[name], length)
                 else:
                     del self.progress.lengths[name]
         remove_leftovers(self.folder)
+
+    def _publish(self) -> None:
+        """Make the best model that of the run folder; where it is gone, the one of this step."""
+        best = self.progress.best
+        for step in ([best["step"]] if best else []) + [self.progress.step]:
+            checkpoint = checkpoints.path_of(self.folder, step)
+            if checkpoint.is_dir():
+                checkpoints.publish(checkpoint, self.folder)
+                return
 
     def _append(self, name: str, text: str) -> None:
         self.progress.lengths[name] = append_text(self.folder / name, text)

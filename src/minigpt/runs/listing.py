@@ -72,11 +72,12 @@ def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
 
 def _cells(history: History) -> list[list[str]]:
     facts, s = history.to_dict(), history.settings
+    early = ", stopped early" if history.stopped_early else ""
     tokenizer, text = (Path(name).name for name in (s.tokenizer, s.data[0]))
     return [
         [str(history.folder)],
         [f"{s.n_layers} × {s.d_model}", f"{tokenizer}, {text}{' …' if s.data[1:] else ''}"],
-        [f"{history.step}/{s.steps}", _shown(facts["tokens_per_second"], ",.0f")],
+        [f"{history.step}/{s.steps}{early}", _shown(facts["tokens_per_second"], ",.0f")],
         [_shown(facts["best_val_bits"], ".3f"), _shown(history.floor, ".3f")],
         [_ago(history.changed)],
     ]

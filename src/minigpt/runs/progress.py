@@ -13,8 +13,13 @@ import numpy as np
 from minigpt.brief import brief
 from minigpt.data import Dataset
 from minigpt.files import open_to_read
+from minigpt.settings import Settings
+from minigpt.training import Step
 
 METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
+
+LONG = 5
+"""Evaluations without a new best after which a run says so."""
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Progress:
     ----------
     step : how many steps are done.
     best : {"step": …, "val_loss": …} of the lowest loss on the validation sample so far.
+    worse : how many evaluations there have been since that one.
     usual_loss : running mean of the loss, see `minigpt.runs.divergence`.
     setbacks : how often training diverged and went back: at which step, to which, and why.
     lengths : how many bytes of metrics.jsonl, layers.jsonl and samples.txt belong to these steps.
@@ -32,11 +38,45 @@ class Progress:
 
     step: int = 0
     best: dict[str, Any] | None = None
+    worse: int = 0
     usual_loss: float | None = None
     setbacks: list[dict[str, Any]] = field(default_factory=list)
     lengths: dict[str, int] = field(default_factory=dict)
 
     __repr__ = brief
+
+    def note(self, step: Step) -> None:
+        """Remember a step, and whether its evaluation is the best so far."""
+        self.step = step.number
+        if step.val_loss is None:
+            return
+        if self.best is None or step.val_loss < self.best["val_loss"]:
+            self.best, self.worse = {"step": step.number, "val_loss": step.val_loss}, 0
+        else:
+            self.worse += 1
+
+    def warning(self, settings: Settings) -> str | None:
+        """Return a sentence at the moment when validation has not improved for long."""
+        if self.best is None or self.worse != LONG or self.step >= settings.steps:
+            return None
+        return (
+            f"validation has not improved for {LONG} evaluations, since step {self.best['step']}: "
+            "what is learned now helps with the training text only"
+        )
+
+    def stopped_early(self, settings: Settings) -> bool:
+        """Return whether the patience of `settings` has come to its end before the last step."""
+        return 0 < settings.patience <= self.worse and self.step < settings.steps
+
+
+def has_stopped_early(record: dict[str, Any], settings: Settings, step: int) -> bool:
+    """Return whether a run whose newest training.json is `record`, now at `step`, stopped early."""
+    worse = record.get("worse")
+    return (
+        type(worse) is int
+        and Progress(step, worse=worse).stopped_early(settings)
+        and (step == record["step"])
+    )
 
 
 def progress_of(record: dict[str, Any], folder: Path) -> Progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.brief import brief, brief_html
-from minigpt.checkpoint import load_model_and_tokenizer, save_pretrained
+from minigpt.checkpoint import save_pretrained
 from minigpt.data import Dataset
 from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
@@ -23,16 +23,13 @@ from minigpt.runs.lock import FolderLock
 from minigpt.runs.progress import Progress, fingerprint, progress_of
 from minigpt.runs.starting import (
     STATE,
+    begin,
     check_place,
     find_data,
-    make_model,
     open_checkpoint,
-    prepare,
-    settings_of,
 )
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import Tokenizer
-from minigpt.tokenizers.making import find_tokenizer
 from minigpt.training import Step, TrainingDiverged, optimizer_of, train
 from minigpt.weights import write_tensors
 
@@ -76,6 +73,11 @@ class Run:
         """How many steps are done."""
         return self.progress.step
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether it has stopped since too many evaluations brought nothing better."""
+        return self.progress.stopped_early(self.settings)
+
     @classmethod
     def together(cls, world: World, make: Callable[[], Run]) -> Run:
         """Let the first process of `world` make the run, and give all others a copy of it.
@@ -108,30 +110,7 @@ class Run:
         say : is told what is being done, a line at a time.
         """
         check_place(folder)
-        model, tokenizer = None, None
-        if settings.init_from is not None:
-            model, tokenizer = load_model_and_tokenizer(settings.init_from)
-            settings = settings.replace(settings_of(model, tokenizer))
-            prepare(model, settings)
-        elif not prepared_folder(settings.data):
-            found = find_tokenizer(settings.tokenizer, settings.vocab_size)
-            tokenizer = found if isinstance(found, Tokenizer) else None
-        tokenizer, dataset = find_data(settings, tokenizer, say)
-        if model is None:
-            if prepared_folder(settings.data):
-                settings = settings.replace({"tokenizer": tokenizer.kind})
-            settings = settings.replace({"vocab_size": tokenizer.vocab_size})
-            model = make_model(settings, tokenizer.vocab_size)
-        say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
-        for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
-            if len(tokens) <= settings.block_size:
-                raise ValueError(
-                    f"the {part} part of the text has {len(tokens)} tokens, fewer than a window of "
-                    f"{settings.block_size + 1}: give more text, or a smaller block_size"
-                )
-        n_params = sum(param.size for param in model.params().values())
-        learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
-        say(f"model: {n_params:,} parameters{learning}")
+        settings, tokenizer, dataset, model = begin(settings, say)
         optimizer = optimizer_of(settings, model)
         run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +133,7 @@ class Run:
         folder : the run folder. If anything is wrong, nothing in it changes.
         changes : settings that shall be others from now on.
         say : is told if a checkpoint is damaged, and of setbacks later.
-        unfinished : whether to refuse a run that has done all its steps.
+        unfinished : whether to refuse a run that has done all its steps, or stopped early.
         """
         checkpoints.require_run(folder)
         with FolderLock(folder) as lock:
@@ -164,10 +143,19 @@ class Run:
             for name in FIXED:
                 if name in changes and changes[name] != getattr(settings, name):
                     raise ValueError(f"{name} cannot change when a run goes on; start a new one")
+            progress = progress_of(record, folder)
+            if progress.stopped_early(settings) and changes.keys() & {"steps", "patience"}:
+                progress.worse = 0  # it goes on as asked, with new patience
             settings = settings.replace(changes)
             model, tokenizer, optimizer = open_checkpoint(origin, settings)
             if unfinished and record["step"] >= settings.steps:
                 raise ValueError(f"{folder} has done all its {record['step']} steps: add --steps N")
+            if unfinished and progress.stopped_early(settings):
+                raise ValueError(
+                    f"{folder} stopped early, after step {progress.step}, as {progress.worse} "
+                    "evaluations in a row had brought nothing better. To go on all the same, give "
+                    "it more patience: --patience N, or 0 for any amount"
+                )
             _, dataset = find_data(settings, tokenizer)
             if record.get("text", fingerprint(dataset)) != fingerprint(dataset):
                 raise ValueError(
@@ -177,7 +165,7 @@ class Run:
                 )
             run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
             run.keeper = Keeper(folder, lock)
-            run.keeper.go_on(progress_of(record, folder), from_checkpoint=origin != folder)
+            run.keeper.go_on(progress, from_checkpoint=origin != folder)
             run.keeper.newest = max(checkpoints.steps_of(folder), default=-1)
             with run.keeper.held():
                 run.keeper.tidy()
@@ -185,6 +173,8 @@ class Run:
 
     def steps(self) -> Generator[Step]:
         """Train to the end, yielding each step; metrics and samples are written, models saved.
+
+        The end comes early if so many evaluations as `patience` says have brought nothing better.
 
         If training diverges and the settings say so, it goes back to the last checkpoint: then
         the numbers of the steps do too.
@@ -201,7 +191,7 @@ class Run:
         """
         with self.keeper.held():
             self.keeper.tidy()
-            while True:
+            while not self.stopped_early:
                 try:
                     yield from self._steps()
                     return
@@ -226,13 +216,15 @@ class Run:
             progress.usual_loss = usual_loss(
                 progress.usual_loss, step, self.settings.spike, self.model.vocab_size
             )
-            progress.step = step.number
+            progress.note(step)
             self.keeper.write_down(step, self._layers(step))
             if step.val_loss is not None:
-                if progress.best is None or step.val_loss < progress.best["val_loss"]:
-                    progress.best = {"step": step.number, "val_loss": step.val_loss}
                 self.save()
+                if warning := progress.warning(self.settings):
+                    self.say(warning)
             yield step
+            if self.stopped_early:
+                return
 
     def _layers(self, step: Step) -> dict[str, Any] | None:
         # It takes a fortieth of a step of the demo: not worth a thought between evaluations.

@@ -15,7 +15,7 @@ from minigpt.optim import Optimizer
 from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
 from minigpt.settings import Settings
 from minigpt.tokenizers import Tokenizer
-from minigpt.tokenizers.making import make_tokenizer
+from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
 from minigpt.training import optimizer_of
 from minigpt.weights import read_like
 
@@ -58,6 +58,48 @@ def find_data(
     if tokenizer is None:
         tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size, say)
     return tokenizer, Dataset.from_corpus(corpus, tokenizer)
+
+
+def begin(
+    settings: Settings, say: Callable[[str], None]
+) -> tuple[Settings, Tokenizer, Dataset, miniGPT]:
+    """Find or make all that a new run starts from.
+
+    Parameters
+    ----------
+    settings : all that decides how it goes.
+    say : is told what is being done, a line at a time.
+
+    Returns
+    -------
+    The settings, with what tokenizer and model bring along; tokenizer, tokens, and the model that
+    is to learn.
+    """
+    model, tokenizer = None, None
+    if settings.init_from is not None:
+        model, tokenizer = load_model_and_tokenizer(settings.init_from)
+        settings = settings.replace(settings_of(model, tokenizer))
+        prepare(model, settings)
+    elif not prepared_folder(settings.data):
+        found = find_tokenizer(settings.tokenizer, settings.vocab_size)
+        tokenizer = found if isinstance(found, Tokenizer) else None
+    tokenizer, dataset = find_data(settings, tokenizer, say)
+    if model is None:
+        if prepared_folder(settings.data):
+            settings = settings.replace({"tokenizer": tokenizer.kind})
+        settings = settings.replace({"vocab_size": tokenizer.vocab_size})
+        model = make_model(settings, tokenizer.vocab_size)
+    say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
+    for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
+        if len(tokens) <= settings.block_size:
+            raise ValueError(
+                f"the {part} part of the text has {len(tokens)} tokens, fewer than a window of "
+                f"{settings.block_size + 1}: give more text, or a smaller block_size"
+            )
+    n_params = sum(param.size for param in model.params().values())
+    learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
+    say(f"model: {n_params:,} parameters{learning}")
+    return settings, tokenizer, dataset, model
 
 
 def make_model(settings: Settings, vocab_size: int) -> miniGPT:
