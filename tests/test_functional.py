@@ -6,6 +6,7 @@ import pytest
 from minigpt import check_gradients
 from minigpt.check.layers import CrossEntropy, Softmax
 from minigpt.functional import causal_mask, cross_entropy, cross_entropy_backward, softmax
+from minigpt.loss import cross_entropy_in_place
 
 rng = np.random.default_rng(0)
 
@@ -37,6 +38,56 @@ def test_softmax_leaves_its_input_alone_and_keeps_its_dtype():
 def test_softmax_backward():
     check = check_gradients(Softmax(), rng.normal(size=(2, 5)))
     assert check.rows[0].error < 1e-8, check
+
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([INF, 0], [1, 0]),
+        ([INF, -INF], [1, 0]),
+        ([INF, 5, INF], [0.5, 0, 0.5]),
+        ([3e38, -3e38, 0], [1, 0, 0]),
+        ([-3e38, -3e38, -INF], [0.5, 0.5, 0]),
+        ([1e-45, 0, -1e-45], [1 / 3, 1 / 3, 1 / 3]),
+        ([NAN, 0], [NAN, NAN]),
+        ([-INF, -INF], [NAN, NAN]),  # no limit: any shares would do
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_has_its_limits(scores, expected, dtype):
+    y = softmax(np.array([scores, scores], dtype))
+    np.testing.assert_allclose(y, [expected, expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i8", "u8"])
+def test_scores_that_are_integers_do_not_wrap_around(dtype):
+    scores = np.array([[0, 5, 120], [100, 3, 0]], dtype)
+    np.testing.assert_array_equal(softmax(scores), softmax(scores.astype(float)))
+    assert cross_entropy(scores, [0, 1]) == cross_entropy(scores.astype(float), [0, 1]) > 100
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "loss", "gradient"),
+    [
+        ([INF, 0], 0, 0, [0, 0]),
+        ([INF, 0], 1, INF, [1, -1]),
+        ([-INF, 0], 1, 0, [0, 0]),
+        ([-INF, 0], 0, INF, [-1, 1]),
+        ([3e38, -3e38], 0, 0, [0, 0]),
+        ([3e38, 0], 1, 3e38, [1, -1]),
+        ([1e7, 1e7], 0, math.log(2), [-0.5, 0.5]),  # large, with nothing lost to rounding
+    ],
+)
+def test_cross_entropy_has_its_limits(logits, target, loss, gradient):
+    rows, targets = np.array([logits] * 2, "float32"), np.full(2, target)
+    assert cross_entropy(rows, targets) == pytest.approx(loss, rel=1e-6)
+    np.testing.assert_allclose(cross_entropy_backward(rows, targets) * 2, [gradient] * 2)
+    in_place = rows.copy()
+    assert cross_entropy_in_place(in_place, targets) == cross_entropy(rows, targets)
+    np.testing.assert_array_equal(in_place, cross_entropy_backward(rows, targets))
 
 
 def test_cross_entropy_is_the_mean_negative_log_probability():

@@ -211,3 +211,43 @@ def test_backward_overwrites():
 def test_bad_input_gets_a_sentence(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def gelu_and_slope(x):
+    """The formulas as they are printed, in Python's floats, with their limits far from 0."""
+    if abs(x) > 100:
+        return (x, 1.0) if x > 0 else (0.0, 0.0)
+    u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    if -2 * u > 700:
+        return 0.0, 0.0
+    gate = 1 / (1 + math.exp(-2 * u))
+    du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
+    return x * gate, gate + x * gate * (1 - gate) * 2 * du
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layer", [GELU(), ReLU()])
+def test_activations_have_their_limits(layer, dtype):
+    about = np.finfo(dtype)
+    sizes = [0, about.smallest_subnormal, about.tiny, 1e-20, 0.5, 3, 9.9, 10.1, 21, 29.9, 30.1]
+    sizes += [1e3, 1e13, 1e15, 1e19, 1e30, about.max, np.inf]
+    x = np.array([*sizes, *np.negative(sizes)], dtype)
+    expected = [gelu_and_slope(float(each)) for each in x]
+    if isinstance(layer, ReLU):
+        expected = [(max(float(each), 0), float(each > 0)) for each in x]
+    np.testing.assert_allclose(
+        [layer.forward(x), layer.backward(np.ones_like(x))],
+        np.transpose(expected),
+        rtol=2e-5 if dtype == "float32" else 1e-12,
+        atol=100 * float(about.tiny),  # exp(−2u) may be too large for the dtype
+    )
+    assert np.isnan(layer.forward(np.array([np.nan], dtype))).all()
+
+
+def test_what_is_dropped_is_0_even_where_it_was_infinite():
+    dropout = Dropout(0.5, seed=0)
+    x = np.full(100, np.inf, np.float32)
+    y, dx = dropout.forward(x), dropout.backward(x)
+    assert set(y) == set(dx) == {0, np.inf}
+    np.testing.assert_array_equal(y == 0, ~dropout.mask)
+    assert np.isinf(dropout.forward(np.full(9, 3e38, np.float32))).any()  # and nobody is warned

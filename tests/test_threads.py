@@ -5,7 +5,7 @@ import pytest
 
 from minigpt import threads
 from minigpt.layers import GELU
-from minigpt.threads import Threads, product, share_out, share_rows
+from minigpt.threads import Threads, product, share_elements, share_out
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_a_product_keeps_the_dtype(dtype):
         assert product(np.ones((3, 2), dtype), np.ones((2, 3), dtype)).dtype == dtype
 
 
-def test_work_on_rows_sees_each_row_once():
+def test_work_on_elements_sees_each_once():
     x, y = np.arange(24.0).reshape(2, 3, 4), np.zeros((2, 3, 4))
     parts = []
 
@@ -89,8 +89,8 @@ def test_work_on_rows_sees_each_row_once():
         y += x
 
     with Threads(4):
-        share_rows(work, x, y)
-    assert sorted(parts) == [1, 1, 2, 2]
+        share_elements(work, x, y)
+    assert parts == [6] * 4
     np.testing.assert_array_equal(y, x)
 
 

@@ -6,7 +6,6 @@ without the half of the work that the causal mask would hide.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -101,8 +100,8 @@ class BlockedAttention(Attention):
         return self.o
 
     def _heads(self, heads: slice) -> list[Block]:
-        dropout = copy.copy(self.dropout)
-        dropout.rng = np.random.default_rng(self.seeds[heads])  # each thread draws by itself
+        rng = np.random.default_rng(self.seeds[heads])  # each thread draws by itself
+        dropout = type(self.dropout)(self.dropout.p, rng).train(self.dropout.training)
         blocks = []
         for start in range(0, self.q.shape[2], BLOCK):
             queries = slice(start, min(start + BLOCK, self.q.shape[2]))
@@ -146,8 +145,8 @@ class BlockedAttention(Attention):
                 d_scores = do[here] @ self.v[there].swapaxes(-1, -2)
                 dropped = weights
                 if block.dropout_mask is not None:
-                    dropped = weights * block.dropout_mask
-                    d_scores *= block.dropout_mask
+                    dropped = self.dropout.scale_kept(weights, block.dropout_mask)
+                    d_scores = self.dropout.scale_kept(d_scores, block.dropout_mask)
                 dv[there] += dropped.swapaxes(-1, -2) @ do[here]
                 d_scores -= sums[here]
                 d_scores *= weights

@@ -109,16 +109,31 @@ def rng_of(seed: Any) -> np.random.Generator:
 
 
 def check_floats(x: Any, name: str = "x") -> Floats:
-    """Give `x` if it is an array of floats, of one dimension at least, or raise."""
+    """Return `x` in C order if it is an array of floats, of one dimension at least, or raise."""
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.ndim == 0:
         given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) and x.ndim else f"{x!r:.100}"
         raise TypeError(f"{name} must be an array of floats, got {given}")
-    return x
+    return plain(x)
+
+
+def plain(x: Floats) -> Floats:
+    """Return `x` as it usually lies in memory: C order, the byte order of this machine.
+
+    It is `x` itself where it lies so. Functions that work on what this returns give the same to
+    the bit for any layout: transposed, strided or broadcast.
+    """
+    return np.asarray(x, None if x.dtype.isnative else x.dtype.newbyteorder(), order="C")
+
+
+def check_writable(x: Any, name: str) -> None:
+    """Raise unless the array `x`, which is to be overwritten, can be."""
+    if not x.flags.writeable:
+        raise ValueError(f"{name} must be writable, as it is overwritten: give a copy of it")
 
 
 def check_vectors(x: Any, width: int, ndim: int | None = None) -> Floats:
-    """Give `x` if it is a float array (..., width), or with `ndim` 3 (B, T, width), or raise."""
-    check_floats(x)
+    """Return `x` if it is a float array (..., width), or with `ndim` 3 (B, T, width), or raise."""
+    x = check_floats(x)
     if x.shape[-1] != width or (ndim and (x.ndim != ndim or x.size == 0)):
         expected = f"(batch, time, {width})" if ndim else f"(..., {width})"
         raise ValueError(f"x must have the shape {expected}, got {x.shape}")
@@ -126,21 +141,21 @@ def check_vectors(x: Any, width: int, ndim: int | None = None) -> Floats:
 
 
 def check_gradient(dy: Any, shape: tuple[int, ...]) -> Floats:
-    """Give `dy` if it is a float array of the `shape` that y had, or raise."""
-    check_floats(dy, "dy")
+    """Return `dy` if it is a float array of the `shape` that y had, or raise."""
+    dy = check_floats(dy, "dy")
     if dy.shape != shape:
         raise ValueError(f"dy must have the shape of the latest y, {shape}, got {dy.shape}")
     return dy
 
 
-def check_scores(x: Any, name: str = "x") -> Floats:
-    """Give `x` if it is an array of numbers, with at least one along its last axis, or raise."""
+def check_scores(x: Any, name: str = "x", axis: int = -1) -> Floats:
+    """Return `x` as floats if it is an array of numbers, at least one along `axis`, or raise."""
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
         given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"{x!r:.100}"
         raise TypeError(f"{name} must be an array of numbers, got {given}")
-    if x.ndim == 0 or x.shape[-1] == 0:
+    if x.ndim == 0 or x.shape[axis] == 0:
         raise ValueError(f"{name} must have at least one number to a row, got shape {x.shape}")
-    return x
+    return plain(x if x.dtype.kind == "f" else x.astype(float))  # integers would wrap around
 
 
 def check_tokens(data: Any) -> np.ndarray[Any, np.dtype[Any]]:
@@ -154,9 +169,10 @@ def check_tokens(data: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 
 def check_ids(ids: Any, size: int, what: str = "token ids") -> np.ndarray[Any, np.dtype[Any]]:
-    """Give `ids` as an integer array, each from 0 to `size` − 1, or raise.
+    """Return `ids` as an int64 array, each from 0 to `size` − 1, or raise.
 
-    NumPy would take a negative id for one counted from the end, without a word.
+    NumPy would take a negative id for one counted from the end, without a word; and uint64 beside
+    int64 becomes float64.
     """
     array = np.asarray(ids)
     if array.dtype.kind not in "iu":
@@ -164,7 +180,7 @@ def check_ids(ids: Any, size: int, what: str = "token ids") -> np.ndarray[Any, n
     if array.size and (array.min() < 0 or array.max() >= size):
         wrong = array[(array < 0) | (array >= size)].flat[0]
         raise ValueError(f"{what} must be from 0 to {size - 1}, got {wrong}")
-    return array
+    return array.astype(np.int64, order="C", copy=False)
 
 
 def check_text(ids: Any, vocab_size: int, room: int) -> np.ndarray[Any, np.dtype[Any]]:
@@ -180,15 +196,14 @@ def check_text(ids: Any, vocab_size: int, room: int) -> np.ndarray[Any, np.dtype
     return array
 
 
-def check_targets(logits: Any, targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
-    """Give `targets` as an integer array with one id for each row of logits (..., V), or raise."""
-    check_scores(logits, "logits")
-    targets = check_ids(targets, logits.shape[-1], "targets")
+def check_targets(shape: tuple[int, ...], targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return `targets`, int64, with one id for each row of logits of `shape` (..., V), or raise."""
+    targets = check_ids(targets, shape[-1], "targets")
     if targets.size == 0:
         raise ValueError(f"there are no targets to take the mean loss of, shape {targets.shape}")
-    if targets.shape != logits.shape[:-1]:
+    if targets.shape != shape[:-1]:
         raise ValueError(
-            f"targets must have one id for each position, shape {logits.shape[:-1]}, "
+            f"targets must have one id for each position, shape {shape[:-1]}, "
             f"got shape {targets.shape}"
         )
     return targets

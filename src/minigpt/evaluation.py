@@ -11,7 +11,7 @@ import numpy as np
 
 from minigpt.checks import check_model, check_sizes, check_tokens, check_whole
 from minigpt.functional import Array, cross_entropy
-from minigpt.generation import evaluating
+from minigpt.layers import twin
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -149,10 +149,11 @@ def evaluate(
         spans = [spans[i] for i in chosen.astype(int)]
     batch_size = max(1, min(batch_size, LARGEST_LOGITS // (block_size * model.vocab_size)))
 
+    model = twin(model).eval()
     nats = tokens = 0.0
     for starts, length, n_new in track(list(_batches(spans, batch_size))):
         windows = data[starts[:, None] + np.arange(length)].astype(np.int64)
-        with evaluating(model), np.errstate(over="ignore", invalid="ignore"):  # the result tells
+        with np.errstate(over="ignore", invalid="ignore"):  # the result tells
             logits, _ = model.forward(windows[:, :-1])
             loss = cross_entropy(logits[:, -n_new:], windows[:, -n_new:])
         nats += loss * len(starts) * n_new

@@ -10,6 +10,7 @@ the file, and only to write text they need not be copied.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,6 +22,10 @@ from minigpt.layers import Layer
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
+
+
+LAYING = threading.Lock()
+"""Held by the thread that lays a model flat."""
 
 
 class Flat(NamedTuple):

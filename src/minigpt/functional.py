@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigpt.checks import check_scores, check_targets
+from minigpt.checks import check_scores, check_targets, plain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,16 +23,29 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
     Parameters
     ----------
-    x : scores, float array of any shape. A score of −inf gets the probability 0.
-    axis : the axis that shall sum to 1.
+    x : scores, array of any shape. A score of −inf gets the probability 0, one of +inf all of
+        it, in equal shares if there are several. If all are −inf, the result is NaN.
+    axis : the axis along which the result sums to 1.
 
     Returns
     -------
-    Probabilities of x's shape and dtype.
+    Probabilities of x's shape and dtype; float64 if x has integers.
     """
-    y: Array = np.exp(check_scores(x) - x.max(axis=axis, keepdims=True))
+    x = check_scores(x, axis=axis)
+    y: Array = np.exp(below_largest(x, axis))
     y /= y.sum(axis=axis, keepdims=True)
     return y
+
+
+def below_largest(x: Array, axis: int = -1, out: Array | None = None) -> Array:
+    """Subtract the largest score along `axis` from all of them. Of a score of +∞, 0 is left."""
+    largest = x.max(axis=axis, keepdims=True)
+    infinite = np.isposinf(x) if np.isposinf(largest).any() else None
+    with np.errstate(over="ignore", invalid="ignore"):  # −∞ is right there, and ∞ − ∞ follows
+        below: Array = np.subtract(x, largest, out=out)
+    if infinite is not None:
+        below[infinite] = 0
+    return below
 
 
 def softmax_backward(dy: Array, y: Array) -> Array:
@@ -40,6 +53,7 @@ def softmax_backward(dy: Array, y: Array) -> Array:
 
     With ∂y_j/∂x_i = y_j (δ_ij − y_i):   dx_i = y_i · (dy_i − Σ_j dy_j y_j)
     """
+    dy, y = plain(dy), plain(y)
     dx: Array = dy * y
     dx -= y * dx.sum(axis=-1, keepdims=True)
     return dx
@@ -53,18 +67,18 @@ def cross_entropy(logits: Array, targets: Array) -> float:
 
     Parameters
     ----------
-    logits : float (..., V), one score for each of V answers.
+    logits : (..., V), one score for each of V answers.
     targets : int (...), the right answers, from 0 to V − 1.
 
     Returns
     -------
     The loss as a Python float. Guessing evenly among V answers costs ln V.
     """
-    targets = check_targets(logits, targets)
-    rows = logits.reshape(-1, logits.shape[-1])
-    largest = rows.max(axis=-1)
-    log_sum = largest + np.log(np.exp(rows - largest[:, None]).sum(axis=-1))
-    return float(np.mean(log_sum - rows[np.arange(len(rows)), targets.ravel()]))
+    logits = check_scores(logits, "logits")
+    right = check_targets(logits.shape, targets).ravel()
+    rows = below_largest(logits.reshape(-1, logits.shape[-1]))  # which changes nothing, as above
+    surprise = np.log(np.exp(rows).sum(axis=-1)) - rows[np.arange(len(rows)), right]
+    return float(np.mean(surprise, dtype=float))
 
 
 def cross_entropy_backward(logits: Array, targets: Array) -> Array:
@@ -73,11 +87,12 @@ def cross_entropy_backward(logits: Array, targets: Array) -> Array:
     The derivative of log Σ exp is softmax, that of −logits[target] is −1 at the target, so
     dlogits = (softmax(logits) − one_hot(targets)) / N: what was predicted less what was right.
     """
-    dlogits = softmax(logits)
-    rows = dlogits.reshape(-1, dlogits.shape[-1])
-    rows[np.arange(len(rows)), targets.ravel()] -= 1
+    logits = check_scores(logits, "logits")
+    right = check_targets(logits.shape, targets).ravel()
+    rows = softmax(logits.reshape(-1, logits.shape[-1]))
+    rows[np.arange(len(rows)), right] -= 1
     rows /= len(rows)
-    return dlogits
+    return rows.reshape(logits.shape)
 
 
 def causal_mask(n_queries: int, n_keys: int) -> Array:

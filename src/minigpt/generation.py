@@ -1,13 +1,13 @@
 """Generate tokens: read the context, then choose one next token after another.
 
-Generation only ever reads the model: it never switches dropout on, and leaves the training mode as
-it found it.
+Generation only ever reads the model. It works on a `twin`, without dropout, so that any number of
+threads may write with one model, also while another thread trains it or switches its mode: each
+token then comes from the weights as they are at that moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from minigpt.cache import new_cache
 from minigpt.checks import check_has, check_ids, check_model, check_sizes, rng_of
 from minigpt.functional import Array
+from minigpt.layers import twin
 from minigpt.sampling import Sampling
 from minigpt.threads import on_all_cores
 
@@ -65,8 +66,7 @@ def generate(
     check_model(model)
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     ids, _ = side_by_side(context, model.vocab_size)
-    with evaluating(model):
-        tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop, allowed))
+    tokens = list(stream(model, context, max_new_tokens, sampling, seed, stop, allowed))
     return np.concatenate([ids, np.stack(tokens, axis=1)], axis=1)
 
 
@@ -177,14 +177,15 @@ class Reader:
     """
 
     def __init__(self, model: miniGPT, ids: Array, padding: Array | None = None) -> None:
-        self.model = model
-        self.window = ids
+        self.model = twin(model).eval()
+        self.window = check_ids(ids, model.vocab_size)
         self.padding = np.zeros(len(ids), int) if padding is None else padding
         self.cache = new_cache(model, len(ids))
         self._read_window()
 
     def read(self, tokens: Array) -> None:
         """Read one more token (B,) of each text."""
+        tokens = check_ids(tokens, self.model.vocab_size)
         self.window = np.concatenate([self.window, tokens[:, None]], axis=1)
         if self.cache[0].length < self.model.max_len:
             self._forward(tokens[:, None])
@@ -201,19 +202,6 @@ class Reader:
         self._forward(self.window)
 
     def _forward(self, ids: Array) -> None:
-        with evaluating(self.model), on_all_cores():
+        with on_all_cores():
             hidden = self.model.hidden(ids, self.cache)
             self.logits = self.model.head.forward(hidden[:, -1])  # only these are asked for
-
-
-@contextmanager
-def evaluating(model: miniGPT) -> Iterator[None]:
-    """Switch dropout off within a `with` block, and back to what it was at its end."""
-    if not model.training:
-        yield
-        return
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train()

@@ -8,6 +8,10 @@ A layer is a small object:
 - `params()` and `grads()` are dictionaries of live arrays under the same names. A parameter `w`
   is the attribute `w`, its gradient the attribute `d_w`.
 
+`forward` writes on `self` and never reads what it has written, so that several threads may go
+forward through one layer. `backward` reads it: it needs a layer that no other thread uses. A
+`twin` is one, with the same arrays.
+
 Shapes: B batch, T time (position in the text), C = `d_model`, H heads, D = C / H, V vocabulary.
 They stand here from the smallest, `Linear`, to the largest, `TransformerBlock`.
 
@@ -18,9 +22,10 @@ before the sub-layers as in Radford et al., "Language Models are Unsupervised Mu
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -37,7 +42,7 @@ from minigpt.checks import (
     rng_of,
 )
 from minigpt.functional import Array
-from minigpt.threads import product, share_rows
+from minigpt.threads import product, share_elements
 
 if TYPE_CHECKING:
     from minigpt.cache import KVCache
@@ -74,7 +79,7 @@ class Layer:
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield the layers inside this one, with their names, in the order of their making."""
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if isinstance(value, Layer):
                 yield name, value
             elif isinstance(value, list):
@@ -95,11 +100,40 @@ class Layer:
             return f"{type(self).__name__}({len(shapes)} parameters)"
         return f"{type(self).__name__}({', '.join(f'{k} {v}' for k, v in shapes.items())})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(vars(self))  # another thread may go forward while this is copied
+
+    def __copy__(self) -> Self:
+        """Copy all of it, as `copy.deepcopy` does: two layers that shared some arrays would part.
+
+        For a layer that shares all of them see `twin`.
+        """
+        return copy.deepcopy(self)
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):
             hint = "; if this is backward(), it needs a forward() before it"
             raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
+
+
+AnyLayer = TypeVar("AnyLayer", bound=Layer)
+
+
+def twin(layer: AnyLayer) -> AnyLayer:
+    """Return a layer with the same arrays as `layer`, and a mode and a pass of its own.
+
+    What a pass through one of them keeps, and `train` or `eval`, leave the other alone. So text is
+    written with a twin while the model itself is trained.
+    """
+    other = object.__new__(type(layer))
+    for name, value in layer.__getstate__().items():
+        if isinstance(value, Layer):
+            value = twin(value)
+        elif isinstance(value, list):
+            value = [twin(each) if isinstance(each, Layer) else each for each in value]
+        setattr(other, name, value)
+    return other
 
 
 class Linear(Layer):
@@ -128,7 +162,7 @@ class Linear(Layer):
         self.d_bias = np.zeros(d_out, dtype)
 
     def forward(self, x: Array) -> Array:
-        self.x = check_vectors(x, len(self.weight))
+        x = self.x = check_vectors(x, len(self.weight))
         y = product(as_matrix(x), self.weight)  # one product over all tokens at once
         if self.bias is not None:
             y += self.bias
@@ -166,11 +200,11 @@ class Embedding(Layer):
         self.d_weight = np.zeros((n_embeddings, d_model), dtype)
 
     def forward(self, ids: Array) -> Array:
-        self.ids = check_ids(ids, len(self.weight))
-        return self.weight[self.ids]
+        ids = self.ids = check_ids(ids, len(self.weight))
+        return self.weight[ids]
 
     def backward(self, dy: Array, add: bool = False) -> Array:
-        check_gradient(dy, (*self.ids.shape, self.weight.shape[1]))
+        dy = check_gradient(dy, (*self.ids.shape, self.weight.shape[1]))
         # Sorted by id, the gradients that belong together stand together, and one reduceat adds
         # them up; np.add.at does the same one by one, and is many times slower.
         order = np.argsort(self.ids, axis=None, kind="stable")
@@ -207,15 +241,17 @@ class PositionalEncoding(Layer):
         self.d_weight = np.zeros((max_len, d_model), dtype)
 
     def forward(self, x: Array, positions: slice | Array | None = None) -> Array:
-        _, T, _ = self.shape = check_vectors(x, self.weight.shape[1], ndim=3).shape
+        x = check_vectors(x, self.weight.shape[1], ndim=3)
+        _, T, _ = self.shape = x.shape
         if len(self.weight) < T:
             raise ValueError(f"{T} tokens are more than max_len = {len(self.weight)}")
-        self.positions = slice(0, T) if positions is None else positions
-        return x + self.weight[self.positions]
+        positions = self.positions = slice(0, T) if positions is None else positions
+        return x + self.weight[positions]
 
     def backward(self, dy: Array) -> Array:
+        dy = check_gradient(dy, self.shape)
         self.d_weight[...] = 0
-        self.d_weight[self.positions] = check_gradient(dy, self.shape).sum(axis=0)
+        self.d_weight[self.positions] = dy.sum(axis=0)
         return dy
 
 
@@ -248,18 +284,20 @@ class LayerNorm(Layer):
         self.d_shift = np.zeros(d_model, dtype)
 
     def forward(self, x: Array) -> Array:
-        centred = check_vectors(x, len(self.scale)) - x.mean(axis=-1, keepdims=True)
+        x = check_vectors(x, len(self.scale))
+        centred = x - x.mean(axis=-1, keepdims=True)
         variance = np.vecdot(centred, centred)[..., None] / x.shape[-1]
-        self.inverse_std = 1 / np.sqrt(variance + self.eps)
-        self.x_hat = np.multiply(centred, self.inverse_std, out=centred)
-        y = self.scale * self.x_hat
+        inverse_std = self.inverse_std = 1 / np.sqrt(variance + self.eps)
+        x_hat = self.x_hat = np.multiply(centred, inverse_std, out=centred)
+        y = self.scale * x_hat
         return y if self.shift is None else y + self.shift
 
     def backward(self, dy: Array) -> Array:
         # Mean and variance depend on every entry of x, so dx gives back what leaves through them:
         # of dx̂, the part along the all-ones vector (the mean) and along x̂ itself (the variance).
         #     dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / √(var + eps),    dx̂ = dy · scale
-        dx = check_gradient(dy, self.x_hat.shape) * self.scale
+        dy = check_gradient(dy, self.x_hat.shape)
+        dx = dy * self.scale
         np.sum(as_matrix(dy * self.x_hat), axis=0, out=self.d_scale)
         if self.shift is not None:
             np.sum(as_matrix(dy), axis=0, out=self.d_shift)
@@ -284,51 +322,56 @@ class GELU(Layer):
     """
 
     def forward(self, x: Array) -> Array:
-        self.x = check_floats(x)
-        self.gate, y = np.empty_like(x), np.empty_like(x)
-        share_rows(self._forward, x, self.gate, y)
+        x = self.x = check_floats(x)
+        gate = self.gate = np.empty_like(x)
+        y = np.empty_like(x)
+        share_elements(self._forward, x, gate, y)
         return y
 
     def _forward(self, x: Array, gate: Array, y: Array) -> None:
-        np.multiply(x, x, out=gate)
-        gate *= -2 * SQRT_2_OVER_PI * 0.044715
-        gate -= 2 * SQRT_2_OVER_PI
-        gate *= x  # −2u
         with np.errstate(over="ignore"):  # exp(−2u) is inf for x < −10, and 1 / (1 + inf) = 0
+            np.multiply(x, x, out=gate)
+            gate *= -2 * SQRT_2_OVER_PI * 0.044715
+            gate -= 2 * SQRT_2_OVER_PI
+            gate *= x  # −2u
             np.exp(gate, out=gate)
         gate += 1
         np.divide(1, gate, out=gate)
-        np.multiply(x, gate, out=y)
+        np.maximum(x, -FAR, out=y)  # as −∞ · 0 would be NaN
+        y *= gate
 
     def backward(self, dy: Array) -> Array:
         dx = np.empty_like(self.x)
-        share_rows(self._backward, self.x, self.gate, check_gradient(dy, dx.shape), dx)
+        share_elements(self._backward, self.x, self.gate, check_gradient(dy, dx.shape), dx)
         return dx
 
     def _backward(self, x: Array, gate: Array, dy: Array, dx: Array) -> None:
-        np.multiply(x, x, out=dx)
+        near = np.clip(x, -FAR, FAR)
+        np.multiply(near, near, out=dx)
         dx *= 2 * SQRT_2_OVER_PI * 3 * 0.044715
         dx += 2 * SQRT_2_OVER_PI  # 2u'
-        dx *= x
-        dx *= 1 - gate
+        dx *= near
+        dx *= np.subtract(1, gate, out=near)
         dx += 1
         dx *= gate
         dx *= dy
 
 
 SQRT_2_OVER_PI = (2 / math.pi) ** 0.5
+FAR = 30.0
+"""Farther from 0 than this, the gate is exactly 0 or 1, in float64 too."""
 
 
 class ReLU(Layer):
     """Let positive numbers through: y = max(x, 0), dx = dy where x > 0, else 0."""
 
     def forward(self, x: Array) -> Array:
-        self.x = check_floats(x)
+        x = self.x = check_floats(x)
         self.gate = x > 0
-        return x * self.gate
+        return np.maximum(x, 0)
 
     def backward(self, dy: Array) -> Array:
-        return check_gradient(dy, self.x.shape) * self.gate
+        return np.where(self.gate, check_gradient(dy, self.x.shape), 0)
 
 
 ACTIVATIONS: dict[str, type[GELU] | type[ReLU]] = {"gelu": GELU, "relu": ReLU}
@@ -348,15 +391,23 @@ class Dropout(Layer):
         self.rng = rng_of(seed)
 
     def forward(self, x: Array) -> Array:
-        self.mask = None
+        self.mask: Array | None = None
         if not self.training or self.p == 0:
             return x
-        kept = self.rng.random(check_floats(x).shape, dtype=np.float32) >= self.p
-        self.mask = kept * x.dtype.type(1 / (1 - self.p))
-        return x * self.mask
+        x = check_floats(x)
+        mask: Array = np.greater_equal(self.rng.random(x.shape, dtype=np.float32), self.p)
+        self.mask = mask
+        return self.scale_kept(x, mask)
 
     def backward(self, dy: Array) -> Array:
-        return dy if self.mask is None else check_gradient(dy, self.mask.shape) * self.mask
+        if self.mask is None:
+            return dy
+        return self.scale_kept(check_gradient(dy, self.mask.shape), self.mask)
+
+    def scale_kept(self, x: Array, mask: Array) -> Array:
+        """Return x · mask / (1 − p), with 0 for what is dropped, even where that is infinite."""
+        with np.errstate(over="ignore"):
+            return np.where(mask, x * (1 / (1 - self.p)), 0)
 
 
 class MultiHeadAttention(Layer):
@@ -399,14 +450,15 @@ class MultiHeadAttention(Layer):
         self.residual_dropout = Dropout(dropout, rng)
 
     def forward(self, x: Array, cache: KVCache | None = None) -> Array:
-        B, T, C = check_vectors(x, len(self.qkv.weight), ndim=3).shape
+        x = check_vectors(x, len(self.qkv.weight), ndim=3)
+        B, T, C = x.shape
         qkv = self.qkv.forward(x).reshape(B, T, 3, self.n_heads, -1)
         q, k, v = qkv.transpose(2, 0, 3, 1, 4)  # each (B, H, T, D)
         k, v, mask = (k, v, None) if cache is None else cache.extend(k, v)
         in_blocks = T > 2 * BLOCK and mask is None
-        self.core = (BlockedAttention if in_blocks else Attention)(self.attention_dropout)
+        core = self.core = (BlockedAttention if in_blocks else Attention)(self.attention_dropout)
         q *= self.scale
-        heads = self.core.forward(q, k, v, mask)  # (B, H, T, D)
+        heads = core.forward(q, k, v, mask)  # (B, H, T, D)
         y = self.projection.forward(heads.swapaxes(1, 2).reshape(B, T, C))
         return self.residual_dropout.forward(y)
 
@@ -458,14 +510,19 @@ class FeedForward(Layer):
 
     def forward(self, x: Array) -> Array:
         y = self.down.forward(self.activation.forward(self.up.forward(x)))
-        del self.down.x, self.activation.gate  # they are large, and soon made again
+        self._forget()
         return self.dropout.forward(y)
 
     def backward(self, dy: Array) -> Array:
         self.down.x = self.activation.forward(self.activation.x)
         dx = self.activation.backward(self.down.backward(self.dropout.backward(dy)))
-        del self.down.x, self.activation.gate
+        self._forget()
         return self.up.backward(dx)
+
+    def _forget(self) -> None:
+        """Keep nothing that is large and soon made again."""
+        vars(self.down).pop("x", None)
+        vars(self.activation).pop("gate", None)
 
 
 class TransformerBlock(Layer):

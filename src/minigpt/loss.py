@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.checks import check_targets
-from minigpt.functional import Array
+from minigpt.checks import check_floats, check_targets, check_vectors, check_writable
+from minigpt.functional import Array, below_largest
 from minigpt.threads import product, share_out
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ def head_loss(
     targets : int (...), the right answers.
     weight : of this loss in that of a larger batch.
     """
-    rows, right = hidden.reshape(-1, hidden.shape[-1]), np.asarray(targets).ravel()
-    n = max(1, CHUNK // head.weight.shape[1])
+    hidden = check_vectors(hidden, len(head.weight))
+    vocab_size = head.weight.shape[1]
+    right = check_targets((*hidden.shape[:-1], vocab_size), targets).ravel()
+    rows = hidden.reshape(-1, hidden.shape[-1])
+    n = max(1, CHUNK // vocab_size)
     dhidden = np.empty_like(rows)
-    memory = np.empty((min(n, len(rows)), head.weight.shape[1]), rows.dtype)
+    memory = np.empty((min(n, len(rows)), vocab_size), rows.dtype)
     loss = 0.0
     for start in range(0, len(rows), n):
         chunk = slice(start, start + n)
@@ -88,9 +91,11 @@ def cross_entropy_in_place(logits: Array, targets: Array, weight: float = 1.0) -
     targets : int (...), the right answers, from 0 to V − 1.
     weight : of this loss in that of a larger batch.
     """
-    chosen = check_targets(logits, targets).ravel()
-    rows = logits.reshape(-1, logits.shape[-1])
-    surprise = np.empty(len(rows), logits.dtype)
+    c_order = check_floats(logits, "logits")
+    check_writable(logits, "logits")
+    chosen = check_targets(logits.shape, targets).ravel()
+    rows = c_order.reshape(-1, logits.shape[-1])
+    surprise = np.empty(len(rows), rows.dtype)
     n = max(1, PIECE // rows.shape[1])
 
     def overwrite(rows_of_thread: slice) -> None:
@@ -98,13 +103,15 @@ def cross_entropy_in_place(logits: Array, targets: Array, weight: float = 1.0) -
             piece = slice(start, min(start + n, rows_of_thread.stop))
             part, right = rows[piece], chosen[piece]
             each = np.arange(len(part))
-            largest, of_right = part.max(axis=-1), part[each, right]
-            part -= largest[:, None]
+            below_largest(part, out=part)
+            of_right = part[each, right]
             sums = np.exp(part, out=part).sum(axis=-1)
-            surprise[piece] = largest + np.log(sums) - of_right
+            surprise[piece] = np.log(sums) - of_right
             part /= sums[:, None]
             part[each, right] -= 1
             part /= len(rows) / weight
 
     share_out(overwrite, len(rows), rows.size)
-    return float(np.mean(surprise)) * weight
+    if c_order is not logits:  # which lie otherwise in memory
+        logits[...] = c_order
+    return float(np.mean(surprise, dtype=float)) * weight

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from minigpt.checks import check_dtype, check_sizes, check_targets, check_text, rng_of
-from minigpt.flat import Flat, lay_flat
+from minigpt.flat import LAYING, Flat, lay_flat
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.generation import generate
 from minigpt.layers import (
@@ -118,11 +118,11 @@ class miniGPT(Layer):
         logits : (B, T, V). Row t has seen the tokens 0 … t and no other.
         loss : mean cross-entropy in nats per token, or None without targets.
         """
-        self.logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
+        logits = self.logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
         if targets is None:
-            return self.logits, None
-        self.targets = check_targets(self.logits, targets)
-        return self.logits, cross_entropy(self.logits, self.targets)
+            return logits, None
+        targets = self.targets = check_targets(logits.shape, targets)
+        return logits, cross_entropy(logits, targets)
 
     def hidden(self, ids: Any, cache: list[KVCache] | None = None) -> Array:
         """Give what the head makes scores of: a vector (C,) for each position, (B, T, C)."""
@@ -161,13 +161,15 @@ class miniGPT(Layer):
     @cached_property
     def flat(self) -> Flat:
         """All that learns, in one array, and its gradients in another: see `minigpt.flat`."""
-        return self.bind()
+        with LAYING:  # two threads that ask at once get the same
+            return vars(self).get("flat") or self.bind()
 
     def bind(self, params: Array | None = None) -> Flat:
         """Lay all that learns flat, or share the flat `params` of a model built alike."""
-        self.flat = lay_flat(self, params)
+        flat = lay_flat(self, params)
         self.tie()
-        return self.flat
+        self.flat = flat
+        return flat
 
     def tie(self) -> None:
         """Let a tied head use the token embedding's arrays: it writes, the embedding adds."""
@@ -200,7 +202,7 @@ class miniGPT(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copied or unpickled view is an array of its own: the copy lays them flat again.
-        return {name: value for name, value in vars(self).items() if name != "flat"}
+        return {name: value for name, value in super().__getstate__().items() if name != "flat"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -18,6 +18,8 @@ from minigpt.checks import (
     check_model,
     check_numbers,
     check_whole,
+    check_writable,
+    plain,
     unknown,
 )
 from minigpt.functional import Array
@@ -163,6 +165,7 @@ Optimizer: TypeAlias = SGD | AdamW
 
 def gradient_norm(grads: Array) -> float:
     """Give the length of the gradient: the root of the sum of all squares."""
+    grads = plain(grads)
     return math.sqrt(float(np.dot(grads, grads)))
 
 
@@ -186,6 +189,7 @@ def clip_gradients(grads: Array, max_norm: float, norm: float | None = None) -> 
         raise ValueError(f"max_norm must be more than 0, got {max_norm}")
     norm = gradient_norm(grads) if norm is None else norm
     if norm > max_norm:
+        check_writable(grads, "grads")
         share_out(
             lambda part: np.multiply(grads[part], max_norm / norm, out=grads[part]), len(grads)
         )

@@ -20,6 +20,7 @@ import numpy as np
 
 from minigpt.checks import check_model, check_threads
 from minigpt.functional import Array
+from minigpt.layers import twin
 from minigpt.loss import head_loss
 from minigpt.threads import Threads, available_cores, blas, share_out
 
@@ -113,7 +114,11 @@ def _keep_freed_memory() -> None:
 
 
 def _forward_backward(model: miniGPT, x: Array, y: Array, weight: float) -> float:
-    """Leave the gradients of `weight` times the loss, and give that."""
+    """Leave the gradients of `weight` times the loss, and give that.
+
+    The pass is that of a twin, which other threads cannot disturb.
+    """
+    model = twin(model).train()
     # Whoever asked looks at the loss, so that numbers out of range need no warning here.
     with np.errstate(over="ignore", invalid="ignore"):
         loss, dhidden = head_loss(model.head, model.hidden(x), y, weight)

@@ -10,17 +10,14 @@ Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016, sect
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from minigpt.cache import KVCache
 from minigpt.functional import Array
-from minigpt.layers import Layer, TransformerBlock
+from minigpt.layers import TransformerBlock, twin
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
-
-AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 
 def recompute(model: miniGPT) -> None:
@@ -48,13 +45,13 @@ class RecomputedBlock(TransformerBlock):
         if cache is not None:  # while text is written there is little to keep
             return super().forward(x, cache)
         self.x, self.random_state = x, self._random.state
-        return TransformerBlock.forward(forgetful(self), x)
+        return TransformerBlock.forward(twin(self), x)  # what that keeps goes with the twin
 
     def backward(self, dy: Array) -> Array:
         """Go forward once more, and back."""
         now = self._random.state
         self._random.state = self.random_state  # drop the same numbers again
-        block = forgetful(self)
+        block = twin(self)
         TransformerBlock.forward(block, self.x)
         self._random.state = now
         return TransformerBlock.backward(block, dy)
@@ -62,11 +59,3 @@ class RecomputedBlock(TransformerBlock):
     @property
     def _random(self) -> Any:
         return self.attention.attention_dropout.rng.bit_generator  # that of all its layers
-
-
-def forgetful(layer: AnyLayer) -> AnyLayer:
-    """Copy layers, but not their arrays: what the copies keep of a forward pass goes with them."""
-    other = copy.copy(layer)
-    for name, child in layer.children():
-        setattr(other, name, forgetful(child))
-    return other

@@ -65,13 +65,13 @@ class Sampling:
         seen : bool (B, V), the tokens that the text has already; only for `repetition_penalty`.
         """
         # In float64, so that a tiny temperature cannot overflow and probabilities do sum to 1.
-        if check_scores(logits, "logits").ndim != 2:
+        scores = check_scores(logits, "logits").astype(float)
+        if scores.ndim != 2:
             raise ValueError(f"logits must have the shape (batch, V), got {logits.shape}")
-        scores = logits.astype(float)
         if seen is not None and np.shape(seen) != scores.shape:
             raise ValueError(f"seen must have the shape {scores.shape}, got {np.shape(seen)}")
         if seen is not None and self.repetition_penalty != 1:
-            penalty = self.repetition_penalty
+            penalty, seen = self.repetition_penalty, np.asarray(seen, bool)
             scores[seen] = np.where(scores < 0, scores * penalty, scores / penalty)[seen]
         if self.temperature == 0:
             return scores

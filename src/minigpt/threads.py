@@ -115,11 +115,11 @@ def share_out(
     return threads.map(work, [slice(*ends) for ends in itertools.pairwise(cuts)])
 
 
-def share_rows(work: Callable[..., object], *arrays: Array) -> None:
-    """Do `work` on arrays (..., d) as matrices, their rows shared out among the threads."""
-    rows = [array.reshape(-1, array.shape[-1]) for array in arrays]
+def share_elements(work: Callable[..., object], *arrays: Array) -> None:
+    """Do `work` on arrays of one shape, in C order, as rows of numbers (n,), shared out."""
+    flat = [array.reshape(-1) for array in arrays]
     numbers = sum(array.size for array in arrays)
-    share_out(lambda part: work(*(array[part] for array in rows)), len(rows[0]), numbers)
+    share_out(lambda part: work(*(array[part] for array in flat)), flat[0].size, numbers)
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:

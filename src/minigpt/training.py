@@ -188,7 +188,6 @@ def _mean_gradients(
 ) -> float:
     """Give the loss, and leave the gradients, averaged over the batches of step `number`."""
     rng = np.random.default_rng([s.seed, number])
-    replicas.model.train()
     replicas.reseed(s.seed, number, world.rank)
     part = world.part(s.batch_size)
     weight = (part.stop - part.start) / s.batch_size

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigpt.checks import check_ids, check_text, unknown
 from minigpt.functional import Array, causal_mask, softmax, softmax_backward
-from minigpt.layers import Layer, TransformerBlock
+from minigpt.layers import AnyLayer, Layer, TransformerBlock, twin
 from minigpt.tracing.activations import Activations, BlockActivations, Target, Trace
 from minigpt.tracing.pieces import vocabulary_of
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
     from minigpt.tokenizers import Tokenizer
-
-AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 
 def trace(
@@ -57,9 +54,9 @@ def trace(
     ids, n_dropped = _read(model, text, tokenizer)
     if target is not None:
         target = _check(target, model.vocab_size, len(ids))
-    twin = shadow(model).eval()
-    activations = _forward(twin, ids)
-    gradient = None if target is None else _backward(twin, activations, target)
+    other = shadow(model).eval()
+    activations = _forward(other, ids)
+    gradient = None if target is None else _backward(other, activations, target)
     return Trace(
         **vars(activations),
         ids=ids,
@@ -73,17 +70,20 @@ def trace(
 def shadow(layer: AnyLayer) -> AnyLayer:
     """Give a layer that shares the weights of `layer`, and nothing that a pass through it leaves.
 
-    Its gradients are arrays of their own, whose memory is not taken until `backward` writes them.
+    It is a `twin` whose gradients are arrays of their own; their memory is not taken until
+    `backward` writes them.
     """
-    twin = copy.copy(layer)
-    for name, value in vars(twin).items():
-        if isinstance(value, Layer):
-            setattr(twin, name, shadow(value))
-        elif isinstance(value, list):
-            setattr(twin, name, [shadow(v) if isinstance(v, Layer) else v for v in value])
-        elif name.startswith("d_") and isinstance(value, np.ndarray):
-            setattr(twin, name, np.empty_like(value))
-    return twin
+    other = twin(layer)
+    _separate_gradients(other)
+    return other
+
+
+def _separate_gradients(layer: Layer) -> None:
+    for name, value in vars(layer).items():
+        if name.startswith("d_") and isinstance(value, np.ndarray):
+            setattr(layer, name, np.empty_like(value))
+    for _, child in layer.children():
+        _separate_gradients(child)
 
 
 def _read(model: miniGPT, text: Any, tokenizer: Tokenizer | None) -> tuple[Array, int]:
