@@ -439,6 +439,9 @@ def test_a_loaded_tokenizer_keeps_its_special_tokens_when_trained_again(tmp_path
     assert again.special_tokens == {"<a>": 279}
 
 
+BPE = trained("bpe")
+
+
 def edited(path, kind="bpe", **changes):
     """Save a tokenizer, with other values for the keys given as model__type and the like."""
     trained(kind).save(path)
@@ -453,6 +456,9 @@ def edited(path, kind="bpe", **changes):
     return path
 
 
+TEXT_A = {"Sequence": {"id": "A", "type_id": 0}}
+
+
 def test_other_layouts_of_the_same_thing_are_read(tmp_path):
     ours = trained("bpe").vocabulary
     trained("bpe").save(tmp_path)
@@ -464,7 +470,7 @@ def test_other_layouts_of_the_same_thing_are_read(tmp_path):
         {"model": old_model},
         {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}},
         {"post_processor": {"type": "ByteLevel", "trim_offsets": False}},
-        {"post_processor": {"type": "TemplateProcessing", "single": [], "special_tokens": {}}},
+        {"post_processor": {"type": "TemplateProcessing", "single": [TEXT_A]}},
         {"model__continuing_subword_prefix": None, "model__dropout": 0.0},
     ):
         assert load_tokenizer(edited(tmp_path, **changes)).vocabulary == ours
@@ -497,11 +503,17 @@ REFUSED = {
         {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
         {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated", "invert": False},
     ],
+    "version": ["2.0", None, 1.0],
+    "truncation": [{"direction": "Right", "max_length": 8, "strategy": "LongestFirst"}],
+    "padding": [{"strategy": {"Fixed": 8}, "pad_id": 0, "pad_token": "!"}],
+    "another": [None, {}],
     "normalizer": [{"type": "NFC"}],
     "decoder": [None, {"type": "Fuse"}],
     "post_processor": [
         {"type": "BertProcessing"},
-        {"type": "TemplateProcessing", "special_tokens": {"<s>": {}}},
+        {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}, TEXT_A]},
+        {"type": "TemplateProcessing", "single": [TEXT_A, TEXT_A], "special_tokens": {}},
+        {"type": "TemplateProcessing", "single": []},
     ],
     "model__type": ["WordPiece", "Unigram", "WordLevel", None],
     "model__dropout": [0.1],
@@ -538,6 +550,148 @@ def test_special_tokens_that_are_matched_otherwise_are_refused(option, tmp_path)
     token = {"id": BPE.vocab_size - 1, "content": "<|endoftext|>", option: True}
     with pytest.raises(ValueError, match=rf"added_tokens has '<\|endoftext\|>' with {option}"):
         load_tokenizer(edited(tmp_path, added_tokens=[token]))
+
+
+def added(name, token_id=None, special=False, **flags):
+    about = {"content": name, "special": special, **flags}
+    return about if token_id is None else about | {"id": token_id}
+
+
+EOT = BPE.vocab_size - 1
+END = added("<|endoftext|>", EOT, special=True)
+
+
+def test_added_tokens_that_are_not_special_are_found_in_any_text(tmp_path):
+    more = [added("    ", EOT + 1), added("\n\n", EOT + 2), added("  ", EOT + 3)]
+    tokenizer = load_tokenizer(edited(tmp_path, added_tokens=[END, *more]))
+    text = "the    end  \n\n\n<|endoftext|>"
+    ids = tokenizer.encode(text)
+    around = [*BPE.encode("the"), EOT + 1, *BPE.encode("end"), EOT + 3, EOT + 2]
+    assert ids == [*around, *BPE.encode("\n<|endoftext|>")]
+    assert tokenizer.encode(text, allow_special=True) == [*around, *BPE.encode("\n"), EOT]
+    assert tokenizer.decode(ids) == text
+    tokenizer.save(tmp_path / "again")
+    assert load_tokenizer(tmp_path / "again").vocabulary == tokenizer.vocabulary
+
+
+def test_tokens_that_are_not_normalized_are_found_first(tmp_path):
+    first, then = added("dog the", EOT + 1, True, normalized=False), added("the end", EOT + 2, True)
+    tokens = [END, first, then | {"normalized": True}]
+    tokenizer = load_tokenizer(edited(tmp_path, added_tokens=tokens))
+    ids = tokenizer.encode("dog the end of the end", allow_special=True)
+    assert ids == [EOT + 1, *BPE.encode(" end of "), EOT + 2]
+
+
+@pytest.mark.parametrize("name", ["!", "é", "the"])
+def test_an_ordinary_token_may_be_special_too(tmp_path, name):
+    token_id = BPE.encode(name)[0] if name != "é" else BYTE_ORDER.index(0xE9)
+    special = [END, added(name, token_id, special=True)]
+    tokenizer = load_tokenizer(edited(tmp_path, added_tokens=special))
+    text = "the end! the naïve é!!"
+    assert tokenizer.encode(text) == BPE.encode(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.encode(name, allow_special=True) == [token_id]
+
+
+def test_ids_may_have_holes(tmp_path):
+    BPE.save(tmp_path)
+    data = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    ids = data["model"]["vocab"]
+    tokenizer = load_tokenizer(edited(tmp_path, model__vocab=ids | {"<|endoftext|>": EOT + 9},
+                                      added_tokens=[END | {"id": EOT + 9}]))  # fmt: skip
+    assert tokenizer.vocab_size == EOT + 10
+    assert tokenizer.vocabulary.holes == list(range(EOT, EOT + 9))
+    assert tokenizer.decode([EOT + 3, *tokenizer.encode("the end")]) == "the end"
+    tokenizer.save(tmp_path / "again")
+    assert load_tokenizer(tmp_path / "again").vocabulary == tokenizer.vocabulary
+
+
+def older(path, config=None, **files):
+    """Write a folder with GPT-2's older pair of files, and others beside it."""
+    data = json.loads((edited(path) / "tokenizer.json").read_text(encoding="utf-8"))
+    (path / "tokenizer.json").unlink()
+    merges = [" ".join(pair) for pair in data["model"]["merges"]]
+    (path / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]), encoding="utf-8")
+    files |= {"vocab": data["model"]["vocab"], "tokenizer_config": config or {}}
+    for name, content in files.items():
+        (path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_tokens_in_the_files_beside_the_vocabulary_are_read(tmp_path):
+    before = BPE.encode("hi ")
+    for folder in (
+        older(tmp_path / "1", added_tokens={"<|user|>": EOT + 1}),
+        older(tmp_path / "2", {"added_tokens_decoder": {str(EOT + 1): added("<|user|>")}}),
+    ):
+        tokenizer = load_tokenizer(folder)
+        assert tokenizer.encode("hi <|user|>") == [*before, EOT + 1]
+        assert tokenizer.encode("hi <|endoftext|>", allow_special=True) == [*before, EOT]
+    for folder in (
+        older(tmp_path / "3", {"pad_token": "<p>"}, added_tokens={"<p>": EOT + 1}),
+        older(tmp_path / "4", special_tokens_map={"pad_token": {"content": "<p>"}}),
+        older(tmp_path / "5", {"additional_special_tokens": ["<p>"]}),
+        older(tmp_path / "6", {"extra_special_tokens": {"image_token": "<p>"}}),
+        older(tmp_path / "7", {"image_token": "<p>"}),
+    ):
+        tokenizer = load_tokenizer(folder)
+        assert tokenizer.special_tokens == {"<|endoftext|>": EOT, "<p>": EOT + 1}
+        assert tokenizer.encode("hi <p>", allow_special=True) == [*before, EOT + 1]
+        assert tokenizer.encode("hi <p>") == BPE.encode("hi <p>")
+    for file in ("vocab.json", "merges.txt"):
+        assert load_tokenizer(tmp_path / "7" / file).vocabulary == tokenizer.vocabulary
+
+
+def test_a_role_is_kept_and_ends_texts(tmp_path):
+    config = {"eos_token": "</s>", "pad_token": "!", "tokenizer_class": "GPT2Tokenizer"}
+    tokenizer = load_tokenizer(older(tmp_path, config))
+    tokenizer.save(tmp_path / "again")
+    again = load_tokenizer(tmp_path / "again")
+    assert again.end_of_text == tokenizer.end_of_text == EOT + 1
+    roles = {"bos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "eos_token": "</s>"}
+    assert again.vocabulary.roles == roles | {"pad_token": "!"}
+    assert again.encode("the end!") == BPE.encode("the end!")
+
+
+def test_a_token_without_an_id_needs_no_row(tmp_path):
+    older(tmp_path, {"pad_token": "<p>"})
+    assert load_tokenizer(tmp_path).special_tokens["<p>"] == EOT + 1
+    assert "<p>" not in load_tokenizer(tmp_path, n_rows=EOT + 1).special_tokens
+    older(tmp_path, {"pad_token": "<p>"}, added_tokens={"<p>": EOT + 1})
+    assert load_tokenizer(tmp_path, n_rows=EOT + 1).special_tokens["<p>"] == EOT + 1
+
+
+BESIDE = {
+    "add_prefix_space": [True, "false"],
+    "add_bos_token": [True],
+    "add_eos_token": [True],
+    "split_special_tokens": [True],
+    "tokenizer_class": ["RobertaTokenizer", "LlamaTokenizerFast", 3],
+    "auto_map": [{"AutoTokenizer": ["x.Y", None]}],
+    "vocab": [{"a": 0}],
+    "pad_token": [3, {"content": "<p>", "lstrip": True}],
+    "extra_special_tokens": ["<p>", [3]],
+    "added_tokens_decoder": [["x"], {"x": {}}, {"7": {"content": "<p>"}}, {"7": None}],
+    "added_tokens": [{str(EOT + 2): {"content": "<p>"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in BESIDE.items() for value in values]
+)
+@pytest.mark.parametrize("make", [older, edited])
+def test_what_the_files_beside_ask_for_and_we_do_not_do_is_refused(make, key, value, tmp_path):
+    config = {"added_tokens_decoder" if key == "added_tokens" else key: value}
+    make(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=key.removesuffix("_decoder")):
+        load_tokenizer(tmp_path)
+
+
+def test_white_space_within_a_token_that_is_not_special_is_refused(tmp_path):
+    path = edited(tmp_path, added_tokens=[END, added("New York", EOT + 1)])
+    with pytest.raises(ValueError, match="added_tokens has 'New York', which is not special"):
+        load_tokenizer(path)
 
 
 def test_a_byte_without_a_token_is_refused(tmp_path):
@@ -761,6 +915,3 @@ def test_the_examples_in_the_documentation_are_right():
     results = [doctest.testmod(module) for module in modules]
     assert sum(result.attempted for result in results) >= 8
     assert not any(result.failed for result in results)
-
-
-BPE = trained("bpe")

@@ -99,7 +99,8 @@ def load_model_and_tokenizer(
     from minigpt.tokenizers import load_tokenizer
 
     folder = find_model(name)
-    model, tokenizer = miniGPT.from_pretrained(folder, dtype), load_tokenizer(folder)
+    model = miniGPT.from_pretrained(folder, dtype)
+    tokenizer = load_tokenizer(folder, model.vocab_size)
     try:
         check_tokenizer(tokenizer, model.vocab_size)
     except ValueError as error:

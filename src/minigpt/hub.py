@@ -18,6 +18,7 @@ HUB_MODELS = {
 _FILES = (
     *("config.json", "generation_config.json", "model*.safetensors", "model*.index.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+    *("special_tokens_map.json", "added_tokens.json"),
 )
 
 

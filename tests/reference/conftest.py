@@ -75,6 +75,7 @@ TABLE = [
     Comparison("text of ids", "tiktoken"),
     Comparison("tokenizer files: ids and text", "tokenizers"),
     Comparison("tokenizer files: ids and text", "transformers"),
+    Comparison("folders of any kind: ids", "transformers"),
     Comparison("kept tokens", "transformers"),
     Comparison("how many are kept among ties", "transformers"),
     Comparison("log-probabilities of kept tokens, float64", "transformers", 1e-12),

@@ -21,8 +21,15 @@ TOKENIZERS: dict[Kind, type[Tokenizer]] = {
 }
 
 
-def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+def load_tokenizer(path: str | os.PathLike[str], n_rows: int | None = None) -> Tokenizer:
     """Return the tokenizer in a ``tokenizer.json``, or in a folder with one, whatever its kind.
+
+    Parameters
+    ----------
+    path : the file or the folder.
+    n_rows : the vocab_size of the model in the folder. Tokens that the folder names but gives no
+        id, as transformers has ``<|endoftext|>`` for every GPT-2, are left out where the model has
+        no row for them.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     ValueError
         If the file is no ``tokenizer.json``, or asks for something that is not done here.
     """
-    vocabulary = tokenizer_json.read(path)
+    vocabulary = tokenizer_json.read(path, n_rows)
     return TOKENIZERS[vocabulary.kind].from_vocabulary(vocabulary)
 
 

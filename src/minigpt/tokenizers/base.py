@@ -1,17 +1,20 @@
 """What all tokenizers share: text to ids and back, and the way to a file and back."""
 
+import json
 import operator
 import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Self, SupportsIndex
 
 from minigpt.brief import brief_value
+from minigpt.files import write_text
 from minigpt.tokenizers import tokenizer_json
 from minigpt.tokenizers.stream import pieces_of
-from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
+from minigpt.tokenizers.vocabulary import END_OF_TEXT, Kind, Vocabulary, usual_roles
 
 
 class Tokenizer(ABC):
@@ -125,14 +128,22 @@ class Tokenizer(ABC):
         ValueError
             If `text` holds a lone surrogate, which is no character.
         """
-        special_tokens = self.special_tokens
         check_text(text)
-        if not (allow_special and special_tokens):
+        vocabulary = self.vocabulary
+        named = vocabulary.added_tokens | (vocabulary.special_tokens if allow_special else {})
+        stages = named.keys() - vocabulary.normalized, named.keys() & vocabulary.normalized
+        return self._encode_around(text, named, [names for names in stages if names])
+
+    def _encode_around(
+        self, text: str, named: Mapping[str, int], stages: Sequence[Iterable[str]]
+    ) -> list[int]:
+        """Encode a text in which the names of each stage are tokens, before those of the next."""
+        if not stages:
             return self._encode_ordinary(text)
-        longest_first = sorted(special_tokens, key=len, reverse=True)
-        ids = []
-        for part in re.split(f"({'|'.join(map(re.escape, longest_first))})", text):
-            ids += [special_tokens[part]] if part in special_tokens else self._encode_ordinary(part)
+        ids: list[int] = []
+        longest_first = sorted(stages[0], key=len, reverse=True)
+        for i, part in enumerate(re.split(f"({'|'.join(map(re.escape, longest_first))})", text)):
+            ids += [named[part]] if i % 2 else self._encode_around(part, named, stages[1:])
         return ids
 
     def _encode_ordinary(self, text: str) -> list[int]:
@@ -222,8 +233,11 @@ class Tokenizer(ABC):
 
     @property
     def end_of_text(self) -> int | None:
-        """The id of the token that ends a text, ``<|endoftext|>``; None if there is none."""
-        return self.special_tokens.get(END_OF_TEXT)
+        """The id of the token that ends a text; None if there is none.
+
+        It is ``<|endoftext|>``, unless the folder of the tokenizer says otherwise.
+        """
+        return self.special_tokens.get(self.vocabulary.roles.get("eos_token", END_OF_TEXT))
 
     def __len__(self) -> int:
         return self.vocab_size
@@ -249,6 +263,10 @@ class Tokenizer(ABC):
             ``tokenizer.json``. The folder is made if it is missing.
         """
         tokenizer_json.write(path, self.vocabulary)
+        beside = Path(path) / "tokenizer_config.json"
+        if beside.parent.is_dir() and (self.vocabulary.roles or beside.exists()):
+            content = self.tokenizer_config()
+            write_text(beside, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -280,25 +298,20 @@ class Tokenizer(ABC):
         """Know `vocabulary` from now on. Subclasses add the tables that they look things up in."""
         self._vocabulary = vocabulary
 
-    def tokenizer_config(self, model_max_length: int) -> dict[str, object]:
+    def tokenizer_config(self, model_max_length: int | None = None) -> dict[str, object]:
         """Return the content of ``tokenizer_config.json``, which transformers' AutoTokenizer reads.
 
         Parameters
         ----------
-        model_max_length : int
+        model_max_length : int, optional
             The number of tokens that the model can look back on.
         """
-        roles = {
-            "unk_token": UNKNOWN,
-            "bos_token": END_OF_TEXT,
-            "eos_token": END_OF_TEXT,
-            "pad_token": END_OF_TEXT,
-        }
+        length = {} if model_max_length is None else {"model_max_length": model_max_length}
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": model_max_length,
+            **length,
             "clean_up_tokenization_spaces": False,  # which would take the space from "my !"
-            **{role: token for role, token in roles.items() if token in self.special_tokens},
+            **(self.vocabulary.roles or usual_roles(self.special_tokens)),
         }
 
 

@@ -146,8 +146,10 @@ class _WordIds(dict[str, tuple[int, ...]]):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
-        tokens, special_ids = vocabulary.tokens, set(vocabulary.special_tokens.values())
-        ids = {token: i for i, token in enumerate(tokens) if i not in special_ids}
+        tokens = vocabulary.tokens
+        named = {*vocabulary.special_tokens.values(), *vocabulary.added_tokens.values()}
+        ids = {tokens[i]: i for i in named}  # one may be a byte too, as "!" is
+        ids |= {token: i for i, token in enumerate(tokens) if i not in named}
         self.byte_ids = [ids[bytes([byte])] for byte in range(256)]
         self.ranks = {pair: rank for rank, pair in enumerate(vocabulary.merges)}
         self.joined = [ids[tokens[left] + tokens[right]] for left, right in vocabulary.merges]

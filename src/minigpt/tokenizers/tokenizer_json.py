@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.files import read_json, read_utf8, write_text
+from minigpt.tokenizers.added_tokens import LONGEST, assign_ids, read_added_tokens, show
 from minigpt.tokenizers.byte_level import BYTE_ORDER, spell, unspell
 from minigpt.tokenizers.patterns import CHARACTER_PATTERN, WORD_PATTERN
-from minigpt.tokenizers.vocabulary import END_OF_TEXT, UNKNOWN, Kind, Vocabulary
+from minigpt.tokenizers.vocabulary import UNKNOWN, Kind, Vocabulary, usual_roles
 
-LONGEST = 2**26
-"""Bytes of a file: that of GPT-2 has two million, and a million words have some thirty."""
+MOST_IDS = 2**22
+"""Ids may have holes, but they take memory."""
+
+_KEYS = (
+    *("version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer"),
+    *("post_processor", "decoder", "model"),
+)
 
 
 def _isolate(pattern: str) -> dict[str, Any]:
@@ -51,10 +57,14 @@ def write(path: str | os.PathLike[str], vocabulary: Vocabulary) -> None:
     write_text(file, json.dumps(_describe(vocabulary), ensure_ascii=False, indent=2) + "\n")
 
 
-def read(path: str | os.PathLike[str]) -> Vocabulary:
+def read(path: str | os.PathLike[str], n_rows: int | None = None) -> Vocabulary:
     """Read the vocabulary in a ``.json`` file, or in the ``tokenizer.json`` of a folder.
 
-    A folder may have GPT-2's older pair of files instead, ``vocab.json`` and ``merges.txt``.
+    A folder may have GPT-2's older pair of files instead, ``vocab.json`` and ``merges.txt``. The
+    other files in it about the tokenizer count too: see `minigpt.tokenizers.added_tokens`.
+
+    With `n_rows`, the vocab_size of the model in the folder, tokens are left out that are only
+    named there, without an id, and that the model has no row for.
 
     Raises
     ------
@@ -64,6 +74,7 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
         If it is no ``tokenizer.json``, or asks for something that is not done here.
     """
     file = _file_of(path)
+    folder = None if file == Path(path) else file.parent
     older = file.with_name("vocab.json")
     try:
         if older.is_file() and not file.is_file():
@@ -74,7 +85,7 @@ def read(path: str | os.PathLike[str]) -> Vocabulary:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f"there is no tokenizer at {error.filename}") from None
     try:
-        return _understand(data)
+        return _understand(data, folder, n_rows)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
 
@@ -85,9 +96,8 @@ def _gpt2_files(vocab: Path) -> dict[str, Any]:
     lines = read_utf8(vocab.with_name("merges.txt"), LONGEST).splitlines()
     if lines and lines[0].startswith("#version"):
         lines = lines[1:]
-    special = [{"content": END_OF_TEXT, "id": ids[END_OF_TEXT]}] if END_OF_TEXT in ids else []
     return {
-        "added_tokens": special,
+        "added_tokens": [],
         "pre_tokenizer": _BYTE_LEVEL,
         "decoder": _BYTE_LEVEL,
         "model": {"type": "BPE", "vocab": ids, "merges": [line for line in lines if line]},
@@ -96,16 +106,20 @@ def _gpt2_files(vocab: Path) -> dict[str, Any]:
 
 def _file_of(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
+    if path.name in ("vocab.json", "merges.txt") and path.is_file():
+        path = path.parent
     is_file = path.is_file() or (path.suffix == ".json" and not path.is_dir())
     return path if is_file else path / "tokenizer.json"
 
 
 def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the content of the file for `vocabulary`."""
-    names = {token_id: name for name, token_id in vocabulary.special_tokens.items()}
+    named = vocabulary.special_tokens | vocabulary.added_tokens
+    names = {token_id: name for name, token_id in named.items()}
     model: dict[str, Any]
     if vocabulary.kind == "bpe":
         spelled = [names.get(i) or spell(token) for i, token in enumerate(vocabulary.tokens)]
+        ids = {token: i for i, token in enumerate(spelled) if token}
         model = {
             "type": "BPE",
             "dropout": None,
@@ -115,14 +129,14 @@ def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {token: i for i, token in enumerate(spelled)},
+            "vocab": ids,
             "merges": [[spelled[left], spelled[right]] for left, right in vocabulary.merges],
         }
     else:
         pieces = [token.decode("utf-8") for token in vocabulary.tokens]
         model = {
             "type": "WordLevel",
-            "vocab": {token: i for i, token in enumerate(pieces)},
+            "vocab": {token: i for i, token in enumerate(pieces) if token},
             "unk_token": UNKNOWN,
         }
     return {
@@ -136,8 +150,8 @@ def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
                 "single_word": False,
                 "lstrip": False,
                 "rstrip": False,
-                "normalized": False,
-                "special": True,
+                "normalized": name in vocabulary.normalized,
+                "special": name in vocabulary.special_tokens,
             }
             for token_id, name in sorted(names.items())
         ],
@@ -149,31 +163,50 @@ def _describe(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
-def _understand(data: dict[str, Any]) -> Vocabulary:
-    """Return the vocabulary in the content of a file."""
+def _understand(data: dict[str, Any], folder: Path | None, n_rows: int | None) -> Vocabulary:
+    """Return the vocabulary in the content of a file, and in the files beside it in `folder`."""
     if not isinstance(data.get("model"), dict):
         raise ValueError("this is not a tokenizer.json: it has no object called 'model'")
     model = data["model"]
     kind = _kind_of(data)
     _refuse_what_we_do_not_do(data, kind)
     ids = _vocab_of(model)
-    special_ids = _special_ids_of(data)
+    if kind != "bpe" and UNKNOWN not in ids:
+        raise ValueError(f"model.vocab lacks the unknown token, {UNKNOWN}")
+    merges = _merges_of(model, ids) if kind == "bpe" else []
+    found, roles = read_added_tokens(_list_in(data, "added_tokens"), kind, folder)
+    named = assign_ids(found.values(), ids)
+    if n_rows is not None:
+        named = {n: i for n, i in named.items() if i < n_rows or found[n].token_id is not None}
+    special = {name: i for name, i in named.items() if found[name].special}
     if kind != "bpe":
-        if UNKNOWN not in ids:
-            raise ValueError(f"model.vocab lacks the unknown token, {UNKNOWN}")
-        special_ids = {UNKNOWN: ids[UNKNOWN]} | special_ids
-    names = {token_id: name for name, token_id in (ids | special_ids).items()}
-    if set(names) != set(range(len(ids | special_ids))):
+        special = {UNKNOWN: ids[UNKNOWN]} | special
+    names = _by_id(ids | named)
+    spelled = [names.get(i, "") for i in range(max(names) + 1)]
+    made = {spell(bytes([byte])) for byte in BYTE_ORDER}  # by text, even if it is special too
+    made |= {spelled[left] + spelled[right] for left, right in merges}
+    by_name = named.keys() - made if kind == "bpe" else {*spelled}
+    late = frozenset(name for name, token in found.items() if token.normalized)
+    return Vocabulary(
+        kind,
+        [name.encode() if name in by_name else unspell(name) for name in spelled],
+        special,
+        merges,
+        {name: i for name, i in named.items() if name not in special},
+        late if len(late) < len(found) else frozenset(),
+        {} if roles == usual_roles(special) else roles,
+    )
+
+
+def _by_id(ids: dict[str, int]) -> dict[int, str]:
+    """Return id → token, if each id is there once, and none is too large."""
+    names = {token_id: name for name, token_id in ids.items()}
+    if not names or len(names) < len(ids) or min(names) < 0 or max(names) >= MOST_IDS:
         raise ValueError(
-            f"the ids of the {len(ids | special_ids)} tokens in model.vocab and added_tokens are "
-            "not 0, 1, 2 and so on, each once"
+            f"the {len(ids)} tokens in model.vocab and added_tokens must have different ids from "
+            f"0 to {MOST_IDS - 1}"
         )
-    spelled = [names[token_id] for token_id in range(len(names))]
-    if kind != "bpe":
-        return Vocabulary(kind, [piece.encode("utf-8") for piece in spelled], special_ids)
-    merges = _merges_of(model, {name: i for name, i in ids.items() if name not in special_ids})
-    tokens = [name.encode("utf-8") if name in special_ids else unspell(name) for name in spelled]
-    return Vocabulary(kind, tokens, special_ids, merges)
+    return names
 
 
 def _kind_of(data: dict[str, Any]) -> Kind:
@@ -184,7 +217,7 @@ def _kind_of(data: dict[str, Any]) -> Kind:
         if isinstance(found, dict) and ours | found | offsets == ours | offsets:
             return kind
     raise ValueError(
-        f"pre_tokenizer is {_show(found)}, but miniGPT knows only GPT-2's (ByteLevel, with "
+        f"pre_tokenizer is {show(found)}, but miniGPT knows only GPT-2's (ByteLevel, with "
         "add_prefix_space false) and those of its own word and character tokenizers"
     )
 
@@ -192,7 +225,12 @@ def _kind_of(data: dict[str, Any]) -> Kind:
 def _refuse_what_we_do_not_do(data: dict[str, Any], kind: Kind) -> None:
     """Raise an error for what would make other ids, or another text, of the same input."""
     model = data["model"]
+    if unknown := data.keys() - _KEYS:
+        raise ValueError(f"it has the key {min(unknown)!r:.100}, which miniGPT does not know")
     allowed: list[tuple[str, Any, tuple[Any, ...]]] = [
+        ("version", data.get("version", "1.0"), ("1.0",)),
+        ("truncation", data.get("truncation"), (None,)),
+        ("padding", data.get("padding"), (None,)),
         ("model.type", model.get("type", "BPE"), (_MODELS[kind],)),  # GPT-2's first files had none
         ("model.dropout", model.get("dropout"), (None, 0)),
         ("model.continuing_subword_prefix", model.get("continuing_subword_prefix"), (None, "")),
@@ -207,8 +245,8 @@ def _refuse_what_we_do_not_do(data: dict[str, Any], kind: Kind) -> None:
         allowed.append(("model.unk_token", model.get("unk_token"), (UNKNOWN,)))
     for key, found, ours in allowed:
         if found not in ours:
-            choice = " or ".join(map(_show, ours))
-            raise ValueError(f"{key} is {_show(found)}, but miniGPT knows only {choice}")
+            choice = " or ".join(map(show, ours))
+            raise ValueError(f"{key} is {show(found)}, but miniGPT knows only {choice}")
 
 
 def _vocab_of(model: dict[str, Any]) -> dict[str, int]:
@@ -216,22 +254,6 @@ def _vocab_of(model: dict[str, Any]) -> dict[str, int]:
     if not isinstance(ids, dict) or not all(type(token_id) is int for token_id in ids.values()):
         raise ValueError("model.vocab must be an object that gives each token its id")
     return ids
-
-
-def _special_ids_of(data: dict[str, Any]) -> dict[str, int]:
-    special_ids = {}
-    for token in _list_in(data, "added_tokens"):
-        match token:
-            case {"content": str(name), "id": token_id} if name and type(token_id) is int:
-                special_ids[name] = token_id
-            case _:
-                raise ValueError(f"added_tokens has {_show(token)}, without content and id")
-        for key in ("single_word", "lstrip", "rstrip"):
-            if token.get(key):
-                raise ValueError(
-                    f"added_tokens has {name!r} with {key}, which miniGPT does not know"
-                )
-    return special_ids
 
 
 def _merges_of(model: dict[str, Any], ids: dict[str, int]) -> list[tuple[int, int]]:
@@ -245,29 +267,25 @@ def _merges_of(model: dict[str, Any], ids: dict[str, int]) -> list[tuple[int, in
             case [str(left), str(right)] if {left, right, left + right} <= ids.keys():
                 merges.append((ids[left], ids[right]))
             case _:
-                raise ValueError(f"model.merges has {_show(merge)}, which joins no two tokens")
+                raise ValueError(f"model.merges has {show(merge)}, which joins no two tokens")
     return merges
 
 
 def _list_in(part: dict[str, Any], key: str) -> list[Any]:
     value = part.get(key) or []
     if not isinstance(value, list):
-        raise ValueError(f"{key} must be a list, not {_show(value)}")
+        raise ValueError(f"{key} must be a list, not {show(value)}")
     return value
 
 
 def _added_by(post_processor: Any) -> Any:
-    """Return the type of a post-processor, None for a template that adds no special tokens."""
+    """Return the type of a post-processor; None for a template that is the text and no more."""
     kind = _type_of(post_processor)
-    adds_nothing = kind == "TemplateProcessing" and not post_processor.get("special_tokens")
-    return None if adds_nothing else kind
+    match post_processor:
+        case {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}]}:
+            return None
+    return kind
 
 
 def _type_of(part: Any) -> Any:
     return part.get("type") if isinstance(part, dict) else part
-
-
-def _show(value: Any) -> str:
-    """Return `value` as it stands in the file, cut if it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 100 else text[:97] + "..."
