@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import typed_text
+from minigpt.fitting import FITTED
 from minigpt.settings import OF_A_MODEL, Settings, preset, read_toml
 
 
@@ -20,7 +21,8 @@ def add_settings(
 ) -> None:
     """Add a flag for every setting, or for those named; one not given stays out of the result."""
     defaults = defaults or Settings()
-    group = parser.add_argument_group("settings, with their defaults")
+    star = "" if only else "; * is fitted to the size of the text if it is one of your own"
+    group = parser.add_argument_group(f"settings, with their defaults{star}")
     kinds = typing.get_type_hints(Settings)
     for field in dataclasses.fields(Settings):
         if only is not None and field.name not in only:
@@ -36,7 +38,9 @@ def add_settings(
         if field.name == "prompt":
             options["type"] = typed_text
         flag = "--" + field.name.replace("_", "-")
-        options["help"] = f"{field.metadata['help']} ({_shown(getattr(defaults, field.name))})"
+        star = "*" if only is None and field.name in FITTED else ""
+        default = _shown(getattr(defaults, field.name))
+        options["help"] = f"{field.metadata['help']} ({default}{star})"
         group.add_argument(flag, **options)
 
 
@@ -46,15 +50,24 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(args).items() if name in names}
 
 
-def settings_from(args: argparse.Namespace) -> Settings:
-    """Put settings together: a flag counts more than the file, the file more than the preset."""
+def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Put settings together: a flag counts more than the file, the file more than the preset.
+
+    Returns
+    -------
+    The settings, and the names of those that nobody has chosen and that are to be fitted to the
+    text: it is one of the user's own, and no preset says how to learn it.
+    """
     base = preset(args.preset) if args.preset else Settings()
     in_file = {} if args.config is None else read_toml(args.config)
+    given = in_file | given_settings(args)
     try:
-        return _put_together(base, in_file | given_settings(args))
+        settings = _put_together(base, given)
     except (ValueError, TypeError):
         _check_file(base, in_file, args.config)
         raise
+    is_own = args.preset is None and settings.data != Settings().data
+    return settings, [name for name in FITTED if is_own and name not in given]
 
 
 def _put_together(base: Settings, given: Mapping[str, Any]) -> Settings:

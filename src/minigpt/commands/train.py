@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,19 +104,19 @@ def train(args: argparse.Namespace) -> int:
         run = Run.together(world(), lambda: Run.resume(args.resume, changes, say, unfinished=True))
         say(f"going on with {args.resume} after step {run.step}")
     else:
-        settings = settings_from(args)
-        run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text")
+        settings, free = settings_from(args)
+        run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text", free)
     code = _train(run, args.tensorboard)
     if code == 0:
         _say_what_next(run)
     return code
 
 
-def _new_run(settings: Settings, folder: Path | None, name: str) -> Run:
+def _new_run(settings: Settings, folder: Path | None, name: str, free: Sequence[str] = ()) -> Run:
     from minigpt.runs import Run
     from minigpt.runs.starting import free_folder
 
-    return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say))
+    return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say, free))
 
 
 def _check_tensorboard(args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,13 @@ class Run:
         return run
 
     @classmethod
-    def new(cls, settings: Settings, folder: Path, say: Callable[[str], None] = _silent) -> Run:
+    def new(
+        cls,
+        settings: Settings,
+        folder: Path,
+        say: Callable[[str], None] = _silent,
+        free: Collection[str] = (),
+    ) -> Run:
         """Prepare a run: text, tokenizer, token arrays, an untrained model, the folder.
 
         Parameters
@@ -108,9 +114,10 @@ class Run:
         settings : all that decides how it goes.
         folder : where it will be kept; not there yet, or empty.
         say : is told what is being done, a line at a time.
+        free : names of settings that are fitted to the size of the text: see `minigpt.fitting`.
         """
         check_place(folder)
-        settings, tokenizer, dataset, model = begin(settings, say)
+        settings, tokenizer, dataset, model = begin(settings, say, free)
         optimizer = optimizer_of(settings, model)
         run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.data import Dataset, load_corpus
+from minigpt.data import Corpus, Dataset, load_corpus
+from minigpt.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
-from minigpt.settings import Settings
+from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.tokenizers import Tokenizer
 from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
 from minigpt.training import optimizer_of
@@ -40,6 +41,7 @@ def find_data(
     settings: Settings,
     tokenizer: Tokenizer | None = None,
     say: Callable[[str], None] = lambda text: None,
+    free: Collection[str] = (),
 ) -> tuple[Tokenizer, Dataset]:
     """Find the tokens that `settings` name, or the text, and encode it.
 
@@ -48,6 +50,12 @@ def find_data(
     settings : its `data` is a folder of tokens, or else what `load_corpus` takes.
     tokenizer : that of a model which is to go on learning; if None, one is found or trained.
     say : is told what is being done, a line at a time.
+    free : names of settings; if vocab_size is among them, it is fitted to the text.
+
+    Raises
+    ------
+    ValueError
+        If the text is too short to be learned from.
     """
     folder = prepared_folder(settings.data)
     if folder is not None:
@@ -55,13 +63,22 @@ def find_data(
         return tokenizer, open_dataset(folder, tokenizer)
     corpus = load_corpus(settings.data)
     say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
+    if (n := len(corpus.train) + len(corpus.val)) < FEWEST_CHARACTERS:
+        raise ValueError(
+            f"the text has {n} characters: to learn from it, and to examine what was learned on "
+            f"its last tenth, at least {FEWEST_CHARACTERS} are needed"
+        )
     if tokenizer is None:
-        tokenizer = make_tokenizer(settings.tokenizer, corpus.train, settings.vocab_size, say)
+        size = settings.vocab_size
+        if "vocab_size" in free:
+            tokenizer = fit_tokenizer(corpus)
+        else:
+            tokenizer = make_tokenizer(settings.tokenizer, corpus.train, size, say)
     return tokenizer, Dataset.from_corpus(corpus, tokenizer)
 
 
 def begin(
-    settings: Settings, say: Callable[[str], None]
+    settings: Settings, say: Callable[[str], None], free: Collection[str] = ()
 ) -> tuple[Settings, Tokenizer, Dataset, miniGPT]:
     """Find or make all that a new run starts from.
 
@@ -69,6 +86,7 @@ def begin(
     ----------
     settings : all that decides how it goes.
     say : is told what is being done, a line at a time.
+    free : names of settings, of `FITTED`, that are fitted to the text.
 
     Returns
     -------
@@ -76,30 +94,65 @@ def begin(
     is to learn.
     """
     model, tokenizer = None, None
+    if settings.tokenizer != "bpe" or prepared_folder(settings.data):
+        free = [name for name in free if name != "vocab_size"]  # which follows from others
     if settings.init_from is not None:
         model, tokenizer = load_model_and_tokenizer(settings.init_from)
         settings = settings.replace(settings_of(model, tokenizer))
+        free = [name for name in free if name not in OF_A_MODEL]
+        if "block_size" in free:
+            settings = settings.replace({"block_size": min(settings.block_size, model.max_len)})
         prepare(model, settings)
     elif not prepared_folder(settings.data):
         found = find_tokenizer(settings.tokenizer, settings.vocab_size)
         tokenizer = found if isinstance(found, Tokenizer) else None
-    tokenizer, dataset = find_data(settings, tokenizer, say)
-    if model is None:
+    tokenizer, dataset = find_data(settings, tokenizer, say, free)
+    check_length("validation", len(dataset.val), 1)
+    if free:
+        settings = fit(settings, free, len(dataset.train))
+    check_length("training", len(dataset.train), settings.block_size)
+    if model is not None:
+        settings = settings.replace({"block_size": min(settings.block_size, model.max_len)})
+        prepare(model, settings)
+    else:
         if prepared_folder(settings.data):
             settings = settings.replace({"tokenizer": tokenizer.kind})
         settings = settings.replace({"vocab_size": tokenizer.vocab_size})
         model = make_model(settings, tokenizer.vocab_size)
     say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
-    for part, tokens in (("training", dataset.train), ("validation", dataset.val)):
-        if len(tokens) <= settings.block_size:
-            raise ValueError(
-                f"the {part} part of the text has {len(tokens)} tokens, fewer than a window of "
-                f"{settings.block_size + 1}: give more text, or a smaller block_size"
-            )
+    if free:
+        say(in_words(settings, free, len(dataset.train)))
     n_params = sum(param.size for param in model.params().values())
     learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
     say(f"model: {n_params:,} parameters{learning}")
     return settings, tokenizer, dataset, model
+
+
+def fit_tokenizer(corpus: Corpus) -> Tokenizer:
+    """Train byte-pair encoding with a vocabulary that suits the size of a text.
+
+    Where a text repeats itself so much that hardly a token is left of its validation part, the
+    tokens are the bytes.
+    """
+    tokenizer = make_tokenizer("bpe", corpus.train, fit_vocabulary(corpus.train))
+    if len(tokenizer.encode(corpus.val)) < 16:
+        return make_tokenizer("bpe", corpus.train, fit_vocabulary(""))
+    return tokenizer
+
+
+def check_length(part: str, n_tokens: int, block_size: int) -> None:
+    """Raise unless a part of a text is longer than a window of `block_size` tokens."""
+    if n_tokens < 2:
+        raise ValueError(
+            f"the {part} part of the text has {n_tokens} tokens, and at least 2 are needed: give "
+            "more text"
+        )
+    if n_tokens <= block_size:
+        raise ValueError(
+            f"the {part} part of the text has {n_tokens:,} tokens, too few for windows of "
+            f"block_size={block_size} and the token after: choose block_size={n_tokens - 1} or "
+            "less, or give more text"
+        )
 
 
 def make_model(settings: Settings, vocab_size: int) -> miniGPT:
