@@ -1,13 +1,13 @@
 """The command line: parse, call, print. Results go to stdout, all else to stderr.
 
 Without a command, it prints the help. Exit codes: 0 all well, 1 something is wrong (a sentence says
-what), 2 the command makes no sense, 130 stopped by Ctrl-C, 143 by SIGTERM.
+what), 2 the command makes no sense, 129 stopped by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM, 141
+nobody reads the results any more.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from minigpt.commands.prepare import add_prepare
 from minigpt.commands.runs import add_plot, add_runs
 from minigpt.commands.tokenize import add_tokenize
 from minigpt.commands.train import add_demo, add_train
-from minigpt.terminal import sentence
+from minigpt.terminal import printing, sentence
 
 COMMANDS = (
     add_demo,
@@ -49,20 +49,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # Windows' consoles still have their own; half a character is shown by number.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    with printing():
+        return _run(sys.argv[1:] if argv is None else argv)
+
+
+def _run(argv: Sequence[str]) -> int:
     args = None
     try:
         with machines.only_the_first_speaks():
-            args = _parse(sys.argv[1:] if argv is None else argv)
-            return int(args.command(args))
+            try:
+                args = _parse_together(argv)
+                code = int(args.command(args))
+            except SystemExit as end:  # of argparse, which has said why
+                code = int(end.code or 0)
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
         return machines.leave(130)
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return machines.leave(1)
+        return machines.leave(141)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
         return machines.leave(1, with_flags(sentence(error), args) if args else sentence(error))
     except MemoryError as error:
         return machines.leave(1, f"there is not enough memory for this: {error}")
+    except Exception:  # nobody has thought of it: a fault of ours
+        sys.excepthook(*sys.exc_info())
+        return 1
+
+
+def _parse_together(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; if other processes train along, see that theirs is of this kind.
+
+    Whoever leaves here would keep them waiting for ever.
+    """
+    world = machines.world()
+    try:
+        args = _parse(argv)
+    except SystemExit as end:
+        world.check_command(" ".join(getattr(end, "__notes__", ["--help"])))
+        raise
+    world.check_command(args.command.__name__)
+    return args
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

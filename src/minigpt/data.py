@@ -130,6 +130,8 @@ def load_corpus(sources: Sequence[str | Path]) -> Corpus:
 def read_text(name: str) -> str:
     """Read one source of text, UTF-8 always: see `load_corpus`."""
     if name == "-":
+        if sys.stdin is None:
+            raise ValueError("standard input is closed: there is no text to read from it")
         return _decode(sys.stdin.buffer.read(), "standard input")
     path = Path(name)
     if name == "shakespeare" and not path.exists():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from minigpt.terminal import Clock, visible
+from minigpt.terminal import Clock, console, visible
 from minigpt.wording import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TrainingDisplay:
         self.floor = floor
         self.validation = ""
         self.clock = Clock()
-        self.console = Console(stderr=True, highlight=False)
+        self.console = console(stderr=True)
         self.progress = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),

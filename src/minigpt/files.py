@@ -54,7 +54,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     The temporary name begins with a dot, and `remove_leftovers` finds it after a crash.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    _remove(temporary)
+    remove(temporary)
     temporary.mkdir()
     try:
         yield temporary
@@ -64,7 +64,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
         flush_folder(path.parent)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -90,18 +90,18 @@ def place(source: Path, target: Path) -> None:
 def remove_folder(path: Path) -> None:
     """Remove a folder; its name is gone at once, so that nobody sees a part of it."""
     leftover = path.with_name(f".{path.name}.old.tmp")
-    _remove(leftover)
+    remove(leftover)
     path.rename(leftover)
-    _remove(leftover)
+    remove(leftover)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what the functions here have left in `folder` when their process was killed."""
     for path in folder.glob(".*.tmp"):
-        _remove(path)
+        remove(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove what has this name, if anything has: of a link the link, not what it leads to."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

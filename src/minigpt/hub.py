@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from minigpt.checks import unknown
+from minigpt.terminal import exact
 
 HUB_MODELS = {
     "gpt2": "openai-community/gpt2",
@@ -90,7 +93,8 @@ def _download(name: str) -> Path:
             f"`pip install huggingface_hub`, and try again; {how_else}"
         ) from None
     try:
-        folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(_FILES)))
+        with redirect_stderr(exact(sys.stderr)):  # its progress bars move the cursor
+            folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(_FILES)))
         if not _has_weights(folder):  # without a network, it gives what is there
             raise FileNotFoundError("an earlier download broke off, and the Hub is out of reach")
         return folder

@@ -62,6 +62,17 @@ class World:
         """Tell every process whether one of them brings True."""
         return wish
 
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError unless each process gets a row of the batch."""
+        if batch_size < self.size:
+            raise ValueError(
+                f"batch_size is {batch_size}, but {self.size} processes share the batch: give each "
+                "at least one row, by a larger batch_size or fewer processes"
+            )
+
+    def check_command(self, command: str) -> None:
+        """Raise RuntimeError unless all processes have the same command to do."""
+
     def check_same(self, params: Array) -> None:
         """Raise RuntimeError unless the weights of all processes are the same to the bit."""
 
@@ -115,6 +126,17 @@ class Processes(World):
                 f"miscalculated (checksums {sums}): go on from the last save, with the same "
                 "version of NumPy, and processors of one kind, on all machines"
             )
+
+    def check_command(self, command: str) -> None:
+        """See `World`."""
+        with self._asking():
+            commands = self._comm.allgather(command)
+        for rank, other in enumerate(commands):
+            if other != commands[0]:
+                raise RuntimeError(
+                    "all processes need the same command, but process 0 has the command "
+                    f"{commands[0]!r}, and process {rank} {other!r}"
+                )
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

@@ -9,13 +9,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from minigpt import terminal
+
 UNBOUNDED = 10_000
 """Columns of what has no width of its own, as a pipe."""
 
 
 def stdout_console() -> Console:
     """Return a console for stdout. Lines in a pipe or a file are as long as they need to be."""
-    console = Console(highlight=False)
+    console = terminal.console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNBOUNDED
     return console

@@ -121,11 +121,7 @@ def train(
     if start < 0:
         raise ValueError(f"start must be 0 or more, got {start}")
     s = settings
-    if s.batch_size < world.size:
-        raise ValueError(
-            f"batch_size is {s.batch_size}, but {world.size} processes share the batch: give each "
-            "at least one row, by a larger batch_size or fewer processes"
-        )
+    world.check_batch(s.batch_size)
     optimizer = optimizer or optimizer_of(settings, model)
     if s.recompute:
         recompute(model)

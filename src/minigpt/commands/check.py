@@ -8,7 +8,7 @@ from typing import Any
 
 from minigpt.commands.output import choose_model
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
-from minigpt.terminal import now_and_then
+from minigpt.terminal import console, now_and_then
 
 
 def add_check(subparsers: Any) -> None:
@@ -35,8 +35,6 @@ def add_check(subparsers: Any) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """Print a table of proofs; 1 if one of them fails."""
-    from rich.console import Console
-
     from minigpt.check.layers import check_folder, check_fresh
     from minigpt.check.verdict import show
     from minigpt.tables import stdout_console
@@ -51,7 +49,7 @@ def check(args: argparse.Namespace) -> int:
     else:
         checks = check_fresh(args.seed)
     found = []
-    stderr = Console(stderr=True)
+    stderr = console(stderr=True)
     with stderr.status("checking") as status:
         for result in checks if stderr.is_terminal else now_and_then(checks, "checked"):
             found.append(result)

@@ -77,7 +77,12 @@ def explore(args: argparse.Namespace) -> int:
 
     app = make_app(models, token, args.host, port, work, Lessons(args.models))
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=3
+        app,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        use_colors=False,
+        timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
     work.stopping = lambda: server.should_exit

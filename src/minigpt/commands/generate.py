@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import json
 from typing import Any
 
 from minigpt.commands.output import choose_model, print_text, read_stdin, write
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, typed_text, whole_number
 from minigpt.sampling import Sampling
-from minigpt.terminal import progress
+from minigpt.terminal import json_line, progress
 
 
 def add_generate(subparsers: Any) -> None:
@@ -98,7 +97,7 @@ def generate(args: argparse.Namespace) -> int:
     )
     for number, each in enumerate(completions, 1):
         if args.json:
-            print(json.dumps(dataclasses.asdict(each), ensure_ascii=False))
+            print(json_line(dataclasses.asdict(each)), end="")
         else:
             print_text(f"──── {number}/{len(completions)} ────\n{each.prompt}{each.text}\n")
     return 0

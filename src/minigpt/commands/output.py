@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minigpt.sampling import Sampling
-from minigpt.terminal import say, visible
+from minigpt.terminal import exact, say
 
 
 def choose_model(name: str, which: str) -> Path:
@@ -49,5 +49,6 @@ def read_stdin() -> str:
 
 
 def print_text(text: str) -> None:
-    """Print a text at once; in a terminal without what would command it."""
-    print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
+    """Print a text at once; to a file or a pipe exactly as it is."""
+    out = sys.stdout if sys.stdout.isatty() else exact(sys.stdout)
+    print(text, end="", file=out, flush=True)

@@ -33,7 +33,16 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in a few lines, where argparse would print all flags."""
-        self.exit(2, f"{self.prog}: {message}\n{self.format_usage()}For help: {self.prog} --help\n")
+        try:
+            self.exit(
+                2, f"{self.prog}: {message}\n{self.format_usage()}For help: {self.prog} --help\n"
+            )
+        except SystemExit as end:
+            end.add_note(f"{self.prog}: {message}")  # for other processes, see `minigpt.machines`
+            raise
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        file.write(message)  # argparse would pass over an error
 
     def format_usage(self) -> str:
         """Return one line with what must be given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,11 @@ def train(args: argparse.Namespace) -> int:
                     f"--{name}, and give single settings as flags"
                 )
         changes = given_settings(args)
-        run = Run.together(world(), lambda: Run.resume(args.resume, changes, say, unfinished=True))
+
+        def resume() -> Run:
+            return Run.resume(args.resume, changes, say, unfinished=True, world=world())
+
+        run = Run.together(world(), resume)
         say(f"going on with {args.resume} after step {run.step}")
     else:
         settings, free = settings_from(args)
@@ -116,6 +120,7 @@ def _new_run(settings: Settings, folder: Path | None, name: str, free: Sequence[
     from minigpt.runs import Run
     from minigpt.runs.starting import free_folder
 
+    world().check_batch(settings.batch_size)
     return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say, free))
 
 
@@ -131,26 +136,28 @@ def _train(run: Run, tensorboard: bool = False) -> int:
     from minigpt.runs.events import EventFile
     from minigpt.training import TrainingDiverged
 
-    writes = tensorboard and run.world.rank == 0
-    steps, stopped = run.steps(), False
+    steps, start, stopped = run.steps(), run.step, False
+    events = None
     try:
         with (
-            EventFile(run.folder, run.step) if writes else nullcontext() as events,
+            ExitStack() as stack,
             StopSignal() as stop,
             TrainingDisplay(run.settings.steps, run.dataset.floor) as display,
         ):
             for step in steps:
                 display.show(step)
-                if events is not None:
+                if tensorboard and run.world.rank == 0:
+                    events = events or stack.enter_context(EventFile(run.folder, start))
                     events.show(step)
                 if stopped := run.world.any(stop.requested):  # all after the same step
                     run.save()
                     break
     except TrainingDiverged as error:
-        say(
-            f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
-            f"--resume {run.folder} and such a change, or let --on-divergence back do so"
+        kept = (
+            f". The last good state is in {run.folder}: go on from it with --resume {run.folder} "
+            "and such a change, or let --on-divergence back do so"
         )
+        say(f"minigpt: {error}{kept if run.folder.exists() else ''}")
         return 1
     finally:
         steps.close()

@@ -11,6 +11,7 @@ from urllib.error import HTTPError, URLError
 
 from minigpt.checks import unknown
 from minigpt.files import open_to_read, replacing
+from minigpt.terminal import console
 
 TIMEOUT = 20.0  # seconds a server may be silent
 
@@ -110,17 +111,16 @@ def _cache_path(name: str) -> Path:
 
 
 def _download(url: str, text: KnownText) -> bytes:
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError("the address must start with http:// or https://")
-    console = Console(stderr=True)
-    console.quiet = not console.file.isatty()
+    shown_on = console(stderr=True)
+    shown_on.quiet = not shown_on.file.isatty()
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     content = bytearray()
     with (
-        Progress(*columns, console=console) as progress,
+        Progress(*columns, console=shown_on) as progress,
         _opener().open(url, timeout=TIMEOUT) as response,
     ):
         bar = progress.add_task(text.about, total=text.size)

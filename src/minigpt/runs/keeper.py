@@ -15,6 +15,7 @@ from minigpt.files import (
     append_text,
     flush,
     open_to_change,
+    remove,
     remove_leftovers,
     replacing_folder,
 )
@@ -37,7 +38,10 @@ class Keeper:
     progress : how far the run is.
     saved : the step of the newest checkpoint that is whole; -1 if there is none.
     newest : the step of the newest there is, as far as this process knows.
+    is_begun : whether the folder has nothing yet but the model of step 0, made by this process.
     """
+
+    is_begun = False
 
     def __init__(self, folder: Path, lock: FolderLock | None = None) -> None:
         self.folder = folder
@@ -49,6 +53,23 @@ class Keeper:
         """Be where a checkpoint, or what lies in the run folder itself, says the run is."""
         self.progress = progress
         self.saved = progress.step if from_checkpoint else -1
+
+    def begin(self, was_there: bool) -> None:
+        """Note that the folder is new, or was there and empty."""
+        self.is_begun, self._was_there = True, was_there
+
+    def withdraw(self) -> None:
+        """Remove the folder again if no step was done in it; else do nothing.
+
+        What is wrong can then be mended, and the same command given again.
+        """
+        if self.is_begun:
+            self.is_begun = False
+            with suppress(OSError):  # Windows keeps what is open: the lock
+                for path in self.folder.iterdir():
+                    remove(path)
+                if not self._was_there:
+                    self.folder.rmdir()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -90,6 +111,7 @@ class Keeper:
 
     def write_down(self, step: Step, layers: dict[str, Any] | None = None) -> None:
         """Add a step to metrics.jsonl; what its layers did, and a sample, to files of their own."""
+        self.is_begun = False
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
         self._append(METRICS, json.dumps(row) + "\n")
@@ -131,13 +153,20 @@ class Keeper:
         self.progress.lengths[name] = append_text(self.folder / name, text)
 
     def _cannot_write(self, error: OSError) -> RunNotWritten:
-        kept = (
-            f"The checkpoint of step {self.saved} is whole; when this is mended, go on with "
-            f"minigpt train --resume {self.folder}"
-        )
+        try:
+            whole = checkpoints.newest_whole(self.folder, lambda problem: None)
+            step = checkpoints.read_record(whole)["step"]
+            kept = (
+                f"The checkpoint of step {step} is whole; when this is mended, go on with "
+                f"minigpt train --resume {self.folder}"
+            )
+        except (OSError, ValueError):
+            kept = "Nothing was saved yet"
+        if self.is_begun:
+            kept = "Nothing is lost: when this is mended, give the same command again"
         return RunNotWritten(
             f"stopped after step {self.progress.step}, as the run cannot be written: "
-            f"{sentence(error)}. " + (kept if self.saved >= 0 else "Nothing was saved yet")
+            f"{sentence(error)}. {kept}"
         )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minigpt.runs.history import History
-from minigpt.terminal import visible
+from minigpt.terminal import json_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +32,7 @@ def json_lines(histories: Iterable[History], wrong: dict[Path, str]) -> str:
     """Give one line of JSON for each run; one that is damaged has the key "error"."""
     rows = [history.to_dict() for history in histories]
     rows += [{"folder": str(folder), "error": error} for folder, error in wrong.items()]
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return "".join(map(json_line, rows))
 
 
 def show_runs(histories: Iterable[History], wrong: dict[Path, str], console: Console) -> None:

@@ -120,8 +120,15 @@ class Run:
         settings, tokenizer, dataset, model = begin(settings, say, free)
         optimizer = optimizer_of(settings, model)
         run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
+        was_there = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        run.save()
+        with run.keeper.held():
+            run.keeper.begin(was_there)
+            try:
+                run.save()
+            except BaseException:
+                run.keeper.withdraw()
+                raise
         return run
 
     @classmethod
@@ -132,6 +139,7 @@ class Run:
         say: Callable[[str], None] = _silent,
         *,
         unfinished: bool = False,
+        world: World = ALONE,
     ) -> Run:
         """Go on with the run kept in `folder`, from its newest checkpoint that is whole.
 
@@ -141,6 +149,7 @@ class Run:
         changes : settings that shall be others from now on.
         say : is told if a checkpoint is damaged, and of setbacks later.
         unfinished : whether to refuse a run that has done all its steps, or stopped early.
+        world : the processes that will share its batch.
         """
         checkpoints.require_run(folder)
         with FolderLock(folder) as lock:
@@ -155,6 +164,7 @@ class Run:
                 progress.worse = 0  # it goes on as asked, with new patience
             settings = settings.replace(changes)
             model, tokenizer, optimizer = open_checkpoint(origin, settings)
+            world.check_batch(settings.batch_size)
             if unfinished and record["step"] >= settings.steps:
                 raise ValueError(f"{folder} has done all its {record['step']} steps: add --steps N")
             if unfinished and progress.stopped_early(settings):
@@ -198,12 +208,15 @@ class Run:
         """
         with self.keeper.held():
             self.keeper.tidy()
-            while not self.stopped_early:
-                try:
-                    yield from self._steps()
-                    return
-                except TrainingDiverged as error:
-                    self._go_back(error)
+            try:
+                while not self.stopped_early:
+                    try:
+                        yield from self._steps()
+                        return
+                    except TrainingDiverged as error:
+                        self._go_back(error)
+            finally:
+                self.keeper.withdraw()
 
     def save(self) -> None:
         """Write a checkpoint of this step, if there is none; then older ones can go."""
