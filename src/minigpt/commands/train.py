@@ -153,11 +153,10 @@ def _train(run: Run, tensorboard: bool = False) -> int:
                     run.save()
                     break
     except TrainingDiverged as error:
-        kept = (
-            f". The last good state is in {run.folder}: go on from it with --resume {run.folder} "
-            "and such a change, or let --on-divergence back do so"
+        say(
+            f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
+            f"--resume {run.folder} and such a change, or let --on-divergence back do so"
         )
-        say(f"minigpt: {error}{kept if run.folder.exists() else ''}")
         return 1
     finally:
         steps.close()

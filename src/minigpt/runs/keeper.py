@@ -163,7 +163,7 @@ class Keeper:
         except (OSError, ValueError):
             kept = "Nothing was saved yet"
         if self.is_begun:
-            kept = "Nothing is lost: when this is mended, give the same command again"
+            kept = "Nothing was saved yet: when this is mended, give the same command again"
         return RunNotWritten(
             f"stopped after step {self.progress.step}, as the run cannot be written: "
             f"{sentence(error)}. {kept}"

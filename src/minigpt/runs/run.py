@@ -275,6 +275,7 @@ class Run:
         """
         setbacks = self.progress.setbacks
         if self.settings.on_divergence == "stop" or len(setbacks) >= MOST_SETBACKS:
+            self.keeper.is_begun = False  # the way on is from what is there
             raise error
         if self.world.rank == 0:
             self._restore(error)
