@@ -65,6 +65,46 @@ def test_every_layout_of_names(saved, change):
     np.testing.assert_array_equal(miniGPT.from_pretrained(folder).forward(IDS)[0], logits)
 
 
+def with_another_head(tensors):
+    head = np.random.default_rng(9).normal(size=tensors["transformer.wte.weight"].shape)
+    return tensors | {"lm_head.weight": head.astype("f4")}
+
+
+@pytest.mark.parametrize("in_several_files", [False, True])
+@pytest.mark.parametrize("kind", ["<f4", "<f2"])
+def test_a_head_of_its_own_counts_more_than_what_config_json_says(saved, in_several_files, kind):
+    folder, logits = saved
+    rewrite(folder, lambda tensors: without_prefix(with_another_head(tensors)))
+    rewrite(folder, lambda t: t | {"lm_head.weight": t["lm_head.weight"].astype(kind)})
+    head = load_file(folder / "model.safetensors")["lm_head.weight"].astype("f4")
+    if in_several_files:
+        shard(folder)
+    model = miniGPT.from_pretrained(folder)
+    np.testing.assert_array_equal(model.head.weight.T, head)
+    found = model.forward(IDS)[0]
+    np.testing.assert_allclose(found, model.hidden(IDS) @ head.T, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(found, logits)
+    model.save_pretrained(folder / "again")
+    again = miniGPT.from_pretrained(folder / "again")
+    assert (model.tie_weights, again.tie_weights) == (False, False)
+    np.testing.assert_array_equal(again.forward(IDS)[0], found)
+
+
+def test_a_tied_model_may_have_only_the_head_in_its_file(saved):
+    folder, logits = saved
+    rewrite(folder, lambda t: {n.replace("transformer.wte", "lm_head"): x for n, x in t.items()})
+    model = miniGPT.from_pretrained(folder)
+    assert model.tie_weights
+    np.testing.assert_array_equal(model.forward(IDS)[0], logits)
+
+
+def test_a_head_of_another_shape_is_refused(saved):
+    folder, _ = saved
+    rewrite(folder, lambda t: t | {"lm_head.weight": np.ones((3, 12), "f4")})
+    with pytest.raises(ValueError, match=r"'lm_head.weight' has the shape \(3, 12\)"):
+        miniGPT.from_pretrained(folder)
+
+
 def shard(folder):
     """Spread the tensors over three files with an index."""
     tensors = load_file(folder / SINGLE)

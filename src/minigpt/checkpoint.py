@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
     from minigpt.tokenizers import Tokenizer
 
+EMBEDDING, HEAD = "wte.weight", "lm_head.weight"
+
 Model = TypeVar("Model", bound="miniGPT")
 
 
@@ -64,6 +66,9 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     lie, page by page as they are needed, until the model is trained (see `minigpt.flat`). Changes
     stay in memory.
 
+    Where config.json ties the head to the token embedding, but the file has a head of its own with
+    other numbers, these are the head's, as in transformers: then the model is not tied.
+
     Parameters
     ----------
     name : the folder, or "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2": see
@@ -80,7 +85,13 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     config = read_config(folder)
     arguments = arguments_of(config, folder)
     tensors = _without_prefix(open_weights(folder), folder)
+    may_be_tied = arguments["tie_weights"]
+    arguments["tie_weights"] = may_be_tied and not {EMBEDDING, HEAD} <= tensors.keys()
+    if arguments["tie_weights"] and HEAD in tensors:
+        tensors[EMBEDDING] = tensors.pop(HEAD)
     _check(tensors, arguments, folder)
+    if may_be_tied and HEAD in tensors:
+        arguments["tie_weights"] = _same(tensors[EMBEDDING], tensors[HEAD])
     try:
         model = kind(**arguments, seed=_NoFirstWeights(np.random.PCG64()), dtype=dtype)
     except ValueError as error:
@@ -159,6 +170,12 @@ def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) 
                 f"{tensor.path}: {name!r} has the shape {tensor.stored.shape}, but by config.json "
                 f"it should be {shape}"
             )
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    if a.kind == b.kind:  # without a copy
+        return np.array_equal(a.stored, b.stored)
+    return np.array_equal(a.read(np.float64), b.read(np.float64))
 
 
 def _take(model: miniGPT, tensors: dict[str, Tensor]) -> None:

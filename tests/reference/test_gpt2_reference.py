@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt import miniGPT
@@ -112,6 +113,26 @@ def generated(theirs: GPT2LMHeadModel, ids: np.ndarray, use_cache: bool) -> list
         use_cache=use_cache,
     )
     return answer.tolist()
+
+
+@pytest.mark.parametrize("layout", ["a head of its own", "only the head"])
+def test_the_head_of_a_tied_model(deviation, tmp_path, layout):
+    theirs = tiny()
+    theirs.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    tensors = load_file(file)
+    embedding = tensors["transformer.wte.weight"]
+    if layout == "only the head":
+        del tensors["transformer.wte.weight"]
+    head = torch.randn(embedding.shape) if layout == "a head of its own" else embedding
+    save_file(tensors | {"lm_head.weight": head}, file, {"format": "pt"})
+    ids = np.random.default_rng(0).integers(0, VOCAB_SIZE, (3, 17))
+    ours = miniGPT.from_pretrained(tmp_path)
+    ours.save_pretrained(tmp_path / "again")
+    for folder in (tmp_path, tmp_path / "again"):
+        with torch.no_grad():
+            expected = GPT2LMHeadModel.from_pretrained(folder)(torch.tensor(ids)).logits
+        deviation("tiny GPT-2: logits, float32", ours.forward(ids)[0], expected, scale=1)
 
 
 ENDS = [
