@@ -164,6 +164,8 @@ def test_folders_that_are_no_model(tmp_path, damage, error, message):
         ("add_cross_attention", True),
         ("quantization_config", {"bits": 8}),
         ("activation_function", "gelu"),  # the exact form, which is not GPT-2's
+        ("pruned_heads", {"0": [1]}),
+        ("num_attention_heads", 2),
         ("model_type", "gpt_neo"),
     ],
 )
@@ -171,6 +173,33 @@ def test_another_architecture_is_refused_by_the_name_of_its_key(tmp_path, key, v
     tiny().save_pretrained(tmp_path)
     change_config(tmp_path, **{key: value})
     with pytest.raises(ValueError, match=key):
+        miniGPT.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_python", "quick_gelu", "silu", "gelu_10", "rellu"])
+def test_another_activation_gets_no_hint_to_change_it(tmp_path, name):
+    tiny().save_pretrained(tmp_path)
+    change_config(tmp_path, activation_function=name)
+    with pytest.raises(ValueError, match=f"unknown activation_function '{name}'") as caught:
+        miniGPT.from_pretrained(tmp_path)
+    assert "did you mean" not in str(caught.value)
+    assert ("x · Φ(x)" in str(caught.value)) == (name in ("gelu", "gelu_python"))
+
+
+def test_sizes_may_have_their_other_names(tmp_path):
+    model = tiny(seed=1)
+    model.save_pretrained(tmp_path)
+    others = {"hidden_size": 12, "num_attention_heads": 3, "num_hidden_layers": 2}
+    names = dict.fromkeys(["n_embd", "n_head", "n_layer"], "remove")
+    change_config(tmp_path, **others, **names)
+    back = miniGPT.from_pretrained(tmp_path)
+    np.testing.assert_array_equal(back.forward(IDS)[0], model.eval().forward(IDS)[0])
+
+
+def test_biases_that_the_note_in_the_config_denies(tmp_path):
+    tiny(seed=1).save_pretrained(tmp_path)
+    change_config(tmp_path, minigpt={"bias": False})
+    with pytest.raises(ValueError, match=r"minigpt\.bias false .*but biases that are not 0"):
         miniGPT.from_pretrained(tmp_path)
 
 

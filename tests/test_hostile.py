@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -75,6 +76,41 @@ def test_values_in_config_json_are_checked(tmp_path, key, value):
     change(tmp_path / "config.json", **{key: value})
     with pytest.raises(ValueError, match=rf"config\.json.*{key}"):
         miniGPT.from_pretrained(tmp_path)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 548105171\n" % (
+    b"0" * 64
+)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "generation_config.json",
+                                  "tokenizer.json", "tokenizer_config.json", "merges.txt",
+                                  "vocab.json", "added_tokens.json", INDEX])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (POINTER, "is a Git LFS pointer.*git lfs pull"),
+        (b"\n <!DOCTYPE html><title>Sign in</title>", "is a web page"),
+        (b"\xef\xbb\xbf<HTML>\xff", "is a web page"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "is a web page"),
+    ],
+)
+def test_what_stands_for_a_file_is_named(tmp_path, name, content, message):
+    make_folder(tmp_path)
+    if name in ("merges.txt", "vocab.json"):
+        (tmp_path / "tokenizer.json").unlink()
+        (tmp_path / "vocab.json").write_text("{}", encoding="utf-8")
+    if name == INDEX:
+        (tmp_path / SINGLE).unlink()
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"(?s){re.escape(str(tmp_path / name))} {message}"):
+        load_model_and_tokenizer(tmp_path)
+
+
+def test_what_begins_a_file_that_is_none_is_shown(tmp_path):
+    (tmp_path / SINGLE).write_bytes(b"Entry not found")
+    with pytest.raises(ValueError, match="as it begins with b'Entry not found'"):
+        open_file(tmp_path / SINGLE)
 
 
 @pytest.mark.parametrize("length", [2**24 + 1, 2**40, 2**63, 2**64 - 1])

@@ -17,10 +17,10 @@ from minigpt import prepare as prepare_module
 from minigpt.cli import main
 from minigpt.data import encode
 from minigpt.prepare import dtype_of, prepare
-from minigpt.prepared import open_dataset, texts_of
+from minigpt.prepared import open_dataset, texts_of, tokenizer_of
 from minigpt.runs import Run
 from minigpt.sources import documents, find_files
-from minigpt.tokenizers import BPETokenizer
+from minigpt.tokenizers import BPETokenizer, CharTokenizer
 
 TEXT = "my dear goose, take this lantern.\nmy dear Bär, where is  my lantern?\n" * 60
 SCENES = [f"scene {number}: my dear goose!\n" + "honk " * number for number in range(40)]
@@ -471,3 +471,20 @@ def test_the_command_prints_what_it_made(tmp_path, monkeypatch, capsys):
     assert "minigpt train --data data" in err
     assert main(["prepare", "a.txt", "-o", "data"]) == 1
     assert "choose another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tokenizer", ["bpe", "char", "gpt2.json"])
+def test_nanogpts_characters_are_not_unpickled_and_what_helps_is_said(tmp_path, tokenizer):
+    for part in ("train", "val"):
+        np.zeros(300, np.uint16).tofile(tmp_path / f"{part}.bin")
+    (tmp_path / "meta.pkl").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    BPETokenizer().train("my dear").save(tmp_path / "gpt2.json")
+    name = str(tmp_path / tokenizer) if tokenizer.endswith("json") else tokenizer
+    with pytest.raises(ValueError, match=r"meta\.pkl, a pickle.* --data TEXT --tokenizer char"):
+        tokenizer_of(tmp_path, name)
+    (tmp_path / "input.txt").write_text("my dear", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"--data \S+input\.txt --tokenizer char"):
+        tokenizer_of(tmp_path, name)
+    own = CharTokenizer().train("my dear")
+    own.save(tmp_path / "own.json")
+    assert tokenizer_of(tmp_path, str(tmp_path / "own.json")).vocabulary == own.vocabulary

@@ -158,6 +158,13 @@ def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) 
     known = set(tensor_names(n_layers).values())
     unknown = {name for name in tensors.keys() - known if not BUFFERS.fullmatch(name)}
     _refuse("has tensors this architecture has no place for:", unknown, folder)
+    if not arguments["bias"]:
+        used = {n for n in tensors.keys() & known if n.endswith(".bias") and n not in needed}
+        _refuse(
+            "has minigpt.bias false in config.json, but biases that are not 0:",
+            {name for name in used if tensors[name].read(np.float64).any()},
+            folder,
+        )
     for name, shape in needed.items():
         tensor = tensors[name]
         if tensor.kind not in ("F64", "F32", "F16", "BF16"):

@@ -209,14 +209,15 @@ def check_targets(shape: tuple[int, ...], targets: Any) -> np.ndarray[Any, np.dt
     return targets
 
 
-def nearest(given: str, known: Iterable[str]) -> str | None:
+def nearest(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that `given` may have been meant to be, or None.
 
-    Letters' case, dashes and underscores do not count: --Top_p is near --top-p.
+    Letters' case, dashes and underscores do not count: --Top_p is near --top-p. Equal names have a
+    likeness of 1; below `cutoff`, a name is not near.
     """
     plain = {name.lower().replace("_", "-").strip("-"): name for name in known}
     given = given[:100].lower().replace("_", "-").strip("-")
-    found = difflib.get_close_matches(given, plain, n=1)
+    found = difflib.get_close_matches(given, plain, n=1, cutoff=cutoff)
     if not found and given:
         found = [name for name in plain if name.startswith(given)]
     return plain[found[0]] if len(found) == 1 else None
@@ -226,10 +227,10 @@ MANY = 15
 """So many known names are not listed where one of them is near."""
 
 
-def unknown(what: str, given: str, known: Iterable[str]) -> str:
+def unknown(what: str, given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Say that `given` is no known `what`; suggest the nearest, and list what is known."""
     known = list(known)
-    guess = nearest(given, known)
+    guess = nearest(given, known, cutoff)
     hint = f"did you mean {guess!r}?" if guess else ""
     if not guess or len(known) <= MANY:
         hint = f"{hint} Known: {', '.join(known)}".strip()

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 
 from minigpt.functional import Array
-from minigpt.tokenizers.vocabulary import END_OF_TEXT
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
@@ -78,8 +77,8 @@ def encode_pieces(
     ----------
     tokenizer : a trained one.
     pieces : the text, cut between words, say by `minigpt.tokenizers.stream`. A piece that is a
-        list of texts has ends of documents between them: there stands ``<|endoftext|>``, if the
-        tokenizer has it.
+        list of texts has ends of documents between them: there stands the tokenizer's
+        end of text, if it has one.
     n_processes : how many to share the work among; 0 for one a core.
 
     Yields
@@ -96,7 +95,7 @@ def _count(tokenizer: Tokenizer, piece: Piece) -> Counter[str]:
 
 def _encode(tokenizer: Tokenizer, piece: Piece) -> Array:
     texts = [piece] if isinstance(piece, str) else piece
-    end = tokenizer.special_tokens.get(END_OF_TEXT)
+    end = tokenizer.end_of_text
     ids: list[int] = []
     for number, text in enumerate(texts):
         if number > 0 and end is not None:

@@ -247,10 +247,27 @@ def read_bytes(path: Path, at_most: int) -> bytes:
     return content
 
 
+def check_is_itself(path: Path, start: bytes) -> None:
+    """Raise if a file that begins with `start` is there in place of the one it should be."""
+    beginning = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:40].lower()
+    if beginning.startswith(b"version https://git-lfs"):
+        raise ValueError(
+            f"{path} is a Git LFS pointer, a few words that stand for a large file: fetch the file "
+            "itself by `git lfs pull`, or download it again"
+        )
+    if beginning.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise ValueError(
+            f"{path} is a web page, and not the file itself: download it again, by the link to the "
+            "file and not to the page about it (on Hugging Face /resolve/, not /blob/)"
+        )
+
+
 def read_utf8(path: Path, at_most: int = SMALL) -> str:
     """Read a text of `at_most` so many bytes, as `read_bytes` does, and UTF-8 only."""
+    content = read_bytes(path, at_most)
+    check_is_itself(path, content)
     try:
-        return read_bytes(path, at_most).decode("utf-8-sig")  # some editors put a mark first
+        return content.decode("utf-8-sig")  # some editors put a mark first
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from None
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.checks import unknown
 from minigpt.files import read_json, why_without
 from minigpt.functional import Array
 from minigpt.layers import Dropout
@@ -46,17 +45,29 @@ BUFFERS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 
 _ACTIVATIONS = {
     "gelu_new": "gelu",
-    "gelu_pytorch_tanh": "gelu",  # the same formula by another name
+    "gelu_pytorch_tanh": "gelu",  # the same formula by other names
+    "gelu_python_tanh": "gelu",
+    "gelu_accurate": "gelu",
     "gelu_fast": "gelu",
     "relu": "relu",
 }
+_EXACT_GELU = ("gelu", "gelu_python")
 _MUST_BE: dict[str, Any] = {
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "add_cross_attention": False,
     "quantization_config": None,
+    "pruned_heads": {},
 }
 """Keys that would make another model of the same weights, with the only value that is done here."""
+
+_OTHER_NAMES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
+"""Names that transformers takes too."""
 
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 _SIZES = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "n_inner")
@@ -130,12 +141,23 @@ def read_config(folder: Path) -> dict[str, Any]:
     for key, ours in _MUST_BE.items():
         if (given := config.get(key, ours)) != ours:
             raise ValueError(
-                f"{path}: {key} must be {ours!r}, got {given!r:.100}: that is another architecture "
-                "than miniGPT's"
+                f"{path}: {key} is {given!r:.100}, and not {ours!r}: that is another architecture "
+                "than miniGPT's, which would compute something else from these weights"
+            )
+    for name, key in _OTHER_NAMES.items():
+        if name in config and config.setdefault(key, config[name]) != config[name]:
+            raise ValueError(
+                f"{path}: {key} is {config[key]!r:.100}, but {name}, which means the same, is "
+                f"{config[name]!r:.100}"
             )
     activation = str(config.get("activation_function", "gelu_new"))
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"{path}: {unknown('activation_function', activation, _ACTIVATIONS)}")
+    if activation not in _ACTIVATIONS:  # the nearest name would be another function: no hint
+        exact = " (exact GELU, x · Φ(x))" if activation in _EXACT_GELU else ""
+        raise ValueError(
+            f"{path}: unknown activation_function {activation!r:.100}{exact}. The model was "
+            "trained with it, and any other would compute something else from its weights. "
+            f"miniGPT has GELU's tanh form ({', '.join(list(_ACTIVATIONS)[:-1])}) and relu"
+        )
     _check_values(path, config)
     return config
 

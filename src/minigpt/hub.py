@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from minigpt.terminal import exact
 
 HUB_MODELS = {
     "gpt2": "openai-community/gpt2",
+    "gpt2-small": "openai-community/gpt2",
     "gpt2-medium": "openai-community/gpt2-medium",
     "gpt2-large": "openai-community/gpt2-large",
     "gpt2-xl": "openai-community/gpt2-xl",
@@ -18,10 +20,16 @@ HUB_MODELS = {
 }
 """Names that are known without a folder, and their repositories on the Hugging Face Hub."""
 
-_FILES = (
-    *("config.json", "generation_config.json", "model*.safetensors", "model*.index.json"),
-    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+NEAR = 0.85
+"""How much a name must be like a known one to be taken for it: gpt3 is not gpt2 mistyped."""
+
+_TOKENIZER_FILES = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json"),
+)
+_FILES = (
+    *("generation_config.json", "model*.safetensors", "model*.index.json"),
+    *_TOKENIZER_FILES,
 )
 
 
@@ -42,10 +50,30 @@ def find_model(name: str | Path) -> Path:
         raise NotADirectoryError(f"{folder} is a file, where {_what_instead(folder)}")
     if folder.exists():
         return folder
-    if str(name) not in HUB_MODELS:
-        hint = "" if len(folder.parts) > 1 else f"; {unknown('model', str(name), HUB_MODELS)}"
+    known = known_name(str(name))
+    if known is None:
+        owners = {repository.split("/")[0] for repository in HUB_MODELS.values()}
+        is_name = len(folder.parts) == 1 or folder.parts[0] in owners
+        hint = f"; {unknown('model', folder.name, HUB_MODELS, NEAR)}" if is_name else ""
         raise FileNotFoundError(f"{folder} is no model folder: it is not there{hint}")
-    return _cached(str(name)) or _download(str(name))
+    return _cached(known, _is_complete) or _download(known, _FILES, _has_weights)
+
+
+def find_tokenizer_of(name: str) -> Path | None:
+    """Return where the tokenizer of a known model is, as `find_model` does; None if not known.
+
+    Its weights are not downloaded.
+    """
+    known = known_name(name)
+    if known is None:
+        return None
+    return _cached(known, _has_tokenizer) or _download(known, _TOKENIZER_FILES, _has_tokenizer)
+
+
+def known_name(name: str) -> str | None:
+    """Return `name` if it is in `HUB_MODELS`, or the name there of a repository called so."""
+    by_repository = {repository: short for short, repository in reversed(HUB_MODELS.items())}
+    return name if name in HUB_MODELS else by_repository.get(name)
 
 
 def _what_instead(file: Path) -> str:
@@ -55,31 +83,33 @@ def _what_instead(file: Path) -> str:
     return f"{what}. To train a model on a text: minigpt train --data FILE"
 
 
-def _cached(name: str) -> Path | None:
+def _cached(name: str, is_complete: Callable[[Path], bool]) -> Path | None:
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return None
     for repository in (HUB_MODELS[name], name):  # the short names are older, and still in caches
         config = try_to_load_from_cache(repository, "config.json")
-        if isinstance(config, str) and _is_complete(Path(config).parent):
+        if isinstance(config, str) and is_complete(Path(config).parent):
             return Path(config).parent
     return None
 
 
 def _is_complete(folder: Path) -> bool:
     """Tell whether all that is needed is there: a download may break off, others want less."""
+    return _has_weights(folder) and _has_tokenizer(folder)
+
+
+def _has_tokenizer(folder: Path) -> bool:
     tokenizers = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-    return _has_weights(folder) and any(
-        all((folder / file).is_file() for file in files) for files in tokenizers
-    )
+    return any(all((folder / file).is_file() for file in files) for files in tokenizers)
 
 
 def _has_weights(folder: Path) -> bool:
     return any(folder.glob("model*.safetensors"))
 
 
-def _download(name: str) -> Path:
+def _download(name: str, files: Sequence[str], is_complete: Callable[[Path], bool]) -> Path:
     how_else = (
         f"or put config.json, model.safetensors, vocab.json and merges.txt of "
         f"https://huggingface.co/{HUB_MODELS[name]} into a folder, and give that folder instead "
@@ -94,8 +124,8 @@ def _download(name: str) -> Path:
         ) from None
     try:
         with redirect_stderr(exact(sys.stderr)):  # its progress bars move the cursor
-            folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(_FILES)))
-        if not _has_weights(folder):  # without a network, it gives what is there
+            folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(files)))
+        if not is_complete(folder):  # without a network, it gives what is there
             raise FileNotFoundError("an earlier download broke off, and the Hub is out of reach")
         return folder
     except Exception as error:  # of several libraries; which ones changes with their versions

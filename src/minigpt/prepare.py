@@ -30,7 +30,7 @@ from minigpt.files import open_to_change, read_json
 from minigpt.prepared import LONGEST
 from minigpt.sources import documents, find_files
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
-from minigpt.tokenizers.making import fewer_tokens, find_tokenizer
+from minigpt.tokenizers.making import fewer_tokens, find_tokenizer, make_tokenizer
 from minigpt.tokenizers.stream import PIECE, cut_between_words, last_border
 
 PARTS = ("train", "val")
@@ -147,7 +147,7 @@ def prepare(
             learner.learn(words, vocab_size, progress("learning tokens")).save(folder)
             del words
         else:
-            load_tokenizer(tokenizer).save(folder)
+            make_tokenizer(tokenizer, "").save(folder)
     found = load_tokenizer(folder)
     if vocab_size is not None and found.vocab_size < vocab_size and tokenizer in TOKENIZERS:
         say(fewer_tokens(found, vocab_size))

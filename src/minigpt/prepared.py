@@ -16,9 +16,10 @@ import numpy as np
 
 from minigpt.data import Dataset
 from minigpt.evaluation import Evaluation
-from minigpt.files import open_to_read, read_json
+from minigpt.files import check_is_itself, open_to_read, read_json
 from minigpt.functional import Array
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
+from minigpt.tokenizers.making import make_tokenizer
 from minigpt.tokenizers.vocabulary import UNKNOWN
 
 CHUNK = 2**20  # tokens
@@ -53,14 +54,23 @@ def tokenizer_of(folder: Path, name: str, of_the_model: Tokenizer | None = None)
                 "text again, with --tokenizer and the model's folder"
             )
         return tokenizer
-    if of_the_model is not None:
-        return of_the_model
-    if name in TOKENIZERS:
+    given = of_the_model
+    if given is None and name not in TOKENIZERS:
+        given = make_tokenizer(name, "")
+    if (folder / "meta.pkl").exists() and (given is None or given.kind != "char"):
+        text = folder / "input.txt"
+        how = f"--data {text if text.exists() else 'TEXT'} --tokenizer char"
+        raise ValueError(
+            f"{folder} has nanoGPT's characters as numbers. What they mean is in meta.pkl, a "
+            "pickle, which can run any program, so that miniGPT never opens it. Use the text that "
+            f"they were made of: {how}"
+        )
+    if given is None:
         raise ValueError(
             f"{folder} has tokens, but no tokenizer.json that says what they mean: give the one "
-            "that made them with --tokenizer, a tokenizer.json or its folder"
+            "that made them with --tokenizer, a tokenizer.json or its folder, or gpt2"
         )
-    return load_tokenizer(name)
+    return given
 
 
 def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
@@ -123,6 +133,7 @@ def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: a folder of tokens has train.bin and val.bin")
     with open_to_read(path) as file:
+        check_is_itself(path, file.read(64))
         size = os.fstat(file.fileno()).st_size
         if size == 0 or size % dtype.itemsize:
             raise ValueError(

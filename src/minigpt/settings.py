@@ -31,7 +31,7 @@ class Settings:
         "plays, shakespeare, - (standard input), text files and folders, or a folder of tokens "
         "made by `minigpt prepare`",
     )
-    tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json to use as it is")
+    tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json, its folder or gpt2")
     vocab_size: int | None = _setting(
         None, "tokens in the vocabulary; none: 1024 for bpe, all for char and word"
     )

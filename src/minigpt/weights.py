@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.brief import brief
-from minigpt.files import open_to_read, parse_json, read_json, replacing
+from minigpt.files import check_is_itself, open_to_read, parse_json, read_json, replacing
 from minigpt.functional import Array
 
 LONGEST_HEADER = 2**24
@@ -96,21 +96,26 @@ def open_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}")
     with open_to_read(path) as file:
-        length = int.from_bytes(file.read(8), "little")
+        start = file.read(64)
+        check_is_itself(path, start)
+        length = int.from_bytes(start[:8], "little")
+        file.seek(8)
         text = file.read(min(length, LONGEST_HEADER, os.fstat(file.fileno()).st_size))
         # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
         content = np.asarray(np.memmap(file, np.uint8, "c")) if text else np.empty(0, np.uint8)
     try:
         if length > LONGEST_HEADER:
-            raise ValueError(f"its header would have {length:,} bytes")
+            raise ValueError(
+                f"its header would have {length:,} bytes, as it begins with {start[:24]!r}"
+            )
         with safe_open(path, framework="numpy"):  # which checks all of the header
             pass
         header = parse_json(text.decode("utf-8"), "its header")
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error!s:.300}") from None
     header.pop("__metadata__", None)
-    start = 8 + length
-    return {name: _tensor(path, name, about, content[start:]) for name, about in header.items()}
+    content = content[8 + length :]
+    return {name: _tensor(path, name, about, content) for name, about in header.items()}
 
 
 def read_like(path: Path, like: dict[str, Array]) -> dict[str, Array]:

@@ -139,7 +139,7 @@ def hub(gpt2) -> Iterator[Hub]:
 def generate(tmp_path):
     """Give a function that lets `minigpt generate gpt2` look at a Hub of that address."""
 
-    def run(address: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(address: str, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         others = {
             name: value
             for name, value in os.environ.items()
@@ -148,7 +148,7 @@ def generate(tmp_path):
         }
         how = ["--prompt", PROMPT, "--temperature", "0", "--max-new-tokens", str(N_TOKENS)]
         return subprocess.run(
-            [sys.executable, "-m", "minigpt", "generate", "gpt2", *how],
+            [sys.executable, "-m", "minigpt", *(command or ("generate", "gpt2", *how))],
             capture_output=True,
             encoding="utf-8",
             timeout=60,
@@ -177,6 +177,14 @@ def test_downloads_once_and_only_what_is_needed(hub, generate, expected):
     hub.shutdown()
     hub.server_close()
     assert generate(hub.url).stdout == expected
+
+
+def test_a_tokenizer_by_name_needs_no_weights(hub, generate, gpt2):
+    ids = AutoTokenizer.from_pretrained(gpt2)(PROMPT)["input_ids"]
+    for name in ("gpt2", "openai-community/gpt2"):
+        done = generate(hub.url, "tokenize", PROMPT, "--tokenizer", name)
+        assert "ids " + " ".join(map(str, ids)) in done.stdout.splitlines()
+    assert hub.fetched() == NEEDED - {"model.safetensors"}
 
 
 @pytest.mark.parametrize("has", [{"config.json"}, NEEDED - {"tokenizer.json", "merges.txt"}])

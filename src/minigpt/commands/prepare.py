@@ -19,7 +19,7 @@ def add_prepare(subparsers: Any) -> None:
         "make token files of texts of any size, to train on with little memory",
         "books/ -o data\n"
         "books/*.txt.gz --vocab-size 8192 -o data\n"
-        "stories.jsonl --field story --tokenizer gpt2/tokenizer.json -o data",
+        "stories.jsonl --field story --tokenizer gpt2 -o data",
     )
     parser.add_argument(
         "files",
@@ -36,7 +36,7 @@ def add_prepare(subparsers: Any) -> None:
         "--tokenizer",
         default="bpe",
         metavar="T",
-        help="bpe, char or word, to be trained; or a tokenizer.json or its folder (bpe)",
+        help="bpe, char or word, to be trained; or a tokenizer.json, its folder or gpt2 (bpe)",
     )
     parser.add_argument("--vocab-size", type=int, metavar="N", help="its size (1024 for bpe)")
     parser.add_argument(

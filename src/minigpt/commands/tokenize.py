@@ -30,7 +30,7 @@ def add_tokenize(subparsers: Any) -> None:
         nargs="+",
         default=["bpe", "word", "char"],
         metavar="T",
-        help="bpe, word, char (trained on --data), or a tokenizer.json or its folder "
+        help="bpe, word, char (trained on --data), or a tokenizer.json, its folder or gpt2 "
         "(bpe word char)",
     )
     parser.add_argument(

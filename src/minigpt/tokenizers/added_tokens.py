@@ -21,6 +21,8 @@ LONGEST = 2**26
 ROLES = tuple(f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 """Keys that name special tokens, in the order in which transformers adds these."""
 
+TRAINED = "it would make other ids than those a model was trained on"
+
 _SEVERAL = ("extra_special_tokens", "additional_special_tokens")
 _ANY_KIND = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
 _GPT2 = ("GPT2Tokenizer", "GPT2TokenizerFast")
@@ -195,7 +197,7 @@ def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
     for key, allowed in must_be.items():
         if (given := config.get(key)) not in allowed:
             ours = " or ".join(map(show, allowed[1:])) or "null"
-            raise ValueError(f"{key} is {show(given)}, but miniGPT knows only {ours}")
+            raise ValueError(f"{key} is {show(given)}, but miniGPT knows only {ours}: {TRAINED}")
     if (name := config["tokenizer_class"]) is None:
         is_pair = not (folder / "tokenizer.json").is_file()
         return kind == "bpe" and (is_pair or model.get("model_type") == "gpt2")

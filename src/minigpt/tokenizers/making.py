@@ -4,14 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minigpt.checks import unknown
+from minigpt.hub import find_tokenizer_of
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 
 
 def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type[Tokenizer]:
-    """Return the class of tokenizers called `name`, to be trained, or the tokenizer in that file.
+    """Return the class of tokenizers called `name`, to be trained, or the tokenizer of that name.
+
+    The latter is a tokenizer.json, a folder with one, or a model that `minigpt.hub` knows.
 
     Raises
     ------
+    FileNotFoundError
+        If it cannot be downloaded.
     ValueError
         If there is neither, or no tokenizer of that class can have as few as `vocab_size` tokens.
     """
@@ -19,9 +24,13 @@ def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type
         if vocab_size is not None:
             TOKENIZERS[name]().check_vocab_size(vocab_size)
         return TOKENIZERS[name]
-    if not Path(name).exists():
-        raise ValueError(f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json")
-    return load_tokenizer(name)
+    found = Path(name) if Path(name).exists() else find_tokenizer_of(name)
+    if found is None:
+        raise ValueError(
+            f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json, the folder of "
+            "one, or a published model: gpt2"
+        )
+    return load_tokenizer(found)
 
 
 def make_tokenizer(
@@ -32,7 +41,7 @@ def make_tokenizer(
 ) -> Tokenizer:
     """Train a tokenizer, "bpe", "char" or "word", on `text`.
 
-    Any other name is that of a tokenizer.json, or a folder with one, taken as it is.
+    Any other name is that of a tokenizer taken as it is: see `find_tokenizer`.
     """
     found = find_tokenizer(name, vocab_size)
     if isinstance(found, Tokenizer):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.files import read_json, read_utf8, write_text
-from minigpt.tokenizers.added_tokens import LONGEST, assign_ids, read_added_tokens, show
+from minigpt.tokenizers.added_tokens import LONGEST, TRAINED, assign_ids, read_added_tokens, show
 from minigpt.tokenizers.byte_level import BYTE_ORDER, spell, unspell
 from minigpt.tokenizers.patterns import CHARACTER_PATTERN, WORD_PATTERN
 from minigpt.tokenizers.vocabulary import UNKNOWN, Kind, Vocabulary, usual_roles
@@ -246,7 +246,7 @@ def _refuse_what_we_do_not_do(data: dict[str, Any], kind: Kind) -> None:
     for key, found, ours in allowed:
         if found not in ours:
             choice = " or ".join(map(show, ours))
-            raise ValueError(f"{key} is {show(found)}, but miniGPT knows only {choice}")
+            raise ValueError(f"{key} is {show(found)}, but miniGPT knows only {choice}: {TRAINED}")
 
 
 def _vocab_of(model: dict[str, Any]) -> dict[str, int]:
