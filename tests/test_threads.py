@@ -101,3 +101,28 @@ def test_gelu_is_the_same_on_threads():
     with Threads(3):
         np.testing.assert_array_equal(shared.forward(x), expected[0])
         np.testing.assert_array_equal(shared.backward(dy), expected[1])
+
+
+def test_blas_gets_its_threads_back_whoever_leaves_first(monkeypatch):
+    class Library:
+        threads = 8
+
+        def limit(self, limits, user_api):
+            self.before, self.threads = self.threads, limits
+            return self
+
+        def restore_original_limits(self):
+            self.threads = self.before
+
+    library = Library()
+    monkeypatch.setattr(threads, "blas", lambda: library)
+    first, second = threads.one_thread_of_blas(), threads.one_thread_of_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert library.threads == 1
+    second.__exit__(None, None, None)
+    assert library.threads == 8
+    with pytest.raises(KeyError), threads.one_thread_of_blas():
+        raise KeyError
+    assert library.threads == 8

@@ -6,7 +6,8 @@ them kept, the next token needs only its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -50,6 +51,10 @@ class KVCache:
             f"KVCache({self.length} of {max_len} tokens of {B} texts, {H} heads of {D} numbers, "
             f"{self.keys.dtype})"
         )
+
+    def __copy__(self) -> Self:
+        """Copy the arrays too: two caches that wrote into the same would mix up their texts."""
+        return copy.deepcopy(self)
 
     def extend(self, k: Array, v: Array) -> tuple[Array, Array, Array | None]:
         """Add the keys and values (B, H, T, D) of T more tokens.

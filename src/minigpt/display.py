@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from minigpt.terminal import Clock, console, visible
+from minigpt.threads import can_start_threads
 from minigpt.wording import counted
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class TrainingDisplay:
             expand=True,
         )
         self.task = self.progress.add_task("", total=steps)
-        self.live = Live(console=self.console, refresh_per_second=8)
+        self.live = Live(
+            console=self.console, refresh_per_second=8, auto_refresh=can_start_threads()
+        )
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:

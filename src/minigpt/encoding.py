@@ -17,7 +17,7 @@ import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
@@ -109,11 +109,11 @@ def _map(
     work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
 ) -> Generator[Result]:
     """Yield what `work` makes of each piece, in order."""
-    from minigpt.threads import available_cores
+    from minigpt.threads import available_cores, can_start_threads
 
     n_processes = n_processes or available_cores()
     pieces = iter(pieces)
-    if n_processes > 1:
+    if n_processes > 1 and can_start_threads():  # which watch over the processes
         first = list(_up_to(SHORT, pieces))
         more = next(pieces, None)
         if more is not None:
@@ -191,7 +191,8 @@ def _begin(tokenizer: Tokenizer) -> None:
     global _tokenizer
     _tokenizer = tokenizer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows does not hand that down
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(RuntimeError):  # no thread can be started: then it ends with its last piece
+        threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

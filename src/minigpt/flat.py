@@ -11,7 +11,7 @@ the file, and only to write text they need not be copied.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -47,6 +47,12 @@ class Flat(NamedTuple):
 
     places: dict[str, slice]
     """Where in the flat arrays each of those lies that learn."""
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            "flat parameters are views of each other, and copies would not be: copy or pickle the "
+            "model (and its optimizer with it), not its flat arrays"
+        )
 
     def __repr__(self) -> str:
         return brief(self)

@@ -26,6 +26,7 @@ from minigpt.functional import Array
 from minigpt.threads import share_out
 
 if TYPE_CHECKING:
+    from minigpt.flat import Flat
     from minigpt.model import miniGPT
 
 
@@ -34,7 +35,23 @@ PIECE = 2**17
 spend their time on handing Python's lock to and fro."""
 
 
-class SGD:
+class OfModel:
+    """What the optimizers share: the model they change.
+
+    The flat arrays are always those of the model, so that `copy.deepcopy` and `pickle` of a model
+    with its optimizer give an optimizer of the copied model; that of an optimizer alone copies its
+    model too. `copy.copy` gives one that shares the model and the state.
+    """
+
+    model: miniGPT
+
+    @property
+    def flat(self) -> Flat:
+        """The flat parameters and gradients of the model."""
+        return self.model.flat
+
+
+class SGD(OfModel):
     """Stochastic gradient descent: p ← p − lr · g, one step straight downhill.
 
     Parameters
@@ -44,7 +61,7 @@ class SGD:
 
     def __init__(self, model: miniGPT) -> None:
         check_model(model)
-        self.flat = model.flat
+        self.model = model
         self.state: dict[str, Array] = {}
 
     def __repr__(self) -> str:
@@ -60,7 +77,7 @@ class SGD:
         return -learning_rate * self.flat.grads[part]
 
 
-class AdamW:
+class AdamW(OfModel):
     """Adam with decoupled weight decay: every parameter gets a step size that suits it.
 
         m ← β₁ m + (1 − β₁) g          the mean of recent gradients: which way
@@ -97,7 +114,7 @@ class AdamW:
         check_amount(weight_decay=weight_decay, eps=eps)
         if eps == 0:
             raise ValueError("eps must be more than 0: it keeps the division finite")
-        self.flat = model.flat
+        self.model = model
         self.beta1, self.beta2, self.weight_decay, self.eps = beta1, beta2, weight_decay, eps
         zeros = np.zeros_like(self.flat.params)
         self.state = {"m": zeros, "v": zeros.copy(), "t": np.zeros(1, np.int64)}
@@ -117,17 +134,23 @@ class AdamW:
             raise ValueError(
                 f"the state of the optimizer tells of {t - 1} steps taken: fewer than 0"
             )
+        flat = self.flat
+        if self.state["m"].size != flat.params.size:
+            raise ValueError(
+                f"this optimizer was made for {self.state['m'].size:,} parameters, and now "
+                f"{flat.params.size:,} learn: make a new one after freezing"
+            )
         correction1, correction2 = 1 - self.beta1**t, math.sqrt(1 - self.beta2**t)
         decay = 1 - learning_rate * self.weight_decay
 
         def update(part: slice) -> None:
-            scratch = np.empty(PIECE, self.flat.params.dtype)
+            scratch = np.empty(PIECE, flat.params.dtype)
             # Piece by piece, so that all passes over a piece find it in the processor's cache.
             for start in range(part.start, part.stop, PIECE):
                 piece = slice(start, min(start + PIECE, part.stop))
-                p, g = self.flat.params[piece], self.flat.grads[piece]
+                p, g = flat.params[piece], flat.grads[piece]
                 m, v = self.state["m"][piece], self.state["v"][piece]
-                p[: max(0, self.flat.n_matrix_params - start)] *= decay
+                p[: max(0, flat.n_matrix_params - start)] *= decay
                 u = np.subtract(g, m, out=scratch[: p.size])
                 u *= 1 - self.beta1
                 m += u
@@ -142,7 +165,7 @@ class AdamW:
                 u *= learning_rate / correction1
                 p -= u
 
-        share_out(update, self.flat.params.size)
+        share_out(update, flat.params.size)
 
     def latest_update(self, part: slice, learning_rate: float) -> Array:
         """Give what the latest step has added to a part of the flat parameters.

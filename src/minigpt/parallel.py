@@ -22,7 +22,7 @@ from minigpt.checks import check_model, check_threads
 from minigpt.functional import Array
 from minigpt.layers import twin
 from minigpt.loss import head_loss
-from minigpt.threads import Threads, available_cores, blas, share_out
+from minigpt.threads import Threads, available_cores, one_thread_of_blas, share_out
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -82,7 +82,7 @@ class Replicas(Threads):
             raise ValueError(f"x and y must have as many rows, got {len(x)} and {len(y)}")
         n = min(len(self.models), len(x))
         if n <= 1:  # also of a batch of one row, which cannot be cut
-            with blas().limit(limits=1, user_api="blas"):  # its threads would share our cores
+            with one_thread_of_blas():
                 return _forward_backward(self.model, x, y, weight)
         shards = [
             (model, x_part, y_part, weight * len(x_part) / len(x))

@@ -153,10 +153,12 @@ def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], 
     """Give what goes through items and shows how far it is: a bar in a terminal, else lines."""
     from rich.progress import track
 
+    from minigpt.threads import can_start_threads
+
     shown_on = console(stderr=True)
 
     def go_through(items: Iterable[Item]) -> Iterable[Item]:
-        if shown_on.is_terminal:
+        if shown_on.is_terminal and can_start_threads():  # the bar has one
             return track(items, what, total, console=shown_on, transient=True)
         return now_and_then(items, what, total)
 

@@ -11,8 +11,9 @@ import contextvars
 import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -43,7 +44,8 @@ class Threads:
 
     Parameters
     ----------
-    n : how many, with the one that asks; with one, nothing is shared out.
+    n : number of threads, including the calling one; with one, nothing is shared out. Where no
+        more can be started, those there are do all the work.
     """
 
     def __init__(self, n: int) -> None:
@@ -60,24 +62,42 @@ class Threads:
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Do `work` on each of n items at most, all at once, with one thread of BLAS each.
 
-        The first is done right here, as handing it over takes time too. NumPy's settings of this
-        thread, such as which overflows it warns of, hold on the others.
+        The first is done right here, as handing it over takes time too. So are those that no
+        other thread has begun by then: where none can be started, all of them. NumPy's settings
+        of this thread, such as which overflows it warns of, hold on the others.
         """
+        from concurrent.futures import Future, wait
+
         if self.pool is None:
             raise RuntimeError(f"{type(self).__name__} work within a `with` block only")
-        with blas().limit(limits=1, user_api="blas"):
-            others = [
-                self.pool.submit(contextvars.copy_context().run, work, item) for item in items[1:]
-            ]
+        results: list[Future[Result]] = [Future() for _ in items]
+        left = deque(zip(items, results, strict=True))
+
+        def work_off() -> None:
+            with suppress(IndexError):  # nothing is left
+                while True:
+                    do(*left.popleft())
+
+        def do(item: Item, result: Future[Result]) -> None:
+            try:
+                result.set_result(work(item))
+            except BaseException as error:
+                result.set_exception(error)
+
+        with one_thread_of_blas():
+            first = left.popleft()
+            with suppress(RuntimeError):  # no more threads can be started: those there are do it
+                for _ in items[1:]:
+                    self.pool.submit(contextvars.copy_context().run, work_off)
             outer = getattr(_here, "threads", None)
             _here.threads = None  # what is shared out already is not shared out again
             try:
-                first = work(items[0])
+                do(*first)
+                work_off()
             finally:
                 _here.threads = outer
-                for other in others:
-                    other.exception()  # waits: nobody may work on when this has ended
-        return [first, *(other.result() for other in others)]
+            wait(results)  # nobody may work on when this has ended
+        return [result.result() for result in results]
 
     def __exit__(self, *error: object) -> None:
         if self.pool is not None:
@@ -143,6 +163,43 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
     share_out(multiply, max(n, m), n * k * m // MULTIPLIED_IN_THE_TIME_OF_ONE)
     return out
+
+
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_limit: Any = None
+
+
+@contextmanager
+def one_thread_of_blas() -> Iterator[None]:
+    """Hold BLAS to one thread within a `with` block, as its threads would share our cores.
+
+    The setting is the whole process's. When several threads are in such blocks, the first one sets
+    it and the last one restores it. If each did so by itself, BLAS could keep one thread for good.
+    """
+    global _blas_users, _blas_limit
+    with _blas_lock:
+        if _blas_users == 0:
+            _blas_limit = blas().limit(limits=1, user_api="blas")
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                _blas_limit.restore_original_limits()
+
+
+def can_start_threads() -> bool:
+    """Whether this process can start a thread: not in WebAssembly, nor in a tight container."""
+    thread = threading.Thread(target=int)
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
 
 
 @cache

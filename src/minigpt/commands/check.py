@@ -38,6 +38,7 @@ def check(args: argparse.Namespace) -> int:
     from minigpt.check.layers import check_folder, check_fresh
     from minigpt.check.verdict import show
     from minigpt.tables import stdout_console
+    from minigpt.threads import can_start_threads
 
     if args.model and Path(args.model).suffix == ".py":
         raise ValueError(
@@ -50,8 +51,11 @@ def check(args: argparse.Namespace) -> int:
         checks = check_fresh(args.seed)
     found = []
     stderr = console(stderr=True)
-    with stderr.status("checking") as status:
-        for result in checks if stderr.is_terminal else now_and_then(checks, "checked"):
-            found.append(result)
-            status.update(f"checked {result.name}")
+    if stderr.is_terminal and can_start_threads():  # the status line has one
+        with stderr.status("checking") as status:
+            for result in checks:
+                found.append(result)
+                status.update(f"checked {result.name}")
+    else:
+        found += now_and_then(checks, "checked")
     return 0 if show(found, stdout_console()) else 1

@@ -58,7 +58,13 @@ def explore(args: argparse.Namespace) -> int:
     from minigpt.explorer.safety import LOOPBACK
     from minigpt.explorer.work import Work
     from minigpt.parallel import WIDE
+    from minigpt.threads import can_start_threads
 
+    if not can_start_threads():
+        raise RuntimeError(
+            "the live page needs threads, and none can be started here. `minigpt explain` writes a "
+            "page that needs none"
+        )
     models = Models(args.models, args.checkpoint, say)
     work, token = Work(), secrets.token_urlsafe(24)
     listener = _listen(args.host, args.port)

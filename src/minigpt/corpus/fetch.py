@@ -113,6 +113,8 @@ def _cache_path(name: str) -> Path:
 def _download(url: str, text: KnownText) -> bytes:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from minigpt.threads import can_start_threads
+
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError("the address must start with http:// or https://")
     shown_on = console(stderr=True)
@@ -120,7 +122,7 @@ def _download(url: str, text: KnownText) -> bytes:
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     content = bytearray()
     with (
-        Progress(*columns, console=shown_on) as progress,
+        Progress(*columns, console=shown_on, auto_refresh=can_start_threads()) as progress,
         _opener().open(url, timeout=TIMEOUT) as response,
     ):
         bar = progress.add_task(text.about, total=text.size)

@@ -153,7 +153,7 @@ class Following(Session):
             if self._stand() != before:
                 self.channel.publish("state", **self.state())
             with self._turn:
-                if self._turn.wait_for(lambda: self._stopping, self.every):
+                if self._alone or self._turn.wait_for(lambda: self._stopping, self.every):
                     return
 
     def _stand(self) -> tuple[str, int, list[int]]:

@@ -167,12 +167,15 @@ class Lesson(Session):
     # ── the thread ──
 
     def _work(self) -> None:
+        with self._still:
+            self._prepare()
+            self.ready.set()
+            self.channel.publish("state", **self.state())
+            self._look(self._model)
+        self._take_steps()
+
+    def _take_steps(self) -> None:
         try:
-            with self._still:
-                self._prepare()
-                self.ready.set()
-                self.channel.publish("state", **self.state())
-                self._look(self._model)
             while self._wait_for_turn():
                 with self._still:
                     if self._may_step:  # still
@@ -211,6 +214,8 @@ class Lesson(Session):
             self._ahead = n
             self._turn.notify_all()
         self.channel.publish("state", **self.state())
+        if self._alone:
+            self._attempt(self._take_steps)
 
     @property
     def _may_step(self) -> bool:
@@ -219,6 +224,8 @@ class Lesson(Session):
     def _wait_for_turn(self) -> bool:
         """Wait until a step may be taken, and give others the precedence; False to stop."""
         with self._turn:
+            if self._alone:
+                return self._may_step and not self._stopping
             self._turn.wait_for(lambda: self._stopping or (self._may_step and not self._guests))
             return not self._stopping
 

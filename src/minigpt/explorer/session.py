@@ -60,6 +60,8 @@ Row = dict[str, Any]
 class Session:
     """Works in a thread of its own until it is stopped, or the process ends.
 
+    Where no thread can be started, it does what is asked for before the method returns.
+
     Attributes
     ----------
     tokenizer, model : None until they are there.
@@ -82,6 +84,7 @@ class Session:
         self._turn = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
+        self._alone = False  # no thread can be started here: what is asked for is done at once
 
     def subscribe(self) -> Subscription:
         """Give a listener all events from now on, and what was before."""
@@ -98,7 +101,9 @@ class Session:
         with self._turn:
             self._stopping = True
             self._turn.notify_all()
-        if self._thread is not threading.current_thread():
+        if self._alone and not self.channel.is_closed:
+            self._end()
+        elif not self._alone and self._thread is not threading.current_thread():
             self._thread.join()
         atexit.unregister(self.stop)
 
@@ -158,17 +163,27 @@ class Session:
 
     def _start(self) -> None:
         atexit.register(self.stop)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._alone = True
+            self._attempt(self._work)
 
     def _run(self) -> None:
+        self._attempt(self._work)
+        self._end()
+
+    def _attempt(self, work: Callable[[], None]) -> None:
         try:
-            self._work()
+            work()
         except Exception as error:  # whoever listens shall know, whatever it was
             self._fail(error)
         finally:
             self.ready.set()
-            self.channel.publish("end")
-            self.channel.close()
+
+    def _end(self) -> None:
+        self.channel.publish("end")
+        self.channel.close()
 
     def _work(self) -> None:
         raise NotImplementedError

@@ -153,7 +153,7 @@ def _copies(model: miniGPT, optimizer: Optimizer) -> tuple[miniGPT, Optimizer]:
     """Copy a model, and its optimizer for the copy."""
     twin = copy.deepcopy(model).train()
     other = copy.copy(optimizer)
-    other.flat = twin.flat
+    other.model = twin
     other.state = {name: value.copy() for name, value in optimizer.state.items()}
     return twin, other
 
