@@ -154,10 +154,12 @@ def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) 
             "that config.json tells of"
         )
     needed = shapes(arguments)
-    _refuse("has no tensor", needed.keys() - tensors.keys(), folder)
+    tied = str(arguments["tie_weights"]).lower()
+    by_config = f", by n_layer {n_layers} and tie_word_embeddings {tied} in config.json"
+    _refuse("has no tensor", needed.keys() - tensors.keys(), folder, by_config)
     known = set(tensor_names(n_layers).values())
     unknown = {name for name in tensors.keys() - known if not BUFFERS.fullmatch(name)}
-    _refuse("has tensors this architecture has no place for:", unknown, folder)
+    _refuse("has tensors this architecture has no place for:", unknown, folder, by_config)
     if not arguments["bias"]:
         used = {n for n in tensors.keys() & known if n.endswith(".bias") and n not in needed}
         _refuse(
@@ -195,8 +197,8 @@ def _take(model: miniGPT, tensors: dict[str, Tensor]) -> None:
     model.tie()
 
 
-def _refuse(what: str, names: set[str], folder: Path) -> None:
+def _refuse(what: str, names: set[str], folder: Path, why: str = "") -> None:
     if names:
         shown = ", ".join(f"{name!r:.100}" for name in sorted(names)[:5])
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise ValueError(f"{folder} {what} {shown}{more}")
+        raise ValueError(f"{folder} {what} {shown}{more}{why}")

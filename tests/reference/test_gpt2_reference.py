@@ -1,6 +1,7 @@
 """GPT-2 as transformers saves it, opened by us: same numbers, same gradients, same text."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.activations import ACT2CLS
 
 from minigpt import miniGPT
 from minigpt.gpt2 import to_gpt2
@@ -113,6 +115,56 @@ def generated(theirs: GPT2LMHeadModel, ids: np.ndarray, use_cache: bool) -> list
         use_cache=use_cache,
     )
     return answer.tolist()
+
+
+KEYS = {
+    "scale_attn_weights": [False],
+    "scale_attn_by_inverse_layer_idx": [True],
+    "reorder_and_upcast_attn": [True],
+    "layer_norm_epsilon": [0.5, 1e-12],
+    "n_inner": [None, 96, 32],
+    "resid_pdrop": [0.9],
+    "tie_word_embeddings": [False],
+    "add_cross_attention": [True],
+    "dtype": ["float16", None],
+    "architectures": [["GPT2Model"], ["GPT2ForSequenceClassification"], None],
+    "activation_function": [*ACT2CLS, None, "GELU_NEW"],
+    "hidden_size": [24, 32],
+    "num_attention_heads": [3, 4],
+    "num_hidden_layers": [3, 2],
+    "max_position_embeddings": [MAX_LEN, 16],
+    "n_layer": [2, 4],
+    "n_head": [4, 1, 5],
+    "pruned_heads": [{}, {"0": [1]}],
+    "layer_norm_eps": [0.5],
+    "chunk_size_feed_forward": [4],
+    "is_decoder": [True],
+    "sliding_window": [2],
+    "num_key_value_heads": [1],
+    "attention_bias": [False],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in KEYS.items() for v in values])
+def test_a_key_of_the_config_gives_their_logits_or_is_refused_by_name(
+    deviation, tmp_path, key, value
+):
+    tiny().save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    ids = np.random.default_rng(0).integers(0, VOCAB_SIZE, (3, 17))
+    refusal, ours = "", None
+    try:
+        ours = miniGPT.from_pretrained(tmp_path)
+    except ValueError as error:
+        refusal = str(error)
+    if ours is None:
+        assert re.search(f"{key}|n_heads|has the shape", refusal)
+        return
+    theirs = GPT2LMHeadModel.from_pretrained(tmp_path, dtype=torch.float32)
+    with torch.no_grad():
+        expected = theirs(torch.tensor(ids)).logits
+    deviation("tiny GPT-2: logits, float32", ours.forward(ids)[0], expected, scale=10)
 
 
 @pytest.mark.parametrize("layout", ["a head of its own", "only the head"])

@@ -19,11 +19,11 @@ from minigpt import functional
 from minigpt.brief import brief
 from minigpt.check.gradients import Comparison, Witness
 from minigpt.check.properties import Property, built_in_tokenizers, check_properties
+from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.functional import Array
 from minigpt.hub import find_model
 from minigpt.layers import GELU, Dropout, Layer, MultiHeadAttention, ReLU
 from minigpt.model import miniGPT
-from minigpt.tokenizers import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,12 @@ def check_fresh(seed: int = 0) -> Iterator[LayerCheck | Property]:
 def check_folder(name: str | Path, seed: int = 0) -> Iterator[LayerCheck | Property]:
     """Check the model in a folder, with a tokenizer it has; of each array a few numbers."""
     folder = find_model(name)
-    model = miniGPT.from_pretrained(folder, dtype="float64")
-    own = any((folder / file).exists() for file in ("tokenizer.json", "vocab.json"))
-    tokenizers = [load_tokenizer(folder)] if own else built_in_tokenizers()
+    if any((folder / file).exists() for file in ("tokenizer.json", "vocab.json")):
+        model, tokenizer = load_model_and_tokenizer(folder, np.float64)
+        tokenizers = [tokenizer]
+    else:
+        model = miniGPT.from_pretrained(folder, dtype="float64")
+        tokenizers = built_in_tokenizers()
     yield from Prover(model, seed, entries=16, entries_of_whole=2).layers()
     yield from check_properties(model, tokenizers, seed)
 
