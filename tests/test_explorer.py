@@ -1,14 +1,22 @@
 """The live page's server: who may ask, what may be asked, and that the answers are the trace's."""
 
 import base64
+import gc
 import html
 import json
+import os
 import re
 import socket
+import stat
+import sys
 import threading
 import time
+import tracemalloc
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
+from weakref import ref
 
 import httpx
 import numpy as np
@@ -19,7 +27,8 @@ from minigpt import WordTokenizer, cli, load_tokenizer, miniGPT, trace
 from minigpt.analysis import logit_lens, without_heads
 from minigpt.checkpoint import save_pretrained
 from minigpt.commands import explore
-from minigpt.explorer import asking, looking, work
+from minigpt.explorer import asking, looking, memory, work
+from minigpt.explorer.connections import server_of
 from minigpt.explorer.models import Models
 from minigpt.explorer.problems import Problem
 from minigpt.explorer.safety import Guard
@@ -32,9 +41,8 @@ TEXT = "my dear goose, take this lantern and my dear fox."
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "small"
+def make_folder(folder):
+    """Write a small model, and another as its checkpoint."""
     tokenizer = WordTokenizer().train(TEXT)
     model = miniGPT(tokenizer.vocab_size, 12, 12, n_heads=3, n_layers=2, seed=0)
     rng = np.random.default_rng(1)
@@ -43,6 +51,11 @@ def folder(tmp_path_factory):
     save_pretrained(model, folder, tokenizer)
     save_pretrained(model, folder / "checkpoint-20", tokenizer)
     return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("models") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +77,7 @@ def serving(models, **changes):
     at_work = work.Work()
     host, lessons = changes.get("host", "127.0.0.1"), changes.get("lessons")
     app = make_app(models, TOKEN, host, port, at_work, lessons)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=5))
+    server = server_of(app)
     at_work.stopping = lambda: server.should_exit
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -373,9 +386,67 @@ def test_a_trace_is_kept_for_its_other_pictures_and_not_for_ever(looker, monkeyp
     looker.head(asked, 1, 1)
     looker.next(asked, None, Sampling())
     assert len(taken) == 1
-    monkeypatch.setattr(looking, "KEPT_BYTES", 0)
+    monkeypatch.setattr(memory, "BUDGET", 0)
     looker.look(looking.Asked("lantern my fox", (), ()))
-    assert len(looker._traces) == 0
+    assert len(looker.memory) == 0
+
+
+def test_what_is_kept_of_models_without_heads_stays_within_the_budget(folder, monkeypatch):
+    """Asked again and again with heads switched off, nothing else than traces is kept of a model.
+
+    A trace that is looked at goes last.
+    """
+    monkeypatch.setattr(memory, "BUDGET", 2**20)
+    looker, first = Models([str(folder)])[0], looking.Asked("my", (), ((0, 0),))
+    made = []
+    without = looking.without_heads
+    monkeypatch.setattr(
+        looking, "without_heads", lambda *args: made.append(ref(twin := without(*args))) or twin
+    )
+    taken = []
+    monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
+    for i in range(300):
+        looker.look(looking.Asked("my dear", (i % 8, i % 7, i % 5), ((0, i % 3), (1, i % 2))))
+        looker.look(first)
+        assert looker.memory.n_bytes <= 2**20
+    gc.collect()
+    assert made
+    assert not any(twin() for twin in made)
+    assert len(looker.memory) < 200
+    n = len(taken)
+    looker.look(first)
+    assert len(taken) == n
+
+
+def test_what_is_kept_is_counted_with_what_it_looks_into(looker):
+    looker.next(looking.Asked("my", (), ()), None, Sampling())
+    before = looker.memory.n_bytes
+    tracemalloc.start()
+    at_first = tracemalloc.get_traced_memory()[0]
+    looker.next(looking.Asked("fox lantern goose", (), ((1, 1),)), None, Sampling())
+    taken = tracemalloc.get_traced_memory()[0] - at_first
+    tracemalloc.stop()
+    assert 0.5 * taken < looker.memory.n_bytes - before < 2 * taken
+    whole = np.zeros((50, 100), np.float32)
+    assert 0 < memory.bytes_of([whole[:1], whole[1:]]) - whole.nbytes < 1000
+
+
+def test_lessons_and_texts_being_written_count_too(monkeypatch):
+    kept = memory.Memory()
+    for i in range(10):
+        kept.keep(i, str(i), 100)
+    monkeypatch.setattr(memory, "BUDGET", 1000)
+    kept.hold(450)
+    assert (len(kept), kept.get(4), kept.get(5)) == (5, None, "5")
+    with pytest.raises(Problem, match="memory is full") as refused:
+        kept.hold(600)
+    assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
+    kept.release(450)
+    kept.hold(5000)  # nobody else holds anything: it must do
+    kept.release(5000)
+    kept.others = lambda: 900
+    kept.keep("new", "new", 80)
+    assert (len(kept), kept.get("new")) == (1, "new")
 
 
 def test_a_model_stays_in_its_file_and_is_warm_before_anybody_types(folder, monkeypatch):
@@ -435,7 +506,7 @@ def test_a_folder_that_is_no_model(tmp_path, capsys):
 
 
 def test_without_the_extra_the_error_says_what_installs_it(monkeypatch, capsys, folder):
-    monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert cli.main(["explore", str(folder)]) == 1
     assert "pip install 'minigpt-numpy[explore]'" in capsys.readouterr().err
 
@@ -489,9 +560,22 @@ def test_the_browser_is_opened_if_there_is_one_and_the_model_warmed(
     folder, capsys, ending_at_once, monkeypatch, works
 ):
     opened = []
-    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or works)
+
+    def open_(address):
+        path = Path(url2pathname(urlsplit(address).path))
+        modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent)]
+        opened.append((path, path.read_text(), modes))
+        return works
+
+    monkeypatch.setattr("webbrowser.open", open_)
     warmed = []
     monkeypatch.setattr(Models, "warm_up", lambda self: warmed.append(len(self)))
     assert cli.main(["explore", str(folder)]) == 0
     wait_for(lambda: opened and warmed)
-    assert opened == [capsys.readouterr().out.strip()]
+    ((path, page, modes),) = opened
+    address, token = capsys.readouterr().out.strip().split("?token=")
+    assert f'action="{address}"' in page
+    assert f'value="{token}"' in page
+    if os.name == "posix":
+        assert modes == [0o600, 0o700]
+    assert not path.parent.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from minigpt.tracing.record import shadow
+from minigpt.layers import twin
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -27,14 +27,14 @@ def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
     ValueError
         If there is no such head.
     """
-    twin = shadow(model)
+    other = twin(model)
     for layer, head in heads:
         if not 0 <= layer < model.n_layers:
             raise ValueError(f"layer must be from 0 to {model.n_layers - 1}, got {layer}")
-        attention = twin.blocks[layer].attention
+        attention = other.blocks[layer].attention
         if not 0 <= head < attention.n_heads:
             raise ValueError(f"head must be from 0 to {attention.n_heads - 1}, got {head}")
         projection = attention.projection
         projection.weight = projection.weight.copy()
         projection.weight.reshape(attention.n_heads, -1, model.d_model)[head] = 0
-    return twin
+    return other

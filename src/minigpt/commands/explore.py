@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import socket
 import threading
-import webbrowser
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
@@ -46,8 +48,9 @@ def add_explore(subparsers: Any) -> None:
 def explore(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401 - the next imports need it
 
+        from minigpt.explorer.connections import server_of
         from minigpt.explorer.server import make_app
     except ImportError:
         raise ImportError("the live page needs: pip install 'minigpt-numpy[explore]'") from None
@@ -55,6 +58,7 @@ def explore(args: argparse.Namespace) -> int:
 
     from minigpt.explorer.lessons import Lessons
     from minigpt.explorer.models import Models
+    from minigpt.explorer.opening import open_browser
     from minigpt.explorer.safety import LOOPBACK
     from minigpt.explorer.work import Work
     from minigpt.parallel import WIDE
@@ -70,33 +74,51 @@ def explore(args: argparse.Namespace) -> int:
     listener = _listen(args.host, args.port)
     port = listener.getsockname()[1]
     name = _for_others(args.host)
-    address = f"http://{f'[{name}]' if ':' in name else name}:{port}/?token={token}"
+    address = f"http://{f'[{name}]' if ':' in name else name}:{port}/"
     if args.host not in LOOPBACK:
         say(
             f"minigpt: warning: everyone who can reach {args.host} and knows the token can use "
             "this server, and what they send is not encrypted"
         )
-    print(address, flush=True)
+    print(f"{address}?token={token}", flush=True)
     say("  that is the page, with the token that opens it; Ctrl-C ends the server")
-    if not args.no_browser:
-        threading.Thread(target=_open, args=(address,), daemon=True).start()
-
     app = make_app(models, token, args.host, port, work, Lessons(args.models))
-    config = uvicorn.Config(
-        app,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        use_colors=False,
-        timeout_graceful_shutdown=3,
-    )
-    server = uvicorn.Server(config)
+    server = server_of(app)
     work.stopping = lambda: server.should_exit
     narrow = all(models[i].model.d_model < WIDE for i in range(min(1, len(models))))
-    with listener, threadpool_limits(1 if narrow else None), suppress(KeyboardInterrupt):
+    opening = threading.Thread(target=open_browser, args=(address, token, app.opened), daemon=True)
+    with (
+        listener,
+        threadpool_limits(1 if narrow else None),
+        suppress(KeyboardInterrupt),
+        _unwinding_at_the_end(),
+    ):
+        if not args.no_browser:
+            opening.start()
         threading.Thread(target=models.warm_up, daemon=True).start()
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            app.opened.set()  # the file that opens the browser goes, whether it was read or not
+            if opening.ident is not None:
+                opening.join(5)
     return 0
+
+
+@contextmanager
+def _unwinding_at_the_end() -> Iterator[None]:
+    """Leave `with` and `finally` blocks properly, whatever signal ends the process."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), _leave) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
@@ -136,8 +158,3 @@ def _for_others(host: str) -> str:
         asking.connect(("192.0.2.1", 9))  # sends nothing: it finds the address on the way out
         return str(asking.getsockname()[0])
     return socket.gethostname()
-
-
-def _open(address: str) -> None:
-    with suppress(webbrowser.Error):
-        webbrowser.open(address)

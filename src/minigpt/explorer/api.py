@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from minigpt.explorer.asking import LONGEST_BODY, fields, read
+from minigpt.explorer.asking import fields, read
 from minigpt.explorer.looking import Asked, Looker
 from minigpt.explorer.models import Models
 from minigpt.explorer.openapi import document
 from minigpt.explorer.problems import Problem
 from minigpt.explorer.reading import sources
+from minigpt.explorer.requests import Events, body_of
 from minigpt.explorer.work import Work
 from minigpt.sampling import Sampling
 
@@ -29,7 +31,9 @@ def routes(models: Models, work: Work) -> list[Route]:
 
     async def model(request: Request) -> Response:
         index = request.path_params["index"]
-        return JSONResponse(await work.run(lambda: models.describe(index), request.is_disconnected))
+        if not re.fullmatch("[0-9]{1,9}", index):
+            raise Problem(404, f"there is no model {index[:50]!a}")
+        return await work.run(lambda: JSONResponse(models.describe(int(index))), request)
 
     async def source(request: Request) -> Response:
         return JSONResponse(sources())
@@ -40,10 +44,8 @@ def routes(models: Models, work: Work) -> list[Route]:
     def answering(name: str, answer: Callable[[Looker, dict[str, Any]], Any]) -> Route:
         async def endpoint(request: Request) -> Response:
             given = read(await body_of(request), known[name])
-            return JSONResponse(
-                await work.run(
-                    lambda: answer(models[given["model"]], given), request.is_disconnected
-                )
+            return await work.run(
+                lambda: JSONResponse(answer(models[given["model"]], given)), request
             )
 
         return Route(f"/api/{name}", endpoint, methods=["POST"])
@@ -54,15 +56,15 @@ def routes(models: Models, work: Work) -> list[Route]:
         def start() -> Any:
             looker, asked, sampling = models[given["model"]], _asked(given), _sampling(given)
             looker.look(asked)  # finds all that may be wrong before the first event
-            return looker.write(asked, given["n"], sampling, given["seed"])
+            return looker.cache_size, looker.write(asked, given["n"], sampling, given["seed"])
 
-        tokens = await work.run(start, request.is_disconnected)
-        work.start_writing()
-        return StreamingResponse(_events(work.items(tokens)), media_type="text/event-stream")
+        size, tokens = await work.run(start, request)
+        over = work.start_writing(request, models.memory, size)
+        return Events(_events(work.items(tokens, request)), over)
 
     return [
         Route("/api/models", names),
-        Route("/api/models/{index:int}", model),
+        Route("/api/models/{index}", model),
         Route("/api/source", source),
         Route("/api/openapi.json", openapi),
         answering(
@@ -80,18 +82,6 @@ def routes(models: Models, work: Work) -> list[Route]:
         ),
         Route("/api/write", write, methods=["POST"]),
     ]
-
-
-async def body_of(request: Request, longest: int = LONGEST_BODY) -> bytes:
-    """Read the body of a request that must be JSON and not too long."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise Problem(415, "send JSON, with the content-type application/json")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > longest:
-            raise Problem(413, f"the request is too long: at most {longest:,} bytes are read")
-    return bytes(body)
 
 
 def _asked(given: dict[str, Any]) -> Asked:

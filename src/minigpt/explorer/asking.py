@@ -210,4 +210,7 @@ def schema(known: dict[str, Kind]) -> dict[str, Any]:
 def _wrong(name: str, expected: str, value: Any) -> Problem:
     if isinstance(value, float) and not math.isfinite(value):
         value = "no finite number"
+    if isinstance(value, list | dict):  # the repr of one that is nested deeply may fail
+        kind = "a list" if isinstance(value, list) else "an object"
+        return Problem(422, f"{name} must be {expected}, got {kind} of {len(value)}")
     return Problem(422, f"{name} must be {expected}, got {value!a:.60}")

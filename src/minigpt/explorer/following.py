@@ -13,6 +13,7 @@ from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.checks import check_whole
 from minigpt.data import Dataset
 from minigpt.explorer.glimpse import Glimpses
+from minigpt.explorer.memory import bytes_of
 from minigpt.explorer.session import Row, Session, next_step, shown, thinned
 from minigpt.runs.checkpoints import path_of, read_run, require_run, steps_of
 from minigpt.runs.history import History
@@ -83,6 +84,12 @@ class Following(Session):
                     raise ValueError("its text came from standard input, and is not kept")
                 _, self._dataset = find_data(self.settings, tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
+
+    @property
+    def n_bytes(self) -> int:
+        """See `Session`: its numbers; the model and token files are not read into the memory."""
+        data = [self._dataset.train, self._dataset.val] if self._dataset else []
+        return bytes_of([*vars(self._metrics).values(), *data])
 
     @property
     def settings(self) -> Settings:

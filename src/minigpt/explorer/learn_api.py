@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from minigpt.explorer.api import body_of
 from minigpt.explorer.asking import read, schema
 from minigpt.explorer.channel import Subscription, to_json
 from minigpt.explorer.learn_asking import ACTS, BEGIN, chosen
 from minigpt.explorer.lessons import MOST_SESSIONS, Lessons
-from minigpt.explorer.problems import Problem
-from minigpt.explorer.work import Work
+from minigpt.explorer.problems import AGAIN, Problem
+from minigpt.explorer.requests import Events, body_of
+from minigpt.explorer.work import Work, client_of
 from minigpt.tracing.pieces import visible, vocabulary_of
 
 if TYPE_CHECKING:
@@ -30,11 +31,17 @@ NEWS_EVERY = 0.1
 """Seconds between looks for events; those in between go out together."""
 BEAT_EVERY = 5.0
 """Seconds after which something is sent in any case: so it is seen when nobody listens any more."""
+MOST_WATCHING_EACH = 16
+"""Streams of events of one client; each page that shows a lesson has one."""
+MOST_TEXTS = 4
+"""Texts to learn from that are received at once."""
 
 
 def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
     """Give the routes under /api/lessons; events end when the server is `stopping`."""
     known = schema(BEGIN)
+    watching: Counter[str] = Counter()
+    receiving: Counter[str] = Counter()
     quick, slow = Work(), Work("it goes on, and the page shows it when it is done")
 
     async def all_of_them(request: Request) -> Response:
@@ -50,8 +57,14 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
         )
 
     async def begin(request: Request) -> Response:
-        body = await body_of(request, LONGEST_BODY)
-        return await answer(request, quick, lambda: lessons.start(*chosen(read(body, BEGIN))))
+        if receiving.total() >= MOST_TEXTS:
+            raise Problem(503, "too many lessons begin at once: try again in a second", AGAIN)
+        receiving["text"] += 1
+        try:
+            body = await body_of(request, LONGEST_BODY)
+            return await answer(request, quick, lambda: lessons.start(*chosen(read(body, BEGIN))))
+        finally:
+            receiving["text"] -= 1
 
     async def state(request: Request) -> Response:
         return await answer(request, quick, lambda: request.path_params["id"])
@@ -59,7 +72,7 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
     async def answer(request: Request, work: Work, act: Callable[[], str]) -> Response:
         """Do something that gives the id of a lesson, and tell its state."""
         return Response(
-            await work.run(lambda: _state(lessons, act()), request.is_disconnected),
+            await work.run(lambda: _state(lessons, act()), request),
             media_type="application/json",
         )
 
@@ -71,7 +84,7 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
         def look() -> str:
             return _slow_step(lessons[request.path_params["id"]])
 
-        text = await slow.run(look, request.is_disconnected)
+        text = await slow.run(look, request)
         return Response(text, media_type="application/json")
 
     async def events(request: Request) -> Response:
@@ -79,8 +92,21 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
             lessons.check_watchers()
             return lessons[request.path_params["id"]].subscribe()
 
-        subscription = await to_thread.run_sync(listen)
-        return StreamingResponse(_events(subscription, stopping), media_type="text/event-stream")
+        client = client_of(request)
+        if watching[client] >= MOST_WATCHING_EACH:
+            raise Problem(429, f"{watching[client]} pages of yours watch already: close one", AGAIN)
+        watching[client] += 1
+        try:
+            subscription = await to_thread.run_sync(listen)
+        except BaseException:
+            watching[client] -= 1
+            raise
+
+        def over() -> None:
+            watching[client] -= 1
+            subscription.close()
+
+        return Events(_events(subscription, stopping), over)
 
     def acting(name: str) -> Route:
         work = slow if name in ("back", "go_to") else quick
@@ -137,13 +163,12 @@ def _slow_step(session: Session) -> str:
 async def _events(subscription: Subscription, stopping: Callable[[], bool]) -> AsyncIterator[str]:
     """Send events until there are no more, or nobody listens."""
     last = anyio.current_time()
-    with subscription:
-        while not subscription.over and not stopping():
-            news = []
-            while (event := subscription.get(0)) is not None:
-                news.append(f"data: {event.json}\n\n")
-            if news or anyio.current_time() > last + BEAT_EVERY:
-                yield "".join(news) or ": still there\n\n"
-                last = anyio.current_time()
-            await anyio.sleep(NEWS_EVERY)
-        yield f"event: end\ndata: {json.dumps({})}\n\n"
+    while not subscription.over and not stopping():
+        news = []
+        while (event := subscription.get(0)) is not None:
+            news.append(f"data: {event.json}\n\n")
+        if news or anyio.current_time() > last + BEAT_EVERY:
+            yield "".join(news) or ": still there\n\n"
+            last = anyio.current_time()
+        await anyio.sleep(NEWS_EVERY)
+    yield f"event: end\ndata: {json.dumps({})}\n\n"

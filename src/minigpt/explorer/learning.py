@@ -16,6 +16,7 @@ from minigpt.checks import check_sizes, check_whole
 from minigpt.data import Corpus, Dataset, load_corpus, split_text
 from minigpt.explorer.glimpse import Glimpses
 from minigpt.explorer.lesson_settings import MOST, MOST_CHARACTERS, lesson_settings
+from minigpt.explorer.memory import bytes_of
 from minigpt.explorer.session import MOST_ROWS, Row, Session, next_step, shown, thinned
 from minigpt.explorer.snapshots import Snapshots
 from minigpt.model import miniGPT
@@ -32,6 +33,10 @@ LAYERS_EVERY = 10
 """Steps between measurements of the layers."""
 GLIMPSE_EVERY = 1.0
 """Seconds between looks at heads and embeddings."""
+
+
+ROW = 1000
+"""About how many bytes the numbers of a step take, a sample, or those of a block."""
 
 
 class Lesson(Session):
@@ -106,6 +111,17 @@ class Lesson(Session):
         """Look at the step that comes next in slow motion; it is not taken."""
         with self.hold() as model:
             return next_step(model, self._optimizer, self._dataset, self.settings, self.now)
+
+    @property
+    def n_bytes(self) -> int:
+        """See `Session`: the past, the model and what the optimizer keeps, the text, the rows."""
+        size = ROW * (len(self._rows) + len(self._samples)) + len(self._text or "")
+        if self.model is not None:
+            layers = len(self.model.blocks) * len(self._layers)
+            model = bytes_of([self._model.flat.params, self._model.flat.grads])
+            data = bytes_of([self._dataset.train, self._dataset.val])
+            size += model + self._snapshots.size + self._snapshots.n_bytes + data + ROW * layers
+        return size
 
     @property
     def status(self) -> str:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio import to_thread
 
-from minigpt.explorer.problems import Problem
-from minigpt.explorer.work import AGAIN
+from minigpt.explorer.problems import AGAIN, Problem
 
 if TYPE_CHECKING:
     from minigpt.explorer.session import Session
 
 MOST_SESSIONS = 4
-"""Lessons and followed runs at once. A lesson keeps up to 256 MB of its past."""
+"""Lessons and followed runs at once."""
 MOST_WATCHERS = 64
 PAUSED_AFTER = 10.0
 """Seconds after which a lesson pauses that nobody watches; a page that is reloaded is faster."""
@@ -116,6 +115,10 @@ class Lessons:
             watching = sum(len(kept.session.channel) for kept in self._kept.values())
         if watching >= MOST_WATCHERS:
             raise Problem(429, f"{watching} pages watch already: close one", AGAIN)
+
+    def n_bytes(self) -> int:
+        """Return about how many bytes all of them keep."""
+        return sum(kept.session.n_bytes for kept in list(self._kept.values()))
 
     def sweep(self) -> None:
         """Pause and end what nobody watches any more."""

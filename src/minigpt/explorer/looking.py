@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import threading
-from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minigpt.analysis import logit_lens, surprise, without_heads
+from minigpt.analysis import Lens, logit_lens, surprise, without_heads
+from minigpt.explorer.memory import Memory, bytes_of
 from minigpt.explorer.problems import Problem
 from minigpt.functional import Array
 from minigpt.generation import stream
 from minigpt.sampling import Sampling
 from minigpt.token_roles import begin_id, check_tokenizer, drawable, end_ids
 from minigpt.tracing import Trace, trace
-from minigpt.tracing.pieces import text_of, visible
-from minigpt.tracing.record import shadow
+from minigpt.tracing.pieces import text_of, visible, vocabulary_of
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -30,8 +30,7 @@ MOST_TOKENS = 128
 heads of GPT-2 have 2.4 million weights then."""
 N_CANDIDATES = 12
 N_LENS = 12
-KEPT_BYTES = 2**28
-"""Of traces that were asked for lately: several pictures are drawn of each."""
+_numbers = itertools.count()
 
 
 class Asked(NamedTuple):
@@ -42,17 +41,56 @@ class Asked(NamedTuple):
     off: tuple[tuple[int, int], ...]
 
 
+class Seen(NamedTuple):
+    """What is drawn of a text: a small part of its trace, and what was computed of the rest.
+
+    Attributes
+    ----------
+    trace : its ids and logits; what is inside the blocks is not kept.
+    weights : (n_layers, H, T, T), of all heads.
+    surprises : (T − 1,), nats, of each token but the first.
+    lens : of its last tokens.
+    """
+
+    trace: Trace
+    weights: Array
+    surprises: Array
+    lens: Lens
+
+    @classmethod
+    def of(cls, model: miniGPT, whole: Trace, n_dropped: int) -> Seen:
+        """Take from a trace of `model` what is drawn."""
+        none = np.empty(0, whole.logits.dtype)
+        names = ("token_embedding", "position_embedding", "embedding", "final_norm")
+        changes: dict[str, Any] = dict.fromkeys(names, none)
+        small = replace(whole, blocks=[], n_dropped=n_dropped, **changes)
+        return cls(small, whole.weights, surprise(whole), logit_lens(model, whole, N_LENS))
+
+    @property
+    def n_bytes(self) -> int:
+        """The memory it takes."""
+        arrays = (self.trace.ids, self.trace.logits, self.weights, self.surprises, *self.lens)
+        return bytes_of(arrays)
+
+
 class Looker:
     """Looks into one model.
 
     Traces are taken one at a time; `trace` leaves the model alone, and text is written by shadows
     of it, so that nothing else has to wait.
+
+    Parameters
+    ----------
+    model, tokenizer : what is looked into.
+    memory : keeps what was asked for lately: several pictures are drawn of each text.
     """
 
-    def __init__(self, model: miniGPT, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: miniGPT, tokenizer: Tokenizer, memory: Memory | None = None) -> None:
         check_tokenizer(tokenizer, model.vocab_size)
         self.model, self.tokenizer = model, tokenizer
-        self._traces: OrderedDict[Any, tuple[miniGPT, Trace, int]] = OrderedDict()
+        self.memory = Memory() if memory is None else memory
+        self.vocabulary = vocabulary_of(tokenizer, model.vocab_size)
+        self._number = next(_numbers)
         self._lock = threading.Lock()
 
     def look(
@@ -67,36 +105,34 @@ class Looker:
 
         A `position` that a text, while it is typed, has no longer is the last one's.
         """
-        model, seen = self._seen(asked)
-        if position is not None and position >= len(seen.ids):
+        seen = self._seen(asked)
+        if position is not None and position >= len(seen.trace.ids):
             position = None
-        weights = seen.weights
-        L, H, T, _ = weights.shape
-        surprises = [None, *_rounded(np.minimum(surprise(seen), 99))]
-        lens = logit_lens(model, seen, N_LENS)
+        L, H, T, _ = seen.weights.shape
+        surprises = [None, *_rounded(np.minimum(seen.surprises, 99))]
         return {
             "text": asked.text + text_of(self.tokenizer, asked.more),
             "tokens": [
                 {"id": int(i), "piece": piece, "shown": visible(piece), "surprise": nats}
-                for i, piece, nats in zip(seen.ids, seen.pieces, surprises, strict=True)
+                for i, piece, nats in zip(seen.trace.ids, seen.trace.pieces, surprises, strict=True)
             ],
-            "n_dropped": seen.n_dropped,
+            "n_dropped": seen.trace.n_dropped,
             "is_start": not self._ids(asked)[1],
             # A byte for each weight: enough for small pictures, a tenth of what JSON takes.
             "heads": {
                 "shape": [L, H, T, T],
                 "bytes": base64.b64encode(
-                    np.round(weights * 255).astype(np.uint8).tobytes()
+                    np.round(seen.weights * 255).astype(np.uint8).tobytes()
                 ).decode(),
             },
             "lens": {
                 "first": max(0, T - N_LENS),
                 "answers": [
                     [
-                        {"id": int(i), "shown": visible(seen.vocabulary[i]), "probability": p}
+                        {"id": int(i), "shown": visible(self.vocabulary[i]), "probability": p}
                         for i, p in zip(ids, _rounded(shares), strict=True)
                     ]
-                    for ids, shares in zip(lens.tokens, lens.probabilities, strict=True)
+                    for ids, shares in zip(seen.lens.tokens, seen.lens.probabilities, strict=True)
                 ],
             },
             "head": self.head(asked, layer, head),
@@ -109,22 +145,24 @@ class Looker:
         for name, value, n in (("layer", layer, self.model.n_layers), ("head", head, n_heads)):
             if value >= n:
                 raise Problem(404, f"there is no {name} {value}, they go from 0 to {n - 1}")
-        _, seen = self._seen(asked)
-        return {"layer": layer, "head": head, "weights": _rounded(seen.blocks[layer].weights[head])}
+        seen = self._seen(asked)
+        return {"layer": layer, "head": head, "weights": _rounded(seen.weights[layer, head])}
 
     def next(self, asked: Asked, position: int | None, sampling: Sampling) -> dict[str, Any]:
         """Give what may come after the token at `position`, the last if None, and how likely."""
-        _, seen = self._seen(asked)
-        T = len(seen.ids)
+        seen = self._seen(asked)
+        T = len(seen.trace.ids)
         if position is not None and position >= T:
             raise Problem(404, f"there is no token {position}, they go from 0 to {T - 1}")
         at = T - 1 if position is None else position
-        by_model = seen.probabilities(at)
-        drawn = seen.drawn(sampling, at)
-        before = self._seen(asked._replace(off=()))[1].probabilities(at) if asked.off else by_model
+        by_model = seen.trace.probabilities(at)
+        drawn = seen.trace.drawn(sampling, at)
+        before = by_model
+        if asked.off:
+            before = self._seen(asked._replace(off=())).trace.probabilities(at)
 
         def candidate(i: int) -> dict[str, Any]:
-            piece = seen.vocabulary[i]
+            piece = self.vocabulary[i]
             return {
                 "id": i,
                 "piece": piece,
@@ -138,7 +176,7 @@ class Looker:
         changed = np.argsort(-np.abs(by_model - before), kind="stable")[: N_CANDIDATES // 2]
         return {
             "position": at,
-            "after": visible(seen.pieces[at]),
+            "after": visible(seen.trace.pieces[at]),
             "candidates": [candidate(int(i)) for i in likeliest],
             "changes": [candidate(int(i)) for i in changed] if asked.off else [],
             "n_kept": int(np.count_nonzero(drawn)),
@@ -150,12 +188,18 @@ class Looker:
     ) -> Generator[dict[str, Any], None, None]:
         """Yield token after token of what the model goes on with, at most `n`."""
         ids, _ = self._ids(asked)
-        model = shadow(self._without(asked.off))
-        vocabulary = self._seen(asked)[1].vocabulary
+        model = self._without(asked.off)
+        vocabulary = self.vocabulary
         ends, allowed = end_ids(model, self.tokenizer), drawable(model, self.tokenizer)
         for token in stream(model, [ids], n, sampling, seed, ends, allowed):
             i = int(token[0])
             yield {"id": i, "piece": vocabulary[i], "shown": visible(vocabulary[i])}
+
+    @property
+    def cache_size(self) -> int:
+        """Bytes that the keys and values of a text take while it is written: see `KVCache`."""
+        model = self.model
+        return 2 * model.n_layers * model.max_len * model.d_model * model.dtype.itemsize
 
     def _ids(self, asked: Asked) -> tuple[list[int], bool]:
         """Give the ids of a text, and whether there is one: of none, the model begins anew."""
@@ -177,33 +221,22 @@ class Looker:
         except ValueError as error:
             raise Problem(404, f"there is no such head to switch off: {error}") from None
 
-    def _seen(self, asked: Asked) -> tuple[miniGPT, Trace]:
-        """Give a trace of a text, and the model it is of; an old one if it is still there."""
+    def _seen(self, asked: Asked) -> Seen:
+        """Return what is drawn of a text; what was kept of it if it is still there."""
         ids, _ = self._ids(asked)
         n = min(MOST_TOKENS, self.model.max_len)
         n_dropped = max(0, len(ids) - n)
-        key = (tuple(ids), tuple(sorted(set(asked.off))))
+        key = (self._number, tuple(ids[-n:]), n_dropped, tuple(sorted(set(asked.off))))
         with self._lock:
-            if key not in self._traces:
+            seen: Seen | None = self.memory.get(key)
+            if seen is None:
                 model = self._without(asked.off)
-                seen = trace(model, ids[-n:], self.tokenizer)
-                if not np.isfinite(seen.logits).all():
+                traced = trace(model, ids[-n:], self.tokenizer)
+                if not np.isfinite(traced.logits).all():
                     raise Problem(500, "the model's scores are no numbers: its weights are damaged")
-                seen = replace(seen, n_dropped=n_dropped)
-                self._traces[key] = model, seen, _bytes_of(seen)
-                while sum(size for *_, size in self._traces.values()) > KEPT_BYTES:
-                    self._traces.popitem(last=False)
-                return model, seen
-            self._traces.move_to_end(key)
-            model, seen, _ = self._traces[key]
-            return model, seen
-
-
-def _bytes_of(seen: Trace) -> int:
-    arrays = [value for value in vars(seen).values() if isinstance(value, np.ndarray)]
-    for block in seen.blocks:
-        arrays += vars(block).values()
-    return sum(array.nbytes for array in arrays)
+                seen = Seen.of(model, traced, n_dropped)
+                self.memory.keep(key, seen, seen.n_bytes)
+            return seen
 
 
 def _rounded(values: Array) -> list[Any]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minigpt.explorer.memory import Memory
 from minigpt.explorer.problems import Problem
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Models:
             self._folders.append((title, chosen))
             for step in steps_of(folder):
                 self._folders.append((f"{title}, step {step}", path_of(folder, step)))
+        self.memory = Memory()
         self._open: OrderedDict[int, Looker] = OrderedDict()
         self._lock = threading.Lock()
         for index in named:
@@ -121,6 +123,6 @@ class Models:
         from minigpt.checkpoint import load_model_and_tokenizer
         from minigpt.explorer.looking import Looker
 
-        self._open[index] = Looker(*load_model_and_tokenizer(self._folders[index][1]))
+        self._open[index] = Looker(*load_model_and_tokenizer(self._folders[index][1]), self.memory)
         while len(self._open) > MOST_OPEN:
             self._open.popitem(last=False)

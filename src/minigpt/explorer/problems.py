@@ -1,5 +1,7 @@
 """What is answered when a request cannot be."""
 
+AGAIN = {"Retry-After": "1"}
+
 
 class Problem(Exception):
     """An answer that is an error.

@@ -10,11 +10,15 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+import threading
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+SECONDS_TO_OPEN = 5.0
+LONGEST_FORM = 1000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 HEADERS = {
@@ -28,6 +32,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+
+COOKIE_SET = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT</title>
+<meta http-equiv="refresh" content="0; url=/"><a href="/">Go on to the page</a></html>"""
+"""A strict cookie is sent only where our own page leads on, and not the page of `opening`."""
 
 REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT</title>
 <h1>This page needs its token</h1>
@@ -48,6 +56,8 @@ class Guard:
     def __init__(self, app: Any, token: str, host: str, port: int) -> None:
         self.app, self.token, self.host, self.port = app, token, host, port
         self.cookie = f"minigpt-{port}"  # browsers do not keep the cookies of ports apart
+        self.opened = threading.Event()
+        """Set when a browser has come by `opening.open_browser`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, or hand it on."""
@@ -64,10 +74,10 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *safe]}
             await send(message)
 
-        answer = self._answer(scope) or self.app
+        answer = await self._answer(scope, receive) or self.app
         await answer(scope, receive, send_safely)
 
-    def _answer(self, scope: Any) -> Response | None:
+    async def _answer(self, scope: Any, receive: Any) -> Response | None:
         """Give what a request gets without reaching the application; None if it may pass."""
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -75,14 +85,17 @@ class Guard:
         host = headers.get("host", "")
         if not self.is_ours(host):
             return _refuse(403, f"this server is not at {host[:100]!r}")
+        if (scope["method"], scope["path"]) == ("POST", "/"):
+            return await self._open(receive)
         if headers.get("origin", f"http://{host}") != f"http://{host}":
             return _refuse(403, "this request comes from another page")
         shown = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if scope["path"] == "/" and any(map(self._is_token, shown)):
-            answer = RedirectResponse("/", 303)
-            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
-            return answer
-        if self._is_known(headers):
+            return self._with_cookie(RedirectResponse("/", 303))
+        client = self._client_of(headers)
+        if client is not None:
+            address = scope["client"][0] if scope.get("client") else ""
+            scope.setdefault("state", {})["client"] = f"{address} {client}"
             return None
         if scope["path"] == "/":
             return HTMLResponse(REFUSED, 403)
@@ -101,13 +114,34 @@ class Guard:
             return True
         return self.host not in LOOPBACK and (_is_number(name) or name == _own_name())
 
-    def _is_known(self, headers: dict[str, str]) -> bool:
+    async def _open(self, receive: Any) -> Response:
+        """Answer the form of `opening.open_browser`, whose origin is a file."""
+        body = b""
+        with anyio.move_on_after(SECONDS_TO_OPEN):
+            while len(body) <= LONGEST_FORM:
+                message = await receive()
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    break
+        if any(map(self._is_token, parse_qs(body.decode("latin-1")).get("token", []))):
+            self.opened.set()
+            return self._with_cookie(HTMLResponse(COOKIE_SET))
+        return HTMLResponse(REFUSED, 403)
+
+    def _with_cookie(self, answer: Response) -> Response:
+        value = f"{self.token}.{secrets.token_hex(4)}"  # who asks, so that each has their turn
+        answer.set_cookie(self.cookie, value, httponly=True, samesite="strict", path="/")
+        return answer
+
+    def _client_of(self, headers: dict[str, str]) -> str | None:
+        """Return what tells a client from others at the same address; None without the token."""
         cookies = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
-        given = [value for name, _, value in cookies if name == self.cookie]
+        for given in (value for name, _, value in cookies if name == self.cookie):
+            token, _, client = given.partition(".")
+            if self._is_token(token):
+                return client
         scheme, _, value = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            given.append(value.strip())
-        return any(map(self._is_token, given))
+        return "" if scheme.lower() == "bearer" and self._is_token(value.strip()) else None
 
     def _is_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self.token.encode())

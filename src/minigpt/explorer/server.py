@@ -47,6 +47,7 @@ def make_app(
     lessons : what is learned on the page; its end is that of the server.
     """
     work, lessons = work or Work(), lessons or Lessons()
+    models.memory.others = lessons.n_bytes
 
     async def page(request: Request) -> Response:
         return FileResponse(STATIC / "index.html")

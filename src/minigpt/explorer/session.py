@@ -134,6 +134,11 @@ class Session:
                 self._turn.notify_all()
 
     @property
+    def n_bytes(self) -> int:
+        """About how many bytes it keeps."""
+        raise NotImplementedError
+
+    @property
     def status(self) -> str:
         """What it is doing, in a word."""
         raise NotImplementedError

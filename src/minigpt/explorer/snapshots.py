@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
     from minigpt.optim import Optimizer
 
-MEMORY = 2**28
-"""Bytes of all snapshots together."""
+MEMORY = 2**26
+"""Bytes of all snapshots of one lesson together."""
 
 
 class Snapshot(NamedTuple):
@@ -43,11 +43,17 @@ class Snapshots:
     def __init__(self, model: miniGPT, optimizer: Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
         size = model.flat.params.nbytes + sum(value.nbytes for value in optimizer.state.values())
+        self.size = size
         most = min(64, max(6, MEMORY // size))
         self.most_even = most * 3 // 4
         self.spacing = 1
         self.even: dict[int, Snapshot] = {}
         self.latest: deque[Snapshot] = deque(maxlen=most - self.most_even)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all of them."""
+        return self.size * (len(self.even) + len(self.latest))
 
     def take(self, step: int, wished: bool = False) -> None:
         """Take one, if its turn has come or it is `wished` for."""

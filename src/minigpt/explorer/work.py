@@ -1,24 +1,36 @@
-"""Work that takes long is done beside the server, little at once, and not for ever."""
+"""Work that takes long is done beside the server, little at once, in turn, and not for ever."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, TypeVar
 
 import anyio
 from anyio import to_thread
+from starlette.requests import Request
 
-from minigpt.explorer.problems import Problem
+from minigpt.explorer.memory import Memory
+from minigpt.explorer.problems import AGAIN, Problem
+from minigpt.explorer.turns import Turns
 
 Result = TypeVar("Result")
 
 AT_ONCE = 2
-MOST_WAITING = 96
+MOST_WAITING = 512
 """Requests at once; a class of twenty, each with some requests under way, fits."""
+MOST_WAITING_EACH = 128
+"""Requests at once of one client."""
 MOST_WRITING = 8
 """Texts that are being written at once."""
+MOST_WRITING_EACH = 4
 LONGEST_SECONDS = 30
-AGAIN = {"Retry-After": "1"}
+
+
+def client_of(request: Request) -> str:
+    """Return who asks: an address, and a browser where it has a cookie."""
+    client: str = request.scope["state"]["client"]
+    return client
 
 
 class Work:
@@ -36,32 +48,39 @@ class Work:
 
     def __init__(self, hint: str = "take a shorter text") -> None:
         self.hint = hint
-        self.n_waiting = self.n_writing = 0
+        self.n_waiting = 0
         self.stopping: Callable[[], bool] = lambda: False
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._turns = Turns(AT_ONCE)
+        self._waiting: Counter[str] = Counter()
+        self._writing: Counter[str] = Counter()
 
-    async def run(
-        self, function: Callable[[], Result], gone: Callable[[], Awaitable[bool]]
-    ) -> Result:
-        """Give the result of a function, from another thread.
+    @property
+    def n_writing(self) -> int:
+        """How many texts are being written."""
+        return self._writing.total()
+
+    async def run(self, function: Callable[[], Result], request: Request) -> Result:
+        """Return the result of a function, from another thread.
 
         Parameters
         ----------
         function : the work.
-        gone : tells, when its turn has come, whether the one who asked has gone away.
+        request : whose client must wait for its turn, and may be gone when it comes.
 
         Raises
         ------
         Problem
             429 if too many wait already, 499 if nobody waits any more, 503 if it takes too long.
         """
-        if self.n_waiting >= MOST_WAITING:
+        client = client_of(request)
+        if self.n_waiting >= MOST_WAITING or self._waiting[client] >= MOST_WAITING_EACH:
             raise Problem(429, "too many requests at once: try again in a second", AGAIN)
         self.n_waiting += 1
+        self._waiting[client] += 1
         try:
             with anyio.fail_after(LONGEST_SECONDS):
-                async with self._places():
-                    if await gone():
+                async with self._turns.of(client):
+                    if await request.is_disconnected():
                         raise Problem(499, "nobody waits for the answer any more")
                     return await to_thread.run_sync(function, abandon_on_cancel=True)
         except TimeoutError:
@@ -69,28 +88,45 @@ class Work:
             raise Problem(503, message, AGAIN) from None
         finally:
             self.n_waiting -= 1
+            _count_down(self._waiting, client)
 
-    def start_writing(self) -> None:
-        """Take one of the places for writing, or raise a `Problem`; `items` gives it back."""
-        if self.n_writing >= MOST_WRITING:
+    def start_writing(self, request: Request, memory: Memory, size: int) -> Callable[[], None]:
+        """Take one of the places for writing, and `size` bytes; return what gives them back.
+
+        Raises
+        ------
+        Problem
+            429 if too many texts are being written, 503 if the memory is full.
+        """
+        client = client_of(request)
+        if self.n_writing >= MOST_WRITING or self._writing[client] >= MOST_WRITING_EACH:
             raise Problem(429, "too many texts are being written: try again in a second", AGAIN)
-        self.n_writing += 1
+        memory.hold(size)
+        self._writing[client] += 1
 
-    async def items(self, iterator: Generator[Any, None, None]) -> AsyncIterator[Any]:
+        def give_back() -> None:
+            memory.release(size)
+            _count_down(self._writing, client)
+
+        return give_back
+
+    async def items(
+        self, iterator: Generator[Any, None, None], request: Request
+    ) -> AsyncIterator[Any]:
         """Yield the items of an iterator, each from another thread, until nobody listens."""
         end = anyio.current_time() + 2 * LONGEST_SECONDS
         try:
             while not self.stopping() and anyio.current_time() < end:
-                async with self._places():
+                async with self._turns.of(client_of(request)):
                     item = await to_thread.run_sync(next, iterator, None)
                 if item is None:
                     break
                 yield item
         finally:
             iterator.close()
-            self.n_writing -= 1
 
-    def _places(self) -> anyio.CapacityLimiter:
-        if self._limiter is None:  # needs a running event loop
-            self._limiter = anyio.CapacityLimiter(AT_ONCE)
-        return self._limiter
+
+def _count_down(counts: Counter[str], client: str) -> None:
+    counts[client] -= 1
+    if not counts[client]:
+        del counts[client]
