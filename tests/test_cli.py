@@ -180,6 +180,7 @@ def test_eval_of_a_run_and_of_another_text(folder):
     assert done.returncode == 0, done.stderr
     assert "validation part of text" in done.stdout
     assert "bits per character" in done.stdout
+    assert "bits/char" not in done.stdout  # the unit is said once
     (folder / "other.txt").write_text("my dear goose " * 20, encoding="utf-8")
     other = minigpt("eval", "runs/a", "--data", "other.txt", cwd=folder)
     assert f"other, {14 * 20} characters" in other.stdout

@@ -408,3 +408,24 @@ def test_plays_are_read_only_for_a_model_that_was_trained_on_them(tmp_path):
         record = {"step": 1, "settings": {"data": data}}
         (tmp_path / "training.json").write_text(json.dumps(record), encoding="utf-8")
         assert bool(command._scenes(tmp_path)) == any_scenes
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 10, 20])
+def test_what_a_table_leaves_out_is_counted_right(model, tokenizer, n):
+    page = Page(explain(model, tokenizer, TEXT[:n]))
+    (ids,) = page.tables["ids"]
+    kept = n if n <= 9 else 8
+    assert len(ids["rows"]) - 1 == kept
+    said = "The only token" if n == 1 else f"All {n} tokens" if n <= 9 else f"The last 8 of {n}"
+    assert ids["caption"].startswith(said)
+    cells = [row[0] for tables in page.tables.values() for t in tables for row in t["rows"]]
+    for cell in cells:
+        if cell.endswith(" others"):
+            assert int(cell.removesuffix(" others")) > 1
+
+
+def test_no_model_is_wholly_sure(tokenizer):
+    sure = random(miniGPT(tokenizer.vocab_size, 50, 12, 3, 2, seed=0), scale=40)
+    content = explain(sure, tokenizer, "my dear")
+    assert "and is &gt;99.9% sure" in content
+    assert Page(content).rows("softmax")["sum"][-1] == "100.0%"

@@ -73,6 +73,28 @@ def test_one_dashed_line_at_the_floor_runs_share(pair):
     assert floor.line.color == GREY
 
 
+def test_no_floor_is_drawn_across_a_run_of_another_text(pair, tmp_path):
+    rows = [row(1, val_loss=6.0, val_bits=3.0), row(2)]
+    other = History.read(make_run(tmp_path / "other", rows, floor=None))
+    third = History.read(make_run(tmp_path / "third", rows, floor=0.5))
+    for histories in ([*pair, other], [other, pair[0]], [pair[0], third]):
+        figure = loss_curves(histories)
+        assert not [trace for trace in figure.data if trace.line.dash == "dash"]
+        assert "Lowest possible: a 0.750" in figure.layout.title.subtitle.text
+        text = loss_text(histories, 60, 16).plain
+        assert "╌" not in text
+        (line,) = (line for line in text.splitlines() if "  a  training" in line)
+        assert line.endswith(", lowest possible 0.750")
+        assert ("lowest possible 0.500" in text) == (third in histories)
+
+
+def test_a_huge_loss_is_drawn_in_its_margin(tmp_path):
+    rows = [row(n, loss=10.0**n) for n in range(1, 29)]
+    lines = loss_text([History.read(make_run(tmp_path / "a", rows))], 60, 16).plain.splitlines()
+    assert {line.index("│") for line in lines[1:17]} == {7}
+    assert max(map(len, lines)) <= 60
+
+
 def test_a_run_that_does_not_know_its_bits_is_compared_in_nats(pair, tmp_path):
     pair.append(History.read(make_run(tmp_path / "c", [row(1), row(2)])))
     pair.append(History.read(make_run(tmp_path / "not-begun")))

@@ -299,7 +299,7 @@ def test_the_walk_is_safe_and_short_for_odd_and_long_texts():
     text = str(trace(model, "\x1b[31m\n\t" + "x" * 80, tokenizer))
     assert "\x1b" not in text
     assert "… 75 before" in text
-    assert repr(trace(model, "x" * 80, tokenizer)) == f"Trace(80 tokens, 1 blocks, '{'x' * 39}…')"
+    assert repr(trace(model, "x" * 80, tokenizer)) == f"Trace(80 tokens, 1 block, '{'x' * 39}…')"
 
 
 # ── the file ──

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from minigpt.tracing.pieces import pieces, visible
-from minigpt.wording import counted, large, percent
+from minigpt.wording import counted, decimal, percent
 
 if TYPE_CHECKING:
     from minigpt.analysis import Attribution, HeadScores
@@ -95,19 +95,18 @@ def trace_html(trace: Trace) -> str:
     return (
         f"{before}{tokens(trace.pieces[-MOST:])}"
         + table("What comes next", ("token", "probability"), answers)
-        + f"<details><summary>{T} tokens, {len(trace.blocks)} blocks: all shapes</summary>"
-        + table("Activations", ("name", "shape"), shapes)
-        + "</details>"
+        + f"<details><summary>{counted(T, 'token')}, {counted(len(trace.blocks), 'block')}: "
+        "all shapes</summary>" + table("Activations", ("name", "shape"), shapes) + "</details>"
     )
 
 
 def step_html(step: Step) -> str:
     """Show a training step in one line, and its sample if it has one."""
-    parts = [f"<b>step {step.number}</b>", f"loss {step.loss:.4f}"]
+    parts = [f"<b>step {step.number}</b>", f"loss {decimal(step.loss, 4)}"]
     if step.val_loss is not None:
-        parts.append(f"validation {step.val_loss:.4f}")
+        parts.append(f"validation {decimal(step.val_loss, 4)}")
     if step.val_bits is not None:
-        parts.append(f"{step.val_bits:.3f} bits per character")
+        parts.append(f"{decimal(step.val_bits, 3)} bits per character")
     parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
     sample = "" if step.sample is None else f"<pre>{html.escape(step.sample)}</pre>"
     return f"<div>{' · '.join(parts)}</div>{sample}"
@@ -127,11 +126,11 @@ def completion_html(completion: Completion) -> str:
 def evaluation_html(evaluation: Evaluation) -> str:
     """Show a loss in all its units."""
     rows = [
-        ("nats per token", f"{evaluation.loss:.4f}"),
-        ("perplexity per token", large(evaluation.perplexity)),
-        ("perplexity per word", large(evaluation.word_perplexity)),
-        ("bits per byte", f"{evaluation.bits_per_byte:.3f}"),
-        ("bits per character", f"{evaluation.bits_per_character:.3f}"),
+        ("nats per token", decimal(evaluation.loss, 4)),
+        ("perplexity per token", decimal(evaluation.perplexity)),
+        ("perplexity per word", decimal(evaluation.word_perplexity)),
+        ("bits per byte", decimal(evaluation.bits_per_byte, 3)),
+        ("bits per character", decimal(evaluation.bits_per_character, 3)),
     ]
     return table(f"Loss on {counted(evaluation.n_tokens, 'token')}", ("unit", ""), rows)
 
@@ -139,7 +138,7 @@ def evaluation_html(evaluation: Evaluation) -> str:
 def attribution_html(attribution: Attribution, most: int = 12) -> str:
     """Show the largest parts of a logit."""
     parts = sorted(attribution.parts().items(), key=lambda part: -abs(part[1]))
-    caption = f"Logit {attribution.logit:.3f}: the largest of {len(parts)} parts"
+    caption = f"Logit {decimal(attribution.logit, 3)}: the largest of {len(parts)} parts"
     return table(caption, ("part", ""), [(name, f"{part:+.3f}") for name, part in parts[:most]])
 
 

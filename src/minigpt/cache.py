@@ -13,6 +13,7 @@ import numpy as np
 
 from minigpt.checks import check_sizes
 from minigpt.functional import Array, causal_mask
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -48,8 +49,8 @@ class KVCache:
     def __repr__(self) -> str:
         B, H, max_len, D = self.keys.shape
         return (
-            f"KVCache({self.length} of {max_len} tokens of {B} texts, {H} heads of {D} numbers, "
-            f"{self.keys.dtype})"
+            f"KVCache({self.length} of {max_len} tokens of {counted(B, 'text')}, "
+            f"{counted(H, 'head')} of {counted(D, 'number')}, {self.keys.dtype})"
         )
 
     def __copy__(self) -> Self:

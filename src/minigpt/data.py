@@ -13,6 +13,7 @@ import numpy as np
 from minigpt.brief import brief, brief_html
 from minigpt.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens, unknown
 from minigpt.functional import Array
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
@@ -45,8 +46,8 @@ def get_batch(
     data = check_tokens(data)
     if len(data) <= block_size:
         raise ValueError(
-            f"data has {len(data)} tokens, but a window of block_size = {block_size} and the token "
-            f"after it need {block_size + 1}: give more text or take a smaller block_size"
+            f"data has {counted(len(data), 'token')}, but a window of block_size = {block_size} "
+            f"and the token after it need {block_size + 1}: give more text or a smaller block_size"
         )
     rng = np.random.default_rng() if rng is None else rng
     check_has("rng", rng, "integers", "a NumPy Generator")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from minigpt.terminal import Clock, console, visible
 from minigpt.threads import can_start_threads
-from minigpt.wording import counted
+from minigpt.wording import counted, decimal
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -55,22 +55,23 @@ class TrainingDisplay:
 
     def show(self, step: Step) -> None:
         """Show how a step went, and its evaluation and sample where it has one."""
-        pace = f"gradient {step.gradient_norm:.2f}, {step.tokens_per_second:,.0f} tokens/s"
+        loss = f"loss {decimal(step.loss, 3)}"
+        pace = f"gradient {decimal(step.gradient_norm)}, {step.tokens_per_second:,.0f} tokens/s"
         if step.val_bits is not None:
             bits = against_floor(step.val_bits, self.floor, step.spelling_bits)
             self.validation = f"validation {bits}"
             line = f"step {step.number:>{len(str(self.steps))}}/{self.steps}, {self.validation}"
-            if not self.console.is_terminal:
-                line += f", {step.val_loss:.3f} nats/token, loss {step.loss:.3f}, {pace}"
+            if not self.console.is_terminal and step.val_loss is not None:
+                line += f", {decimal(step.val_loss, 3)} nats/token, {loss}, {pace}"
             self.console.print(Text(line), soft_wrap=True)
             self.clock.restart()
         elif not self.console.is_terminal and self.clock.strikes():
-            line = f"step {step.number}/{self.steps}, loss {step.loss:.3f} nats/token, {pace}"
+            line = f"step {step.number}/{self.steps}, {loss} nats/token, {pace}"
             self.console.print(Text(line), soft_wrap=True)
         if step.sample is not None:
             self.show_sample(step.sample, f"a sample after {counted(step.number, 'step')}")
         self.progress.update(self.task, completed=step.number)
-        status = Text(f"loss {step.loss:.3f} nats/token, {pace}\n{self.validation}", style="dim")
+        status = Text(f"{loss} nats/token, {pace}\n{self.validation}", style="dim")
         self.live.update(Group(self.progress, status))
 
     def show_sample(self, text: str, title: str) -> None:
@@ -79,8 +80,14 @@ class TrainingDisplay:
         self.console.print(Text(visible(text.strip("\n"))), soft_wrap=True)
 
 
-def against_floor(bits: float, floor: float | None, spelling: float | None = None) -> str:
+def against_floor(
+    bits: float, floor: float | None, spelling: float | None = None, unit: str = " bits/char"
+) -> str:
     """Say a loss in bits per character, how far it is above the lowest possible, what spells."""
-    notes = [] if floor is None else [f"floor {floor:.3f}, {bits / floor - 1:+.0%}"]
-    notes += [f"{spelling:.3f} of it to spell unknown words"] if spelling else []
-    return f"{bits:.3f} bits/char" + (f" ({'; '.join(notes)})" if notes else "")
+    notes = []
+    if floor is not None:
+        over = f"{bits / floor - 1:+.0%}" if bits < 10 * floor else f"{bits / floor:.3g} times it"
+        notes.append(f"floor {floor:.3f}, {over}")
+    if spelling:
+        notes.append(f"{decimal(spelling, 3)} of it to spell unknown words")
+    return f"{decimal(bits, 3)}{unit}" + (f" ({'; '.join(notes)})" if notes else "")

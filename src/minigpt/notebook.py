@@ -14,6 +14,8 @@ from collections.abc import Generator, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from minigpt.wording import decimal
+
 if TYPE_CHECKING:
     from minigpt.training import Step
 
@@ -58,7 +60,10 @@ class _Lines:
             from minigpt.display import against_floor
 
             bits = against_floor(step.val_bits, self.floor, step.spelling_bits)
-            print(f"step {step.number}: loss {step.loss:.3f}, validation {bits}", file=sys.stderr)
+            print(
+                f"step {step.number}: loss {decimal(step.loss, 3)}, validation {bits}",
+                file=sys.stderr,
+            )
 
     def end(self) -> None:
         pass

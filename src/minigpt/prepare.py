@@ -32,6 +32,7 @@ from minigpt.sources import documents, find_files
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.tokenizers.making import fewer_tokens, find_tokenizer, make_tokenizer
 from minigpt.tokenizers.stream import PIECE, cut_between_words, last_border
+from minigpt.wording import counted
 
 PARTS = ("train", "val")
 SAVE_EVERY = 16  # pieces, of half a megabyte each
@@ -127,13 +128,15 @@ def prepare(
     if state.done:
         say(f"going on in {folder}: {state.done} of {state.n_pieces} pieces are done")
     if not state.n_pieces:
-        for _, texts in progress(f"reading {len(files)} files")(_pieces(files, text_field, None)):
+        for _, texts in progress(f"reading {counted(len(files), 'file')}")(
+            _pieces(files, text_field, None)
+        ):
             state.n_pieces += 1
             state.n_characters += sum(map(len, texts))
         if state.n_characters < 2:
             raise ValueError(f"there is no text in {' '.join(map(str, names))}")
         write_json(folder / "preparing.json", vars(state))
-    say(f"text: {len(files):,} files, {state.n_characters:,} characters")
+    say(f"text: {counted(len(files), 'file')}, {counted(state.n_characters, 'character')}")
     cut = state.n_characters - max(1, round(state.n_characters * val_fraction))
     n_pieces = state.n_pieces + 1  # as one is cut in two
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from minigpt.wording import counted
+
 if TYPE_CHECKING:
     from minigpt.layers import Layer
     from minigpt.model import miniGPT
@@ -37,8 +39,8 @@ def summary_html(model: miniGPT) -> str:
 def about(model: miniGPT) -> str:
     """Describe it in one line."""
     return (
-        f"miniGPT: {model.n_layers} layers, {model.n_heads} heads, d_model {model.d_model}, "
-        f"d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
+        f"miniGPT: {counted(model.n_layers, 'layer')}, {counted(model.n_heads, 'head')}, "
+        f"d_model {model.d_model}, d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
         f"vocabulary {model.vocab_size}, {model.dtype}"
     )
 

@@ -9,16 +9,18 @@ def counted(n: int, noun: str) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """Return a share as a percentage that says 0 or 100 only where it is just that.
 
-    What would be rounded there is said as "<1%" or ">99%", as sure as the digits allow.
+    What would be rounded to them is said as "<1%" or ">99%", with more digits ">99.9%".
     """
-    shown, step = f"{share:.{digits}%}", 10.0 ** -(digits + 2)
+    shown, least = f"{share:.{digits}%}", 10.0 ** -(digits + 2)
     if 0 < share < 1 and float(shown[:-1]) == 0:
-        return f"<{step:.{digits}%}"
+        return f"<{least:.{digits}%}"
     if 0 < share < 1 and float(shown[:-1]) == 100:
-        return f">{1 - step:.{digits}%}"
+        return f">{1 - least:.{digits}%}"
     return shown
 
 
-def large(number: float) -> str:
-    """Return a number of any size in at most a dozen characters: 0.00012, 1,234.57, 1.2e+99."""
-    return f"{number:,.2f}" if 0.01 <= number < 1e6 or number == 0 else f"{number:.3g}"
+def decimal(number: float, digits: int = 2) -> str:
+    """Return a number in at most a dozen characters: 1,234.57, or as 1.2e+99 and 3.4e-12."""
+    fixed = f"{number:,.{digits}f}"
+    too_small = number != 0 and not fixed.strip("-0.,")
+    return f"{number:.3g}" if too_small or len(fixed) > 12 else fixed

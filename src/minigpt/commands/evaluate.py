@@ -45,6 +45,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.prepared import evaluation_of, open_dataset, prepared_folder, tokenizer_of
     from minigpt.runs.checkpoints import read_record
     from minigpt.tokenizers.vocabulary import UNKNOWN
+    from minigpt.wording import counted, decimal, percent
 
     folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)
@@ -69,20 +70,21 @@ def evaluate(args: argparse.Namespace) -> int:
         result = Evaluation.of(loss, len(ids), text, tokenizer.spelling_nats(text))
     windows = f"windows of {model.max_len}"
     if args.stride is not None:
-        windows += f", each {args.stride} tokens on"
-    print(f"text                {what}, {result.n_characters:,} characters, {len(ids):,} tokens")
-    print(f"loss                {loss:.4f} nats/token ({windows})")
-    n_unknown = np.count_nonzero(ids == tokenizer.special_tokens.get(UNKNOWN, -1))
+        windows += f", each {counted(args.stride, 'token')} on"
+    size = f"{counted(result.n_characters, 'character')}, {counted(len(ids), 'token')}"
+    print(f"text                {what}, {size}")
+    print(f"loss                {decimal(loss, 4)} nats/token ({windows})")
+    n_unknown = int(np.count_nonzero(ids == tokenizer.special_tokens.get(UNKNOWN, -1)))
     if n_unknown:
         print(
-            f"unknown             {n_unknown:,} tokens ({n_unknown / len(ids):.1%}) are {UNKNOWN}: "
+            f"unknown             {UNKNOWN} stands {counted(n_unknown, 'time')}, in "
+            f"{percent(n_unknown / len(ids), 1)} of all tokens: "
             "what spells them counts below, but not in what is per token"
         )
-    print(
-        f"perplexity          {result.perplexity:.2f} per token, "
-        f"{result.word_perplexity:,.2f} per word"
-    )
-    print(f"bits per byte       {result.bits_per_byte:.3f}")
+    per_word = f", {decimal(result.word_perplexity)} per word" if result.n_words else ""
+    print(f"perplexity          {decimal(result.perplexity)} per token{per_word}")
+    print(f"bits per byte       {decimal(result.bits_per_byte, 3)}")
     spelling = result.spelling / result.n_characters / math.log(2) if result.spelling else None
-    print(f"bits per character  {against_floor(result.bits_per_character, floor, spelling)}")
+    bits = against_floor(result.bits_per_character, floor, spelling, unit="")
+    print(f"bits per character  {bits}")
     return 0

@@ -16,6 +16,7 @@ from minigpt.sampling import Sampling
 from minigpt.settings import PRESETS, preset
 from minigpt.signals import StopSignal
 from minigpt.terminal import say
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.runs import Run
@@ -77,7 +78,8 @@ def demo(args: argparse.Namespace) -> int:
     run = _new_run(settings, args.out, "demo")
     code = _train(run, args.tensorboard)
     if code == 0 and run.world.rank == 0:
-        say(f"\nThree scenes by a model that knew nothing {run.settings.steps} steps ago:\n")
+        steps = counted(run.settings.steps, "step")
+        say(f"\nThree scenes by a model that knew nothing {steps} ago:\n")
         written = ""
         for text in write(run.folder, "\n\n", 600, Sampling(temperature=0.8), seed=1):
             print_text(text)

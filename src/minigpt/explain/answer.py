@@ -9,12 +9,13 @@ import numpy as np
 from minigpt.analysis import attribute
 from minigpt.explain.around import norm_step
 from minigpt.explain.page import Picture, Step, Table
-from minigpt.explain.words import ROWS, count, dims, number, percent, quoted
+from minigpt.explain.words import ROWS, dims, number, percent, quoted, shown
 from minigpt.functional import softmax
 from minigpt.generation import generate
 from minigpt.model import miniGPT
 from minigpt.sampling import Sampling
 from minigpt.views import attribution, probabilities
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.tracing import Trace
@@ -93,8 +94,9 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
 def _attribution(model: miniGPT, seen: Trace) -> Picture:
     found = attribute(model, seen)
     parts = sorted(found.parts().items(), key=lambda part: -abs(part[1]))
-    rows = [[name, number(value)] for name, value in parts[:ROWS]]
-    if rest := parts[ROWS:]:
+    n = shown(len(parts))
+    rows = [[name, number(value)] for name, value in parts[:n]]
+    if rest := parts[n:]:
         rows.append([f"{len(rest)} others", number(sum(value for _, value in rest))])
     rows.append(["the logit", number(found.logit)])
     return Picture(
@@ -177,7 +179,7 @@ def _writing(model: miniGPT, seen: Trace) -> Step:
     pieces = [seen.vocabulary[int(i)] for i in written[-WRITTEN:]]
     n_left_out = max(0, len(ids) - room)
     left_out = (
-        f" The context must hold all of it, so {count(n_left_out, 'token')} at the beginning of "
+        f" The context must hold all of it, so {counted(n_left_out, 'token')} at the beginning of "
         "the text had to go."
         if n_left_out
         else ""

@@ -12,14 +12,15 @@ from minigpt.explain.gathering import gather_step, heads_step, projection_step
 from minigpt.explain.looking import by_share, only_last, telling_head, window
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import (
-    ROWS,
     dims,
     entries,
     entry_names,
     last,
+    last_of,
     number,
     percent,
     quoted,
+    shown,
 )
 from minigpt.functional import causal_mask, softmax
 from minigpt.layers import (
@@ -103,7 +104,7 @@ def _scores(seen: Trace, h: int, best: int) -> Step:
         [("scores", "(H, T, T)", dims(b.scores))],
         [
             Table(
-                f"Scores of the query of {token} in head {h}, for the last {min(T, ROWS)} keys",
+                f"Scores of the query of {token} in head {h}. {last_of(T, 'key')}",
                 ["key of", "place j", "q · k", "score s"],
                 [
                     [
@@ -174,6 +175,7 @@ def _softmax(seen: Trace, h: int, best: int) -> Step:
 def _shares(seen: Trace, h: int) -> Table:
     b = seen.blocks[0]
     order = by_share(b.weights[h, -1])
+    n = shown(len(order))
     scores = b.scores[h, -1].astype(float)
     powers = np.exp(scores - scores.max())
     rows = [
@@ -184,15 +186,15 @@ def _shares(seen: Trace, h: int) -> Table:
             number(float(powers[j]), 3),
             percent(float(b.weights[h, -1, j])),
         ]
-        for j in order[:ROWS]
+        for j in order[:n]
     ]
-    if rest := order[ROWS:]:
+    if rest := order[n:]:
         total = number(float(powers[rest].sum()), 3)
         rows.append(
             [f"{len(rest)} others", "", "", total, percent(float(b.weights[h, -1, rest].sum()))]
         )
     total = number(float(powers.sum()), 3)
-    rows.append(["sum", "", "", total, percent(float(b.weights[h, -1].sum()))])
+    rows.append(["sum", "", "", total, percent(round(float(b.weights[h, -1].sum()), 6))])
     return Table(
         f"Where {quoted(seen.pieces[-1])} looks in head {h}, the most first",
         ["token", "place j", "score s", "exp(s − largest)", "share a"],
@@ -208,7 +210,7 @@ def _matrix(seen: Trace, h: int) -> Picture:
         "A row is a token that looks, a column one that is looked at, and the future stays empty. "
         f"{only_last(seen)}",
         Table(
-            f"Shares among the last {n} tokens",
+            f"Shares among the last {n} tokens" if n > 1 else "The only share",
             ["looks", *(quoted(p) for p in seen.pieces[-n:])],
             [
                 [quoted(p), *(percent(float(a)) for a in row)]

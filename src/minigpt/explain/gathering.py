@@ -9,15 +9,15 @@ from minigpt.explain.around import plus_bias
 from minigpt.explain.looking import by_share, looks, only_last, window
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import (
-    ROWS,
-    count,
     dims,
     entries,
     entry_names,
     percent,
     quoted,
+    shown,
 )
 from minigpt.views import attention as views
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -45,10 +45,11 @@ def _gathered(seen: Trace, h: int) -> Table:
     b = seen.blocks[0]
     order = by_share(b.weights[h, -1])
     rows = []
-    for j in order[:4]:
+    n = shown(len(order), 4)
+    for j in order[:n]:
         share = float(b.weights[h, -1, j])
         rows.append([f"{percent(share)} of {quoted(seen.pieces[j])}", *entries(share * b.v[h, j])])
-    if rest := order[4:]:
+    if rest := order[n:]:
         rows.append([f"{len(rest)} others", *entries(b.weights[h, -1, rest] @ b.v[h, rest])])
     rows.append(["sum o", *entries(b.heads[h, -1])])
     return Table(
@@ -102,7 +103,7 @@ def projection_step(model: miniGPT, seen: Trace) -> Step:
         "projection",
         "Bring the heads together",
         [
-            f"The findings of the {count(H, 'head')}, {D} numbers each, are laid side by side: "
+            f"The findings of the {counted(H, 'head')}, {D} numbers each, are laid side by side: "
             f"{H} × {D} = {C}. One more learned matrix turns them into a vector of the "
             "stream's kind. It is a sum with one part for each head, so that we can see what "
             "each head writes.",
@@ -120,9 +121,10 @@ def _written(model: miniGPT, seen: Trace) -> Table:
     b = seen.blocks[0]
     H, C = len(b.q), b.input.shape[-1]
     writes = b.head_writes[:, -1]
-    rows = [[f"head {h}", *entries(writes[h])] for h in range(min(H, ROWS))]
-    if H > ROWS:
-        rows.append([f"{H - ROWS} other heads", *entries(writes[ROWS:].sum(axis=0))])
+    n = shown(H)
+    rows = [[f"head {h}", *entries(writes[h])] for h in range(n)]
+    if n < H:
+        rows.append([f"{H - n} other heads", *entries(writes[n:].sum(axis=0))])
     bias = model.blocks[0].attention.projection.bias
     if bias is not None:
         rows.append(["bias b", *entries(bias)])

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigpt.analysis import surprise as measure
 from minigpt.explain.page import Picture, Step, Table
-from minigpt.explain.words import ROWS, dims, number, percent, quoted
+from minigpt.explain.words import dims, last_of, number, percent, quoted, shown
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.summary import n_parameters
 from minigpt.views import surprise
@@ -51,7 +51,7 @@ def _loss(seen: Trace, nats: Array) -> Step:
             percent(float(np.exp(-nats[t]))),
             number(float(nats[t])),
         ]
-        for t in range(max(0, T - 1 - ROWS), T - 1)
+        for t in range(T - 1 - shown(T - 1), T - 1)
     ]
     worst = int(nats.argmax())
     drawn = dataclasses.replace(seen, ids=seen.ids[-MOST:], logits=seen.logits[-MOST:])
@@ -77,7 +77,7 @@ def _loss(seen: Trace, nats: Array) -> Step:
                 "Dark tokens were expected, bright ones were not. The unit is the nat, the unit "
                 f"of the natural logarithm.{only}",
                 Table(
-                    f"The last {len(rows)} guesses" if len(rows) > 1 else "The guess",
+                    f"{last_of(T - 1, 'place')} of a guess",
                     ["what came", "likeliest by the model", "probability it had", "surprise"],
                     rows,
                 ),

@@ -9,16 +9,17 @@ import numpy as np
 from minigpt.explain.page import Picture, Step, Table
 from minigpt.explain.words import (
     ROWS,
-    count,
     dims,
     entries,
     entry_names,
     last,
+    last_of,
     number,
     quoted,
 )
 from minigpt.layers import Embedding, PositionalEncoding
 from minigpt.views import embeddings
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -49,8 +50,8 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
             [
                 "The model does not read letters. A tokenizer cuts the text into pieces it knows, "
                 f"called tokens: {PIECES[tokenizer.kind]}.",
-                f"This text becomes {count(T, 'token')}.{only} The same token has the same colour; "
-                "· is a space, ⏎ the end of a line.",
+                f"This text becomes {counted(T, 'token')}.{only} The same token has the same "
+                "colour; · is a space, ⏎ the end of a line.",
             ],
             shapes=[("tokens", "T", str(T)), ("vocabulary", "V", f"{V:,}")],
             pieces=shown,
@@ -63,15 +64,15 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
                 f"The tokenizer knows {V:,} tokens and has numbered them from 0 to {V - 1:,}. "
                 "From here on a token is that number, its id. The numbers say nothing by "
                 "themselves: id 8 is no closer to id 9 than to any other.",
-                f"Here {count(repeated, 'token')} of {T} stood in the text before: the same token, "
-                "the same id."
+                f"Here {counted(repeated, 'token')} of {T} stood in the text before: the same "
+                "token, the same id."
                 if repeated
                 else "No token stands in this text twice.",
             ],
             shapes=[("ids", "(T,)", f"({T},)")],
             tables=[
                 Table(
-                    f"The last {min(T, ROWS)} tokens of the text" if T > 1 else "The only token",
+                    f"{last_of(T, 'token')} of the text",
                     ["token", "place t", "id"],
                     [[quoted(p), str(t), str(seen.ids[t])] for t, p in last(seen.pieces)],
                 )

@@ -10,9 +10,10 @@ import numpy as np
 from minigpt.analysis import HeadScores, head_scores, logit_lens, play_scores
 from minigpt.explain.looking import MOST, looks, only_last, telling_head, window
 from minigpt.explain.page import Picture, Step, Table
-from minigpt.explain.words import ROWS, count, dims, listed, number, percent, quoted
+from minigpt.explain.words import ROWS, dims, listed, number, percent, quoted, shown
 from minigpt.model import miniGPT
 from minigpt.views import attention, heads, lens, stream
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
@@ -73,12 +74,15 @@ def _blocks(model: miniGPT, seen: Trace) -> list[Step]:
                 "richer: each token now holds what block 0 gathered for it.",
             )
         if i == L - 1 and len(chosen) < L - 1:
-            prose.insert(0, f"The {count(L - 1 - len(chosen), 'block')} between are left out here.")
-        shown = f" ({ROWS} of {H} heads)" if H > ROWS else ""
+            prose.insert(
+                0, f"The {counted(L - 1 - len(chosen), 'block')} between are left out here."
+            )
+        n = shown(H)
+        part = f" ({n} of {H} heads)" if n < H else ""
         table = Table(
-            f"What {token} looks at most in block {i}{shown}",
+            f"What {token} looks at most in block {i}{part}",
             ["head", "most", "second", "third"],
-            [[f"head {h}", *looks(seen, i, h)] for h in range(min(H, ROWS))],
+            [[f"head {h}", *looks(seen, i, h)] for h in range(n)],
         )
         made.append(
             Step(
@@ -96,6 +100,7 @@ def _blocks(model: miniGPT, seen: Trace) -> list[Step]:
 def _all_heads(seen: Trace) -> Step:
     L, H = len(seen.blocks), len(seen.blocks[0].q)
     n = max(4, min(MOST, int((CELLS / (L * H)) ** 0.5)))
+    all_heads = f"are all {L * H} heads" if L * H > 1 else "is the only head"
     rows = []
     for i, b in enumerate(seen.blocks):
         h, _ = telling_head(b.weights)
@@ -104,7 +109,7 @@ def _all_heads(seen: Trace) -> Step:
         "all-heads",
         "All heads of all blocks",
         [
-            f"Here are all {L * H} heads at once. A line beside the diagonal is a head that looks "
+            f"Here {all_heads} at once. A line beside the diagonal is a head that looks "
             "at the token before; a bright first column one that rests on the first token; "
             "scattered spots look for something in the text itself."
         ],
@@ -146,10 +151,8 @@ def _found(model: miniGPT, tokenizer: Tokenizer, scenes: str) -> Step | None:
         for score, layer, head, name, _ in found
         if name not in ("itself", "first token")
     ]
-    shown = found[: 2 * ROWS]
-    more = (
-        f"; {len(found) - len(shown)} more are in the pictures" if len(found) > len(shown) else ""
-    )
+    n = shown(len(found), 2 * ROWS)
+    more = f"; {len(found) - n} more are in the pictures" if len(found) > n else ""
     prose = [
         "Nobody told the heads what to do. To find out what they have learned, we let the model "
         f"read {listed([where for where, _ in measured])} and measure where each head looks. We "
@@ -162,7 +165,7 @@ def _found(model: miniGPT, tokenizer: Tokenizer, scenes: str) -> Step | None:
         ["head", "what it looks at", "share", "measured on"],
         [
             [f"block {layer}, head {head}", name, percent(score), where]
-            for score, layer, head, name, where in shown
+            for score, layer, head, name, where in found[:n]
         ],
     )
     return Step(
@@ -231,7 +234,8 @@ def _stream(seen: Trace) -> Step:
 def _lens(model: miniGPT, seen: Trace) -> Step:
     found = logit_lens(model, seen, 1)
     T = len(seen.ids)
-    only = f" The last {ROWS} of {T} tokens are shown." if T > ROWS else ""
+    n = shown(T)
+    only = f" The last {n} of {T} tokens are shown." if n < T else ""
     return Step(
         "lens",
         "How the answer forms",
@@ -242,7 +246,7 @@ def _lens(model: miniGPT, seen: Trace) -> Step:
         ],
         pictures=[
             Picture(
-                lens.lens(model, seen, ROWS),
+                lens.lens(model, seen, n),
                 "Below, what the embedding alone would answer; at the top, the answer of the "
                 f"model. The brighter, the surer.{only}",
                 Table(

@@ -9,10 +9,11 @@ import numpy as np
 from minigpt.checks import check_model
 from minigpt.explain import answer, attention, learning, neurons, opening, stack
 from minigpt.explain.page import Part, render
-from minigpt.explain.words import count, percent, quoted
+from minigpt.explain.words import percent, quoted
 from minigpt.summary import n_parameters
 from minigpt.tracing import trace
 from minigpt.tracing.pieces import visible
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -73,21 +74,21 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
 def _lead(model: miniGPT, seen: Trace) -> list[str]:
     (_, piece, probability), *_ = seen.top(1)
     dropped = (
-        f" It was longer than the context: {count(seen.n_dropped, 'token')} before these were left "
-        "out, and the model knows nothing of them."
+        f" It was longer than the context: {counted(seen.n_dropped, 'token')} before these were "
+        "left out, and the model knows nothing of them."
         if seen.n_dropped
         else ""
     )
     return [
-        f"This model answers {quoted(piece)}, and is {percent(probability)} sure. On this page you "
-        "can follow how it came to that, one step after the other, from the letters to the answer. "
-        "Every number is one it has really computed for this text.",
+        f"This model answers {quoted(piece)}, and is {percent(min(probability, 1 - 1e-9))} sure. "
+        "On this page you can follow how it came to that, one step after the other, from letters "
+        "to the answer. Every number is one it has really computed for this text.",
         f"A language model does one thing: it reads a text and says, for every token it knows, how "
         f"likely that token comes next. This one has {n_parameters(model):,} parameters, the "
-        f"numbers it learned in training, {count(model.n_layers, 'block')} with "
-        f"{count(model.n_heads, 'attention head')} each, and sees at most "
-        f"{count(model.max_len, 'token')} at a time. The text here has "
-        f"{count(len(seen.ids), 'token')}.{dropped}",
+        f"numbers it learned in training, {counted(model.n_layers, 'block')} with "
+        f"{counted(model.n_heads, 'attention head')} each, and sees at most "
+        f"{counted(model.max_len, 'token')} at a time. The text here has "
+        f"{counted(len(seen.ids), 'token')}.{dropped}",
         "You can read the words alone. Formulas, shapes, numbers and the lines of our code stand "
         "beside them, for when you want them.",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from minigpt import wording
 from minigpt.functional import Array
 from minigpt.tracing.pieces import visible
 
@@ -15,13 +16,15 @@ COLUMNS = 5
 
 def number(x: float, digits: int = 2) -> str:
     """Write a number with a true minus sign."""
+    if abs(x) >= 1e6:
+        return f"{x:.2e}".replace("-", "−").replace("inf", "∞")
     shown = f"{round(x, digits) + 0.0:.{digits}f}"  # + 0.0 takes the sign from −0
     return shown.replace("-", "−").replace("inf", "∞")
 
 
 def percent(p: float) -> str:
-    """Write a probability; one that is small is not written as none."""
-    return "<0.1%" if 0 < p < 0.0005 else f"{p:.1%}"
+    """Write a probability; a small one is not written as none, nor a large one as all."""
+    return wording.percent(p, 1)
 
 
 def quoted(piece: str) -> str:
@@ -44,17 +47,24 @@ def dims(array: Array) -> str:
     return " × ".join(map(str, array.shape))
 
 
+def shown(n: int, most: int = ROWS) -> int:
+    """Return how many of `n` rows a table shows: all rather than all but one."""
+    return n if n <= most + 1 else most
+
+
+def last_of(n: int, what: str) -> str:
+    """Name the rows that a table shows of `n`: all of them, or the last."""
+    if n == 1:
+        return f"The only {what}"
+    return f"All {n} {what}s" if shown(n) == n else f"The last {shown(n)} of {n:,} {what}s"
+
+
 def last(pieces: Sequence[str], n: int = ROWS) -> Iterator[tuple[int, str]]:
-    """Yield (place, piece) of the last `n` tokens."""
-    first = max(0, len(pieces) - n)
+    """Yield (place, piece) of the last tokens, about `n`."""
+    first = len(pieces) - shown(len(pieces), n)
     yield from enumerate(pieces[first:], first)
 
 
 def listed(items: Sequence[str]) -> str:
     """Join as a sentence does: a, b and c."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
-
-
-def count(n: int, what: str) -> str:
-    """Write how many there are of something."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from minigpt.training import Step, TrainingDiverged
+from minigpt.wording import decimal
 
 MOST_SETBACKS = 3
 """So often a run goes back to its last checkpoint; then it stops."""
@@ -37,8 +38,8 @@ def usual_loss(usual: float | None, step: Step, spike: float | None, vocab_size:
         return step.loss
     if spike is not None and step.loss > usual + spike * math.log(vocab_size):
         raise TrainingDiverged(
-            f"step {step.number}: the loss is {step.loss:.2f}, far above the {usual:.2f} it "
-            "usually is. Try a lower learning rate or a longer warm-up; or, if the text is just "
+            f"step {step.number}: the loss is {decimal(step.loss)}, far above the {decimal(usual)} "
+            "it usually is. Try a lower learning rate or a longer warm-up; or, if the text is just "
             f"as uneven as that, a higher spike (now {spike:g}) or none"
         )
     return usual + (step.loss - usual) / MEMORY

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from minigpt.runs.history import History
 from minigpt.terminal import json_line, visible
+from minigpt.wording import decimal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,14 +77,14 @@ def _cells(history: History) -> list[list[str]]:
     return [
         [str(history.folder)],
         [f"{s.n_layers} × {s.d_model}", f"{tokenizer}, {text}{' …' if s.data[1:] else ''}"],
-        [f"{history.step}/{s.steps}{early}", _shown(facts["tokens_per_second"], ",.0f")],
-        [_shown(facts["best_val_bits"], ".3f"), _shown(history.floor, ".3f")],
+        [f"{history.step}/{s.steps}{early}", _shown(facts["tokens_per_second"], 0)],
+        [_shown(facts["best_val_bits"], 3), _shown(history.floor, 3)],
         [_ago(history.changed)],
     ]
 
 
-def _shown(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+def _shown(value: float | None, digits: int) -> str:
+    return "–" if value is None else decimal(value, digits)
 
 
 def _ago(then: datetime) -> str:

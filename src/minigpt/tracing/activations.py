@@ -16,6 +16,7 @@ import numpy as np
 from minigpt.brief import brief
 from minigpt.functional import Array, softmax
 from minigpt.tracing.pieces import ids_without_text
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.sampling import Sampling
@@ -190,7 +191,8 @@ class Trace(Activations):
     def __repr__(self) -> str:
         text = "".join(self.pieces)
         shown = text if len(text) <= 40 else text[:39] + "…"
-        return f"Trace({len(self.ids)} tokens, {len(self.blocks)} blocks, {shown!r})"
+        size = f"{counted(len(self.ids), 'token')}, {counted(len(self.blocks), 'block')}"
+        return f"Trace({size}, {shown!r})"
 
     def _repr_html_(self) -> str:
         from minigpt.as_html import trace_html

@@ -11,6 +11,7 @@ import numpy as np
 from minigpt.functional import Array
 from minigpt.tracing.activations import BlockActivations, Trace
 from minigpt.tracing.pieces import visible
+from minigpt.wording import counted, percent
 
 MOST = 6
 """How many tokens or heads are listed; what is left is only counted."""
@@ -45,10 +46,10 @@ def _steps(trace: Trace) -> Iterator[str]:
 def _tokens(trace: Trace) -> Iterator[str]:
     T = len(trace.ids)
     yield f"TOKENS  ids {_shape(trace.ids)}"
-    yield f"The text is cut into {_count(T, 'token')}; each is a number, its id."
+    yield f"The text is cut into {counted(T, 'token')}; each is a number, its id."
     if trace.n_dropped:
         yield (
-            f"It was longer than the context: {_count(trace.n_dropped, 'token')} before "
+            f"It was longer than the context: {counted(trace.n_dropped, 'token')} before "
             "these were left out."
         )
     shown = [f"{_quoted(trace.vocabulary[i])} {i}" for i in trace.ids[-2 * MOST :]]
@@ -76,23 +77,23 @@ def _block(trace: Trace, i: int, block: BlockActivations) -> Iterator[str]:
     if i == 0:
         yield (
             "Attention: the vectors are normalised, and each of "
-            f"{_count(H, 'head')} makes of them queries, keys and values {_shape(block.q)}. Scores "
-            f"q·k/√{D} {_shape(block.scores)}, none for the future, become weights by softmax; "
-            "each token gathers the values of the others by them."
+            f"{counted(H, 'head')} makes of them queries, keys and values {_shape(block.q)}. "
+            f"Scores q·k/√{D} {_shape(block.scores)}, none for the future, become weights by "
+            "softmax; each token gathers the values of the others by them."
         )
     for h in range(min(H, MOST)):
         yield f"  head {h}: {_last(trace)} looks at {_looks(trace, block.weights[h, -1])}"
     if H > MOST:
-        yield f"  and {_count(H - MOST, 'more head')}"
+        yield f"  and {counted(H - MOST, 'more head')}"
     yield f"  they write {_added(block.attention, block.input)}"
     if i == 0:
         yield (
             f"Feed-forward: normalised again, each vector by itself goes through "
-            f"{_count(block.up.shape[-1], 'neuron')} {_shape(block.up)}."
+            f"{counted(block.up.shape[-1], 'neuron')} {_shape(block.up)}."
         )
     strongest = int(block.neurons[-1].argmax())
     yield (
-        f"  neurons: {(block.neurons[-1] > 0).mean():.0%} above 0, strongest "
+        f"  neurons: {percent(float((block.neurons[-1] > 0).mean()))} above 0, strongest "
         f"number {strongest}, {block.neurons[-1, strongest]:.2f}"
     )
     yield f"  they write {_added(block.feed_forward, block.middle)}"
@@ -109,7 +110,7 @@ def _answer(trace: Trace) -> Iterator[str]:
     for i, piece, probability in trace.top(MOST):
         bar = "█" * round(20 * probability)
         logit = trace.logits[-1, i]
-        yield f"  {probability:6.1%}  {_quoted(piece)}  (logit {logit:.2f}) {bar}"
+        yield f"  {percent(probability, 1):>6}  {_quoted(piece)}  (logit {logit:.2f}) {bar}"
 
 
 def _gradient(trace: Trace) -> Iterator[str]:
@@ -145,7 +146,7 @@ def _quoted(piece: str) -> str:
 
 def _looks(trace: Trace, weights: Array) -> str:
     most = np.argsort(-weights, kind="stable")[:3]
-    return ", ".join(f"{_quoted(trace.pieces[j])} {weights[j]:.0%}" for j in most)
+    return ", ".join(f"{_quoted(trace.pieces[j])} {percent(float(weights[j]))}" for j in most)
 
 
 def _added(written: Array, stream: Array) -> str:
@@ -160,7 +161,3 @@ def _numbers(vector: Array) -> str:
 
 def _shape(array: Array) -> str:
     return "(" + ", ".join(map(str, array.shape)) + ("," if array.ndim == 1 else "") + ")"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -10,6 +10,7 @@ from minigpt.functional import Array
 from minigpt.tracing import Trace
 from minigpt.views.marks import SHARES, labels, ticks
 from minigpt.views.style import GREY, PALETTE, figure
+from minigpt.wording import percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -81,7 +82,7 @@ def _add_arc(made: go.Figure, query: int, key: int, weight: float, pieces: list[
         mode="lines",
         line={"width": 1 + 6 * weight, "color": PALETTE[query % len(PALETTE)]},
         opacity=0.35 + 0.65 * weight,
-        hovertext=f"“{pieces[query]}” looks at “{pieces[key]}”: {weight:.1%}",
+        hovertext=f"“{pieces[query]}” looks at “{pieces[key]}”: {percent(weight, 1)}",
         hoverinfo="text",
     )
 
@@ -99,7 +100,7 @@ def attention_heads(trace: Trace) -> go.Figure:
         picture[rows, columns] = weights[layer, head]
         places[rows, columns] = where[layer, head]
     made = figure(
-        f"All {L * H} heads",
+        f"All {L * H} heads" if L * H > 1 else "The only head",
         "as the matrix of one: rows look, columns are looked at; brighter is more",
     )
     made.add_heatmap(

@@ -10,6 +10,7 @@ from minigpt.analysis import PCA, pca
 from minigpt.tracing.pieces import vocabulary_of
 from minigpt.views.marks import SHARES, label
 from minigpt.views.style import PALETTE, figure
+from minigpt.wording import percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -86,5 +87,5 @@ def show_axes(made: go.Figure, found: PCA) -> go.Figure:
     for axis, share, number in zip(
         (made.update_xaxes, made.update_yaxes), found.shares, ("first", "second"), strict=False
     ):
-        axis(title_text=f"{number} component ({share:.0%} of the variance)")
+        axis(title_text=f"{number} component ({percent(float(share))} of the variance)")
     return made.update_layout(height=560, hovermode="closest")

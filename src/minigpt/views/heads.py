@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from minigpt.analysis import HeadScores
 from minigpt.views.marks import SHARES
 from minigpt.views.style import figure
+from minigpt.wording import percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -26,7 +27,7 @@ def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
     """
     R, L, H = scores.values.shape
     found = sorted(scores.found(threshold), key=lambda head: -head[-1])
-    named = [f"{layer}.{head} {name} {score:.0%}" for layer, head, name, score in found[:MOST]]
+    named = [f"{layer}.{head} {name} {percent(score)}" for layer, head, name, score in found[:MOST]]
     more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
     made = figure(
         "What heads attend to",
@@ -44,7 +45,7 @@ def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
             coloraxis="coloraxis",
             texttemplate="%{z:.0%}",
             hovertemplate=f"block %{{y}}, head %{{x}}: {name} %{{z:.1%}}; even attention "
-            f"would have {even:.1%}<extra></extra>",
+            f"would have {percent(float(even), 1)}<extra></extra>",
             xgap=2,
             ygap=2,
             row=1,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from minigpt.display import against_floor
 from minigpt.views.style import GREY, GRID, PALETTE
 from minigpt.views.training import BITS, NATS, Floats, moving_mean, thin
+from minigpt.wording import decimal
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -69,7 +70,7 @@ def loss_svg(steps: Sequence[Step], floor: float | None = None) -> str:
 
 
 def _say(step: Step, measured: Step | None, floor: float | None) -> str:
-    text = f"step {step.number:,}: loss {step.loss:.3f} nats/token"
+    text = f"step {step.number:,}: loss {decimal(step.loss, 3)} nats/token"
     if measured is not None and measured.val_bits is not None:
         bits = against_floor(measured.val_bits, floor, measured.spelling_bits)
         text += f", validation {bits}"

@@ -10,6 +10,7 @@ from minigpt.sampling import Sampling
 from minigpt.tracing import Trace
 from minigpt.views.marks import label
 from minigpt.views.style import CLEAR, GREY, PALETTE, figure
+from minigpt.wording import percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -37,10 +38,11 @@ def next_token(
     made = figure(
         f"What comes after “{label(trace.pieces[position])}”?",
         f"{_settings(sampling)}: {np.count_nonzero(drawn):,} of {len(drawn):,} tokens can be "
-        f"drawn, {max(rest, 0):.1%} others",
+        f"drawn, {percent(max(rest, 0), 1)} others",
     )
     hover = [
-        f"“{name}”: the model says {p:.2%}, " + (f"drawn with {q:.2%}" if q else "never drawn")
+        f"“{name}”: the model says {percent(p, 2)}, "
+        + (f"drawn with {percent(q, 2)}" if q else "never drawn")
         for name, p, q in zip(names, by_model, by_sampling, strict=True)
     ]
     y = list(range(len(best)))

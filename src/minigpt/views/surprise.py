@@ -10,6 +10,7 @@ from minigpt.analysis import surprise as measure
 from minigpt.tracing import Trace
 from minigpt.views.marks import SHARES, add_strip, flow, ink_on, label
 from minigpt.views.style import figure
+from minigpt.wording import percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -33,8 +34,9 @@ def surprise(trace: Trace) -> go.Figure:
         likeliest = trace.vocabulary[trace.logits[t].argmax()]
         probability = trace.probabilities(t).max()
         hover.append(
-            f"“{label(trace.pieces[t + 1])}” had {np.exp(-cost):.2%}: {cost:.2f} nats<br>"
-            f"expected most: “{label(likeliest)}” {probability:.1%}"
+            f"“{label(trace.pieces[t + 1])}” had {percent(float(np.exp(-cost)), 2)}: "
+            f"{cost:.2f} nats<br>"
+            f"expected most: “{label(likeliest)}” {percent(probability, 1)}"
         )
     cells = flow(trace.pieces)
     marker = {

@@ -10,7 +10,8 @@ import numpy as np
 
 from minigpt.runs.history import History
 from minigpt.terminal import visible
-from minigpt.views.training import Curve, curves
+from minigpt.views.training import Curve, curves, shared_floor
+from minigpt.wording import decimal
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,7 +33,7 @@ def loss_text(histories: Sequence[History], width: int = 80, height: int = 20) -
     Returns
     -------
     A rich Text. Lines are the training loss, smoothed; the letter of a run is its validation loss;
-    a row of dashes is the lowest loss possible.
+    a row of dashes is the lowest loss possible, if it is the same for all.
     """
     from rich.text import Text
 
@@ -40,7 +41,8 @@ def loss_text(histories: Sequence[History], width: int = 80, height: int = 20) -
     canvas = _Canvas(drawn, max(width, 30) - MARGIN, max(height, 5))
     picture = Text(f"{unit}\n", no_wrap=True)
     for row in range(canvas.height):
-        label = f"{canvas.value(row):.2f}" if row % 4 == 0 or row == canvas.height - 1 else ""
+        value = decimal(canvas.value(row)) if row % 4 == 0 or row == canvas.height - 1 else ""
+        label = value if len(value) < MARGIN else f"{canvas.value(row):.0e}"
         picture.append(f"{label:>{MARGIN - 2}} │")
         for character, color in zip(canvas.characters[row], canvas.colors[row], strict=True):
             picture.append(str(character), style=str(color))
@@ -51,10 +53,10 @@ def loss_text(histories: Sequence[History], width: int = 80, height: int = 20) -
     picture.append(f"{'':{MARGIN}}{first}{last + ' steps':>{room}}\n")
     for letter, curve in zip(_letters(len(drawn)), drawn, strict=True):
         picture.append(f"  {letter}  {visible(curve.name)}", style=curve.color)
-        picture.append(f"  {_last(curve)}\n")
-    if canvas.floors:
-        floors = ", ".join(f"{floor:.3f}" for floor in canvas.floors)
-        picture.append(f"  ╌  lowest possible loss: {floors}\n")
+        own = "" if curve.floor is None or canvas.floor else f", lowest possible {curve.floor:.3f}"
+        picture.append(f"  {_last(curve)}{own}\n")
+    if canvas.floor is not None:
+        picture.append(f"  ╌  lowest possible loss: {canvas.floor:.3f}\n")
     return picture
 
 
@@ -64,8 +66,8 @@ def _letters(n: int) -> str:
 
 def _last(curve: Curve) -> str:
     known = curve.validation[np.isfinite(curve.validation)]
-    validation = f", validation {known[-1]:.3f}" if known.size else ""
-    return f"training {curve.smooth[-1]:.3f}{validation}"
+    validation = f", validation {decimal(known[-1], 3)}" if known.size else ""
+    return f"training {decimal(curve.smooth[-1], 3)}{validation}"
 
 
 class _Canvas:
@@ -73,17 +75,18 @@ class _Canvas:
 
     def __init__(self, drawn: Sequence[Curve], width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.floors = sorted({curve.floor for curve in drawn if curve.floor is not None})
+        self.floor = shared_floor(drawn)
         self.steps = min(c.step[0] for c in drawn), max(c.step[-1] for c in drawn)
-        values = np.concatenate([np.append(c.smooth, c.validation) for c in drawn] + [self.floors])
+        values = np.concatenate([np.append(c.smooth, c.validation) for c in drawn])
+        values = values if self.floor is None else np.append(values, self.floor)
         known = values[np.isfinite(values)]
         self.low, self.high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
         if self.low == self.high:
             self.high += max(1.0, abs(self.high))
         self.characters = np.full((height, width), " ")
         self.colors = np.full((height, width), "", dtype="<U9")
-        for floor in self.floors:
-            self.characters[self._dot(floor) // 4] = "╌"
+        if self.floor is not None:
+            self.characters[self._dot(self.floor) // 4] = "╌"
         for curve in drawn:
             self._line(curve)
         for letter, curve in zip(_letters(len(drawn)), drawn, strict=True):

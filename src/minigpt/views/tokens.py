@@ -9,6 +9,7 @@ from minigpt.tracing import Trace
 from minigpt.tracing.pieces import vocabulary_of
 from minigpt.views.marks import Cells, add_strip, flow, label
 from minigpt.views.style import PALETTE, figure
+from minigpt.wording import counted
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -46,14 +47,14 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str) -> go.Figure:
     pieces = {name: [vocabularies[name][i] for i in ids[name]] for name in ids}
     heights = [max(flow(parts).rows) + 1 for parts in pieces.values()]
     made = figure(
-        f"{len(text)} characters, cut by {len(tokenizers)} tokenizers",
+        f"{counted(len(text), 'character')}, cut by {counted(len(tokenizers), 'tokenizer')}",
         "fewer tokens mean a longer text in the context, a larger vocabulary more to learn",
         rows=len(ids),
         row_heights=heights,
         vertical_spacing=0.25 / len(ids),
         subplot_titles=[
-            f"{name}: {len(ids[name])} tokens, {len(text) / len(ids[name]):.1f} characters each, "
-            f"vocabulary {t.vocab_size:,}"
+            f"{name}: {counted(len(ids[name]), 'token')}, "
+            f"{len(text) / len(ids[name]):.1f} characters each, vocabulary {t.vocab_size:,}"
             for name, t in tokenizers.items()
         ],
     )

@@ -87,6 +87,12 @@ def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
     return made, unit
 
 
+def shared_floor(drawn: Sequence[Curve]) -> float | None:
+    """Return the lowest loss possible, or None if it is not the same for all curves."""
+    floors = {curve.floor for curve in drawn}
+    return floors.pop() if len(floors) == 1 else None
+
+
 def loss_curves(histories: Sequence[History]) -> go.Figure:
     """Draw the losses of runs, and below them their learning rates and gradient norms.
 
@@ -97,12 +103,16 @@ def loss_curves(histories: Sequence[History]) -> go.Figure:
     Returns
     -------
     A Plotly figure. In the first panel each run has a faint line (the loss of each step), a strong
-    one (its moving mean) and dots (validation); a dashed line is the lowest loss possible.
+    one (its moving mean) and dots (validation); a dashed line is the lowest loss possible, if it is
+    the same for all.
     """
     drawn, unit = curves(histories)
+    floor = shared_floor(drawn)
+    known = [f"{curve.name} {curve.floor:.3f}" for curve in drawn if curve.floor is not None]
+    lowest = "Dashed: lowest possible." if floor else f"Lowest possible: {', '.join(known)}."
     made = figure(
         "Loss while training",
-        "Line: training (faint: each step). Dots: validation. Dashed: lowest possible.",
+        "Line: training (faint: each step). Dots: validation." + (f" {lowest}" if known else ""),
         rows=3,
         shared_xaxes=True,
         vertical_spacing=0.04,
@@ -114,7 +124,7 @@ def loss_curves(histories: Sequence[History]) -> go.Figure:
         _add_line(made, 2, curve, metrics.learning_rate, "%{y:.2e}")
         _add_line(made, 3, curve, metrics.gradient_norm, "%{y:.3f}")
     ends = [min(int(c.step[0]) for c in drawn), max(int(c.step[-1]) for c in drawn)]
-    for floor in sorted({curve.floor for curve in drawn if curve.floor is not None}):
+    if floor is not None:
         made.add_scatter(
             **{"x": ends, "y": [floor, floor], "mode": "lines", "name": f"floor {floor:.3f}"},
             line={"color": GREY, "dash": "dash", "width": 2},
