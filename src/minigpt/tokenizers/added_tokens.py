@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from minigpt.brief import brief
 from minigpt.files import read_json
 from minigpt.tokenizers.stream import last_border
 from minigpt.tokenizers.vocabulary import END_OF_TEXT, Kind
@@ -58,6 +59,8 @@ class AddedToken:
     token_id: int | None
     special: bool
     normalized: bool
+
+    __repr__ = brief
 
     @classmethod
     def read(cls, token: Any, key: str, token_id: Any = None, special: bool = True) -> Self:
