@@ -1,5 +1,6 @@
 """Texts in pieces: cut where no token crosses, worked on in order, on several processes too."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -266,6 +267,11 @@ def test_documents_in_a_piece_are_kept_apart():
     (ids,) = encode_pieces(tokenizer, [["my dear<|endoftext|>", "", "the end"]])
     first, last = tokenizer.encode("my dear<|endoftext|>"), tokenizer.encode("the end")
     assert ids.tolist() == [*first, end, end, *last]
+    both = BPETokenizer(["</s>", "<|endoftext|>"]).train(TEXT).vocabulary
+    vocabulary = dataclasses.replace(both, roles={"eos_token": "</s>"})
+    other = BPETokenizer.from_vocabulary(vocabulary)
+    (ids,) = encode_pieces(other, [["my", "dear"]])
+    assert other.special_tokens["</s>"] in ids.tolist()
     characters = TOKENIZERS["char"]().train(TEXT)
     (ids,) = encode_pieces(characters, [["my", "dear"]])
     assert ids.tolist() == characters.encode("mydear")

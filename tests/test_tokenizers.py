@@ -653,6 +653,14 @@ def test_a_role_is_kept_and_ends_texts(tmp_path):
     assert again.encode("the end!") == BPE.encode("the end!")
 
 
+def test_saving_a_tokenizer_leaves_nothing_of_the_one_before(tmp_path):
+    older(tmp_path, {"eos_token": "</s>"}, special_tokens_map={"pad_token": "<p>"},
+          added_tokens={"<p>": EOT + 1})  # fmt: skip
+    BPE.save(tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert (again.vocabulary, again.end_of_text) == (BPE.vocabulary, EOT)
+
+
 def test_a_token_without_an_id_needs_no_row(tmp_path):
     older(tmp_path, {"pad_token": "<p>"})
     assert load_tokenizer(tmp_path).special_tokens["<p>"] == EOT + 1

@@ -260,7 +260,8 @@ class Tokenizer(ABC):
         ----------
         path : str or path
             A file whose name ends in ``.json``, or a folder, in which the file is called
-            ``tokenizer.json``. The folder is made if it is missing.
+            ``tokenizer.json``. The folder is made if it is missing. There ``tokenizer_config.json``
+            says which tokens begin and end a text, unless they are ``<|endoftext|>``.
         """
         tokenizer_json.write(path, self.vocabulary)
         beside = Path(path) / "tokenizer_config.json"

@@ -55,6 +55,9 @@ def write(path: str | os.PathLike[str], vocabulary: Vocabulary) -> None:
     file = _file_of(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(_describe(vocabulary), ensure_ascii=False, indent=2) + "\n")
+    if file.name == "tokenizer.json":  # what these said of the tokenizer before, it says now
+        for older in ("added_tokens.json", "special_tokens_map.json"):
+            file.with_name(older).unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike[str], n_rows: int | None = None) -> Vocabulary:
