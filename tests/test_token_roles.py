@@ -1,5 +1,6 @@
 """Which tokens begin and end a text, by whichever file names them; ids that no token has."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -172,6 +173,20 @@ def test_such_an_id_is_shown_by_its_number(padded, tmp_path):
         "id": 300, "piece": "[id 300]", "shown": "[id 300]", "before": 0, "drawn": 0.0,
         "probability": pytest.approx(1, abs=0.01),
     }  # fmt: skip
+
+
+def test_an_id_between_those_of_tokens_is_never_drawn_either(tmp_path):
+    holed = dataclasses.replace(
+        TOKENIZER.vocabulary,
+        tokens=[*TOKENIZER.vocabulary.tokens, b"", b"", b"<p>"],
+        special_tokens=TOKENIZER.special_tokens | {"<p>": 272},
+    )
+    model = always(271, 273)
+    model.save_pretrained(tmp_path, BPETokenizer.from_vocabulary(holed))
+    done = complete(*load_model_and_tokenizer(tmp_path), ["my dear"], 20, seed=0, n_samples=9)
+    drawn = {token for each in done for token in each.ids}
+    assert len(drawn) > 99
+    assert not drawn & {270, 271}
 
 
 @pytest.mark.parametrize("allowed", [np.zeros(9, bool), np.ones(8, bool), [True], True])

@@ -29,6 +29,7 @@ from minigpt.tokenizers import (
     patterns,
 )
 from minigpt.tokenizers.byte_level import BYTE_ORDER, spell, unspell
+from minigpt.tokenizers.making import make_tokenizer
 from minigpt.tokenizers.merges import learn_merges
 
 TEXT = """\
@@ -665,6 +666,8 @@ def test_a_token_without_an_id_needs_no_row(tmp_path):
     older(tmp_path, {"pad_token": "<p>"})
     assert load_tokenizer(tmp_path).special_tokens["<p>"] == EOT + 1
     assert "<p>" not in load_tokenizer(tmp_path, n_rows=EOT + 1).special_tokens
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": EOT + 1}), encoding="utf-8")
+    assert make_tokenizer(str(tmp_path), "").vocabulary == BPE.vocabulary
     older(tmp_path, {"pad_token": "<p>"}, added_tokens={"<p>": EOT + 1})
     assert load_tokenizer(tmp_path, n_rows=EOT + 1).special_tokens["<p>"] == EOT + 1
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minigpt.checks import unknown
+from minigpt.files import read_json
 from minigpt.hub import find_tokenizer_of
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 
@@ -30,7 +31,9 @@ def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type
             f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json, the folder of "
             "one, or a published model: gpt2"
         )
-    return load_tokenizer(found)
+    config = found / "config.json"  # of its model, whose rows are the ids there can be
+    n_rows = read_json(config).get("vocab_size") if config.is_file() else None
+    return load_tokenizer(found, n_rows if isinstance(n_rows, int) else None)
 
 
 def make_tokenizer(
