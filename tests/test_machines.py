@@ -242,6 +242,22 @@ def test_a_process_that_is_gone_is_an_error_with_a_way_on():
             ask()
 
 
+def test_processes_need_the_same_command():
+    processes = object.__new__(machines.Processes)
+    processes._mpi = types.SimpleNamespace(Exception=OSError)
+    processes._comm = types.SimpleNamespace(allgather=lambda own: [own, own, "runs"])
+    with pytest.raises(RuntimeError, match="command 'train', and process 2 'runs'"):
+        processes.check_command("train")
+    processes.check_command("runs")
+
+
+def test_each_process_needs_a_row_of_the_batch():
+    world = StandIn(0, 9, [None] * 9, None)
+    with pytest.raises(ValueError, match="batch_size is 8, but 9 processes share the batch"):
+        world.check_batch(8)
+    world.check_batch(9)
+
+
 @pytest.mark.parametrize(
     ("processors", "threads"),
     [([[0, 1, 2, 3]] * 2, 2), ([[0, 1, 2, 3]] * 8, 1), ([[0, 1], [2, 3]], 4), ([None] * 4, 1)],

@@ -162,15 +162,53 @@ def test_an_error_in_one_process_ends_all(settings, tmp_path, fault, sentence):
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["--batch-size", "1"], 1, "batch_size is 1, but 2 processes share the batch"),
+        (["--batch-size", "1"], 1, "batch-size is 1, but 2 processes share the batch"),
         (["--data", "nowhere.txt"], 1, "no file 'nowhere.txt'"),
-        (["--bogus"], 2, "unknown argument '--bogus'"),
+        (["--bogus"], 2, "unknown flag '--bogus'"),
     ],
 )
 def test_what_is_wrong_everywhere_is_said_once(settings, tmp_path, arguments, code, sentence):
     found, said = minigpt(2, tmp_path, "train", *settings, *arguments, "--out", "run")
     assert found == code
     assert said.count(sentence) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["train", "--bogus"], "process 1 \"minigpt train: unknown flag '--bogus'\""),
+        (["train", "--help"], "process 1 '--help'"),
+        (["runs"], "process 1 'runs'"),
+        (["train", "--steps", "-5"], "minigpt, process 1 of 0 to 1: --steps must be at least 1"),
+    ],
+)
+def test_what_is_wrong_in_one_process_ends_all(settings, tmp_path, wrong, sentence):
+    """At the door: no folder is left that would be in the way of the right command."""
+    one = ["-n", "1", sys.executable, RANK, tmp_path, "none"]
+    right = ["train", *settings, "--out", "run"]
+    for first, second, said in ((right, wrong, sentence), (wrong, right, "minigpt")):
+        done = subprocess.run(
+            [MPIEXEC, *one, *first, ":", *one, *second],
+            capture_output=True, encoding="utf-8", cwd=tmp_path, timeout=HANGS, check=False,
+        )  # fmt: skip
+        assert done.returncode != 0
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "run").exists()
+
+
+def test_more_processes_than_rows_leave_no_folder_and_change_none(settings, tmp_path):
+    code, said = minigpt(4, tmp_path, "train", *settings, "--batch-size", "3", "--out", "run")
+    assert code == 1
+    assert "--batch-size is 3, but 4 processes share the batch" in said
+    assert not (tmp_path / "run").exists()
+    few = ["--batch-size", "3", "--steps", "2", "--out", "run"]
+    assert minigpt(2, tmp_path, "train", *settings, *few)[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    code, said = minigpt(4, tmp_path, "train", "--resume", "run", "--steps", "9")
+    assert code == 1
+    assert "4 processes share the batch" in said
+    assert before == {path: path.read_bytes() for path in before}
 
 
 def test_without_mpiexec_nothing_of_mpi_is_imported(settings, tmp_path):

@@ -86,6 +86,7 @@ class Run:
         first one's machine alone; but a folder of token files each opens for itself.
         """
         parts: Any = None
+        world.any(False)  # whoever was given something wrong has left before anything is made
         if world.rank == 0:
             run = make()
             dataset = None if prepared_folder(run.settings.data) else run.dataset
