@@ -2,14 +2,15 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from minigpt import BPETokenizer, miniGPT
 from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.weights import INDEX, SINGLE, open_file
+from minigpt.weights import INDEX, SINGLE, open_file, write_tensors
 
 IDS = np.array([[1, 2, 3, 4, 0]])
 
@@ -252,3 +253,39 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
         load_model_and_tokenizer(tmp_path)
     tiny(vocab_size=320).save_pretrained(tmp_path, tokenizer)  # room to spare does no harm
     assert load_model_and_tokenizer(tmp_path)[0].vocab_size == 320
+
+
+def test_weights_are_written_as_the_library_does(tmp_path):
+    rng = np.random.default_rng(0)
+    tensors = {
+        "b": rng.normal(size=(3, 5)).astype(np.float32).T,
+        "a": rng.normal(size=(2, 1, 2)),
+        "t": np.array([7]),
+        "half": np.ones(3, np.float16),
+        "none": np.empty((0, 4), np.float32),
+        "zero": np.array(1.5),
+        "bytes": np.arange(5, dtype=np.uint8),
+        "big": np.arange(4, dtype=">f4"),
+    }
+    write_tensors(tmp_path / SINGLE, tensors)
+    read = load_file(tmp_path / SINGLE)
+    assert read.keys() == tensors.keys()
+    for name, array in tensors.items():
+        assert read[name].dtype == array.dtype.newbyteorder("<")
+        np.testing.assert_array_equal(read[name], array, strict=name != "big")
+    of_a_kind = {name: read[name] for name in ("b", "none", "big")}
+    write_tensors(tmp_path / SINGLE, of_a_kind)
+    assert (tmp_path / SINGLE).read_bytes() == save(of_a_kind, metadata={"format": "pt"})
+    assert [p.name for p in tmp_path.iterdir()] == [SINGLE]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are of Unix")
+def test_others_may_read_a_model_as_the_umask_says(saved):
+    folder, _ = saved
+    (folder / "new").touch()
+    allowed = (folder / "new").stat().st_mode
+    assert {
+        path.name: path.stat().st_mode
+        for path in folder.iterdir()
+        if path.stat().st_mode != allowed
+    } == {}

@@ -33,7 +33,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     if target.is_dir() or never_ends(target):  # a link to a file is replaced, not followed
-        raise ValueError(f"{target} is no ordinary file: give another name")
+        raise ValueError(f"{target} is no ordinary file: give another name, or move it away")
     temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     # A new file, never one that is there or linked to. Its permissions are those of any new file:
     # the system takes away what the umask says, which no thread can read without changing it.

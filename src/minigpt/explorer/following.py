@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from minigpt.data import Dataset
 from minigpt.explorer.glimpse import Glimpses
 from minigpt.explorer.memory import bytes_of
 from minigpt.explorer.session import Row, Session, next_step, shown, thinned
+from minigpt.files import open_to_read
 from minigpt.runs.checkpoints import path_of, read_run, require_run, steps_of
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, read_layers
 from minigpt.runs.metrics import Metrics, MetricsFile
-from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, has_stopped_early
+from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, fingerprint, has_stopped_early
 from minigpt.runs.starting import find_data, open_checkpoint
 from minigpt.settings import Settings
+from minigpt.tokenizers import Tokenizer
 from minigpt.tracing.slow_step import SlowStep
 
 MOST_NEWS = 200
@@ -82,8 +85,25 @@ class Following(Session):
             if self._dataset is None:
                 if "-" in self.settings.data:
                     raise ValueError("its text came from standard input, and is not kept")
-                _, self._dataset = find_data(self.settings, tokenizer)
+                self._dataset = self._find_text(tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
+
+    def _find_text(self, tokenizer: Tokenizer) -> Dataset:
+        """Return the tokens that the run learns from.
+
+        Its training.json may come from a stranger, and name any file of the user's. So nothing of a
+        file is shown or said that the run has not learned from.
+        """
+        try:
+            _, dataset = find_data(self.settings, tokenizer)
+        except (OSError, ValueError):
+            dataset = None
+        if dataset is None or fingerprint(dataset) != self._record.get("text"):
+            raise ValueError(
+                f"{' '.join(self.settings.data)} is not the text that the run learned from, or is "
+                "not there: put it where it was when the run began"
+            )
+        return dataset
 
     @property
     def n_bytes(self) -> int:
@@ -193,8 +213,8 @@ class Following(Session):
     def _find_sample(self) -> None:
         if not self._grown(SAMPLES):
             return
-        with (self.folder / SAMPLES).open("rb") as file:
-            file.seek(max(0, self._sizes[SAMPLES] - TAIL))
+        with open_to_read(self.folder / SAMPLES) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             end = file.read(TAIL).decode("utf-8", "replace")
         head, bar, text = end.rpartition(" ────\n")
         step = head.rpartition("──── step ")[2]

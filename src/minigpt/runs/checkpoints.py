@@ -61,7 +61,17 @@ def read_record(folder: Path) -> dict[str, Any]:
     for source in data:
         if never_ends(source):
             raise ValueError(f"{path}: {source} in data is no ordinary file and no folder")
+    _check_names(record.get("files", {}), path)
     return record
+
+
+def _check_names(files: object, path: Path) -> None:
+    """Raise unless `files` describes files of one folder: a path would lead out of it."""
+    if not isinstance(files, dict):
+        raise ValueError(f"{path} is damaged: files must be an object with the name of each file")
+    for name in files:
+        if name in ("", "..") or Path(name).name != name or "\0" in name:
+            raise ValueError(f"{path} is damaged: {name!r:.100} in files is no name of a file")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -103,8 +113,6 @@ def damage(folder: Path) -> str | None:
         if record.pop("crc32", None) != _checksum_of(record):
             return f"{RECORD} has changed"
         for name, about in record["files"].items():
-            if Path(name).name != name:  # a path could lead out of the folder
-                return f"{RECORD} cannot be read"
             if what := _difference(folder / name, about["size"], about["crc32"]):
                 return f"{name} {what}"
     except OSError as error:
