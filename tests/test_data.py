@@ -1,11 +1,15 @@
+import gzip
 import io
 import math
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from minigpt import (
+    BPETokenizer,
+    CharTokenizer,
     Corpus,
     Dataset,
     WordTokenizer,
@@ -14,6 +18,7 @@ from minigpt import (
     split_text,
     token_array,
 )
+from minigpt.sources import name_of, read_stdin
 
 
 def test_a_batch_is_windows_and_the_same_windows_one_token_later():
@@ -105,18 +110,141 @@ def test_files_folders_and_standard_input(tmp_path, monkeypatch):
     assert load_corpus([tmp_path / "a.txt"]).floor is None
 
 
+TEXTS = {
+    "a.txt": "wer\u00e4re\n".encode(),
+    "b.TXT": b"\xef\xbb\xbfbb\r\n",
+    "c.txt.gz": gzip.compress(b"ccc"),
+    "d.jsonl": b'{"text": "d"}\n\n{"text": ""}\n{"text": "dd"}',
+    "e.txt": "eé".encode("utf-16"),
+    "f.txt": b"\xfe\xff" + "f".encode("utf-16-be"),
+    "g.txt": "g𝄞".encode("utf-32"),
+    "h.txt": b"",
+    "i.txt": b"\0\0\xfe\xff" + "i".encode("utf-32-be"),
+}
+DOCUMENTS = ["weräre\n", "bb\n", "ccc", "d", "dd", "eé", "f", "g𝄞", "i"]
+
+
+@pytest.fixture
+def books(tmp_path):
+    folder = tmp_path / "books"
+    folder.mkdir()
+    for name, content in TEXTS.items():
+        (folder / name).write_bytes(content)
+    for hidden in ("._a.txt", ".git/x.txt"):  # as macOS leaves beside files on other disks
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_bytes(b"\0\xff")
+    return folder
+
+
+def documents_of(corpus):
+    text = corpus.train + corpus.val
+    return [text[a:b] for a, b in pairwise((0, *corpus.ends, len(text)))]
+
+
+@pytest.mark.parametrize("names", [["books"], ["books/*"], ["books/[a-d]*", "books/[e-z]*.txt"]])
+def test_every_kind_of_file_is_a_document_or_several(books, names):
+    corpus = load_corpus([books.parent / name for name in names])
+    assert corpus.name == "books"
+    assert documents_of(corpus) == DOCUMENTS
+    assert [*corpus.train_ends, *(len(corpus.train) + end for end in corpus.val_ends)] == list(
+        corpus.ends
+    )
+
+
+def test_where_a_document_ends_stands_the_end_of_text(books):
+    corpus = load_corpus([books])
+    corpus = Corpus("x", corpus.train[:10], corpus.train[10:] + corpus.val, ends=corpus.ends)
+    assert 10 in corpus.ends  # where training ends, and a document too
+    tokenizer = BPETokenizer().train("any")
+    dataset = Dataset.from_corpus(corpus, tokenizer)
+    end = tokenizer.end_of_text
+    expected = [id for text in DOCUMENTS for id in (*tokenizer.encode(text), end)][:-1]
+    assert [*dataset.train, *dataset.val] == expected
+    assert dataset.train[-1] == end
+    no_end = CharTokenizer().train("".join(DOCUMENTS))
+    assert len(Dataset.from_corpus(corpus, no_end).val) == len(corpus.val)
+
+
+def test_files_that_cannot_be_decoded_are_all_named_or_left_out(books):
+    (books / "bad.txt").write_bytes(b"caf\xe9")
+    (books / "worse.jsonl").write_bytes(b'{"text": "\xff"}')
+    with pytest.raises(ValueError, match=r"2 files of 11 .*bad\.txt .*worse\.jsonl.*skip_undecod"):
+        load_corpus([books])
+    said = []
+    corpus = load_corpus([books], skip_undecodable=True, say=said.append)
+    assert documents_of(corpus) == DOCUMENTS
+    assert len(said) == 2
+    assert "left out" in said[0]
+    with pytest.warns(UserWarning, match=r"left out: .*bad\.txt"):
+        load_corpus([books / "bad.txt", books / "a.txt"], skip_undecodable=True)
+    with pytest.raises(ValueError, match="no file is left"):
+        load_corpus([books / "bad.txt"], skip_undecodable=True, say=said.append)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('[{"story": "a"}, {"story": "b", "text": "c"}]', ["a", "b"]),
+        ('{"story": "a"}', ["a"]),
+        ('{"story": "a"}\n\n{"story":\t"b"}\n', ["a", "b"]),
+    ],
+)
+def test_a_json_file_is_read_by_its_field(tmp_path, content, expected):
+    (tmp_path / "a.json").write_text(content)
+    assert documents_of(load_corpus([tmp_path / "a.json"], field="story")) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "field", "message"),
+    [
+        ("a.json", '["a"]', None, "object 1, has no text in the field 'text'"),
+        ("a.json", '{"data": [{"story": "a"}]}', "story", "no text in the field 'story'.*'data'"),
+        ("a.json", '[{"text": "a"}', None, "a.json is not JSON"),
+        ("a.csv", "story\nab", "story", "a.csv is read as plain text.* leave out --field"),
+        ("a.jsonl", '{"text": "a"}\n{"text": "b\\udc00"}', None, r"line 2, .*U\+DC00.*position 1"),
+        ("a.json", '[{"text": "\\ud800"}]', None, r"a.json, object 1, has a lone surrogate"),
+    ],
+)
+def test_a_field_is_read_or_refused(tmp_path, name, content, field, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_corpus([tmp_path / name], field)
+
+
+def test_names_for_runs_come_from_sources():
+    names = ["a/b.txt", "b.jsonl.gz", "b/*.txt", "b/**/*.gz", "*", "-", ".", "b"]
+    assert [name_of(name) for name in names] == [*"bbbb", "text", "text", "text", "b"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [
         ("empty.txt", b"", ValueError, "no text in .*empty.txt"),
         ("blank.txt", b" \n ", ValueError, "no text in"),
         ("latin.txt", b"caf\xe9", ValueError, r"latin.txt is not UTF-8 text \(byte 3 is 0xe9\)"),
+        ("long.txt", b"a" * 99_999 + b"\xe9 b", ValueError, r"\(byte 99999 is 0xe9\)"),
+        ("mark.txt", b"\xef\xbb\xbf" + b"a" * 9000 + b"\xe9", ValueError, r"\(byte 9003 is"),
+        ("gz.txt.gz", gzip.compress(b"a" * 9000 + b"\xe9"), ValueError, r"\(byte 9000 is"),
+        ("odd.txt", b"\xff\xfea\0b", ValueError, r"the UTF-16 text its mark says \(byte 4 is"),
+        ("two.txt", "two".encode("utf-16-le"), ValueError, "as in UTF-16, but the mark"),
+        ("big.txt", "big".encode("utf-16-be"), ValueError, "as in UTF-16, but the mark"),
+        ("zip.txt", b"PK\x03\x04\xff", ValueError, r"zip.txt is no text, but a ZIP archive"),
+        ("packed.txt", gzip.compress(b"a"), ValueError, "gzip, though its name does not end in"),
     ],
 )
 def test_texts_that_are_none(tmp_path, name, content, error, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(error, match=message):
         load_corpus([tmp_path / name])
+
+
+def test_standard_input_is_decoded_as_a_file_is(monkeypatch):
+    for content, expected in (("é\r\n".encode("utf-16"), "é\n"), (b"\xef\xbb\xbfa\rb", "a\nb")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert read_stdin() == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xe9")))
+    with pytest.raises(ValueError, match="standard input is not UTF-8"):
+        load_corpus(["-"])
 
 
 def test_texts_that_are_not_there(tmp_path, monkeypatch):
@@ -126,7 +254,13 @@ def test_texts_that_are_not_there(tmp_path, monkeypatch):
         load_corpus(["playss"])
     with pytest.raises(FileNotFoundError, match="minigpt fetch shakespeare"):
         load_corpus(["shakespeare"])
-    with pytest.raises(FileNotFoundError, match=r"has no \.txt files"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file 'play\.txt'$"):
+        load_corpus(["play.txt"])
+    with pytest.raises(FileNotFoundError, match="plays cannot be one of several"):
+        load_corpus(["plays", "plays"])
+    with pytest.raises(FileNotFoundError, match=r"no file of a name like '\*\.md'"):
+        load_corpus(["*.md"])
+    with pytest.raises(FileNotFoundError, match=r"has no files ending in \.txt, \.txt\.gz"):
         load_corpus([tmp_path])
 
 

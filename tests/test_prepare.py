@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigpt import Settings, get_batch, load_tokenizer, miniGPT, train
+from minigpt import Settings, get_batch, load_corpus, load_tokenizer, miniGPT, train
 from minigpt import prepare as prepare_module
 from minigpt.cli import main
 from minigpt.data import encode
@@ -298,6 +298,37 @@ def test_what_cannot_be_prepared(content, options, message, tmp_path):
         prepare([write(tmp_path / "a.txt", content)], tmp_path / "data", **options)
 
 
+def test_train_and_prepare_read_the_same(tmp_path):
+    """Of the same folder both make the same tokens, but for the last end of text."""
+    write(tmp_path / "books/a.txt", TEXT)
+    write(tmp_path / "books/B.TXT.GZ", gzip.compress(TEXT[:500].encode()))
+    write(tmp_path / "books/c.jsonl", lines())
+    write(tmp_path / "books/d.txt", TEXT.encode("utf-16"))
+    write(tmp_path / "books/bad.txt", b"\xff" + TEXT.encode())
+    said = []
+    with pytest.raises(ValueError, match=r"1 file of 5 cannot be decoded: .*bad\.txt"):
+        prepare([tmp_path / "books"], tmp_path / "data")
+    prepare([tmp_path / "books"], tmp_path / "data", say=said.append, skip_undecodable=True)
+    assert any("left out" in line and "bad.txt" in line for line in said)
+    tokenizer = load_tokenizer(tmp_path / "data")
+    corpus = load_corpus([tmp_path / "books"], skip_undecodable=True, say=said.append)
+    ids = encode(corpus.train + corpus.val, tokenizer, corpus.ends)
+    expected = tokens(tmp_path / "data", "train") + tokens(tmp_path / "data", "val")
+    assert [*ids, tokenizer.end_of_text] == expected
+
+
+@pytest.mark.parametrize("name", ["-", "plays", "pipe"])
+def test_what_is_read_once_or_built_in_is_not_prepared(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("no pipes of a name here")
+        os.mkfifo("pipe")
+    with pytest.raises(ValueError, match=r"can be read once only|are built in"):
+        prepare([name], tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 PREPARE = """
 import sys
 from pathlib import Path
@@ -400,7 +431,7 @@ def test_unknown_words_cost_the_same_from_a_folder(kind, tmp_path, capsys):
         figures.append(capsys.readouterr().out.splitlines()[1:])
     if kind == "word":  # its cut lies between words
         assert figures[0] == figures[1]
-    assert all("are <unk>" in figure[1] for figure in figures)
+    assert all("<unk> stands" in figure[1] for figure in figures)
     assert all("to spell unknown words" in figure[-1] for figure in figures)
     about = json.loads((tmp_path / "data/dataset.json").read_text("utf-8"))
     del about["val_spelling"]

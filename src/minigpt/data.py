@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigpt.brief import brief, brief_html
-from minigpt.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens, unknown
+from minigpt.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens
 from minigpt.functional import Array
 from minigpt.wording import counted
 
@@ -64,30 +65,60 @@ def token_array(ids: Sequence[int], vocab_size: int) -> Array:
     return array.astype(np.min_scalar_type(vocab_size - 1))
 
 
-def encode(text: str, tokenizer: Tokenizer) -> Array:
-    """Encode a text, piece by piece so that the ids are never all there as Python's numbers."""
+def encode(text: str, tokenizer: Tokenizer, ends: Sequence[int] = ()) -> Array:
+    """Encode a text, piece by piece so that the ids are never all there as Python's numbers.
+
+    Parameters
+    ----------
+    text : str
+    tokenizer : a trained one.
+    ends : places in `text`, in ascending order, where one document ends and another may begin:
+        the tokenizer's end of text comes there, if it has one.
+    """
     from minigpt.encoding import encode_pieces
-    from minigpt.tokenizers.stream import pieces_of
 
     return np.concatenate(
-        [token_array([], tokenizer.vocab_size), *encode_pieces(tokenizer, pieces_of(text))]
+        [token_array([], tokenizer.vocab_size), *encode_pieces(tokenizer, _pieces(text, ends))]
     )
+
+
+def _pieces(text: str, ends: Sequence[int]) -> Iterator[str | list[str]]:
+    """Cut a text into pieces for `encode_pieces`."""
+    from minigpt.tokenizers.stream import pieces_of
+
+    for start, end in pairwise((0, *ends, len(text))):
+        if start > 0:
+            yield ["", ""]  # between these, a document ends
+        yield from pieces_of(text[start:end])
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A text to learn from, and another, not to be learned from, to be examined on.
 
-    `floor` is the lowest possible loss on `val`, in bits per character, where it is known.
+    `floor` is the lowest possible loss on `val`, in bits per character, where it is known. `ends`
+    are the places where one document ends and the next begins, counted in characters of `train` +
+    `val`.
     """
 
     name: str
     train: str
     val: str
     floor: float | None = None
+    ends: tuple[int, ...] = ()
 
     __repr__ = brief
     _repr_html_ = brief_html
+
+    @property
+    def train_ends(self) -> tuple[int, ...]:
+        """The places in `train` where a document ends."""
+        return tuple(end for end in self.ends if end <= len(self.train))
+
+    @property
+    def val_ends(self) -> tuple[int, ...]:
+        """The places in `val` where a document ends."""
+        return tuple(end - len(self.train) for end in self.ends if end > len(self.train))
 
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
@@ -100,19 +131,30 @@ def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def load_corpus(sources: Sequence[str | Path]) -> Corpus:
+def load_corpus(
+    sources: Sequence[str | Path],
+    field: str | None = None,
+    skip_undecodable: bool = False,
+    say: Callable[[str], object] = warnings.warn,
+) -> Corpus:
     """Find the text that `sources` name, and set its last tenth aside for validation.
 
     Parameters
     ----------
     sources : "plays" (built in), "shakespeare" (see `minigpt fetch`), "-" (standard input), or
-        any number of text files and folders; of a folder, all its .txt files in order.
+        any number of files, folders and patterns: see `minigpt.sources`.
+    field : the field of .jsonl and .json, or column of .parquet, that has the text; "text" if
+        None.
+    skip_undecodable : whether to leave out files that are not UTF-8; else they are an error.
+    say : is told which files are left out.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        If there is no such text, or it is empty or not UTF-8.
+        If there is no such text, or it is empty or cannot be decoded.
     """
+    from minigpt.sources import name_of, read_texts
+
     if isinstance(sources, str | Path):
         raise TypeError(f"sources must be a list of names, not one: write [{str(sources)!r}]")
     check_has("sources", sources, "__iter__", "a list of names")
@@ -122,48 +164,12 @@ def load_corpus(sources: Sequence[str | Path]) -> Corpus:
 
         built_in = plays()
         return Corpus("plays", built_in.train, built_in.val, built_in.floor)
-    text = "".join(read_text(name) for name in names)
+    texts = read_texts(names, field, skip_undecodable, say)
+    text = "".join(texts)
     if not text.strip():
         raise ValueError(f"there is no text in {' '.join(names)}: give one to learn from")
-    return Corpus(Path(names[0]).stem or "text", *split_text(text))
-
-
-def read_text(name: str) -> str:
-    """Read one source of text, UTF-8 always: see `load_corpus`."""
-    if name == "-":
-        if sys.stdin is None:
-            raise ValueError("standard input is closed: there is no text to read from it")
-        return _decode(sys.stdin.buffer.read(), "standard input")
-    path = Path(name)
-    if name == "shakespeare" and not path.exists():
-        from minigpt.corpus.fetch import cached
-
-        if (found := cached(name)) is None:
-            raise FileNotFoundError(
-                "shakespeare is not on this machine yet: run `minigpt fetch shakespeare`"
-            )
-        path = found
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*.txt") if file.is_file())  # no pipe
-        if not files:
-            raise FileNotFoundError(f"the folder {path} has no .txt files")
-        return "".join(_decode(file.read_bytes(), str(file)) for file in files)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no file {str(path)!r}; {unknown('built-in text', name, ['plays', 'shakespeare'])}"
-        )
-    return _decode(path.read_bytes(), str(path))
-
-
-def _decode(content: bytes, where: str) -> str:
-    try:
-        # utf-8-sig drops the mark some editors put first; line ends become "\n", as open() does.
-        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{where} is not UTF-8 text (byte {error.start} is 0x{content[error.start]:02x}): "
-            "save it as UTF-8 first"
-        ) from None
+    ends = tuple(accumulate(map(len, texts)))[:-1]
+    return Corpus(name_of(names[0]), *split_text(text), ends=ends)
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,8 @@ class Dataset:
     @classmethod
     def from_corpus(cls, corpus: Corpus, tokenizer: Tokenizer) -> Dataset:
         """Encode both parts of `corpus`."""
-        train, val = (encode(text, tokenizer) for text in (corpus.train, corpus.val))
+        train = encode(corpus.train, tokenizer, corpus.train_ends)
+        val = encode(corpus.val, tokenizer, corpus.val_ends)
         spelling = tokenizer.spelling_nats(corpus.val)
         return cls(corpus.name, train, val, len(corpus.val), corpus.floor, spelling)
 

@@ -26,9 +26,17 @@ import numpy as np
 
 from minigpt.checkpoint import write_json
 from minigpt.encoding import count_words, encode_pieces
-from minigpt.files import open_to_change, read_json
+from minigpt.files import never_ends, open_to_change, read_json
 from minigpt.prepared import LONGEST
-from minigpt.sources import documents, find_files
+from minigpt.sources import (
+    FIELD,
+    STDIN,
+    check_field,
+    documents,
+    find_files,
+    naming_undecodable,
+    without_undecodable,
+)
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.tokenizers.making import fewer_tokens, find_tokenizer, make_tokenizer
 from minigpt.tokenizers.stream import PIECE, cut_between_words, last_border
@@ -77,10 +85,11 @@ def prepare(
     tokenizer: str = "bpe",
     vocab_size: int | None = None,
     val_fraction: float = 0.1,
-    text_field: str = "text",
+    text_field: str | None = None,
     n_processes: int = 0,
     progress: Track = _silent,
     say: Callable[[str], None] = lambda text: None,
+    skip_undecodable: bool = False,
 ) -> dict[str, Any]:
     """Make a folder of tokens out of files, or go on where an earlier call was stopped.
 
@@ -91,10 +100,11 @@ def prepare(
     tokenizer : "bpe", "char" or "word", to be trained; or a tokenizer.json, or its folder.
     vocab_size : of a tokenizer to be trained; see `Tokenizer.train`.
     val_fraction : how much of the text, its end, is for validation.
-    text_field : the field or column that has the text, in JSON lines and Parquet.
+    text_field : the field or column that has the text, in JSON and Parquet; "text" if None.
     n_processes : how many to share the work among; 0 for one a core.
     progress : shows how far each of the three readings is.
     say : is told what is being done, a line at a time.
+    skip_undecodable : whether to leave out files that are not UTF-8; else they are an error.
 
     Returns
     -------
@@ -112,7 +122,9 @@ def prepare(
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
     find_tokenizer(tokenizer, vocab_size)
-    files = find_files(names)
+    files = _find_files(names, text_field)
+    if skip_undecodable:
+        files = without_undecodable(files, say)
     order = {
         "sources": [
             {"path": str(f), "bytes": f.stat().st_size, "changed": f.stat().st_mtime_ns}
@@ -121,18 +133,19 @@ def prepare(
         "tokenizer": str(tokenizer),
         "vocab_size": vocab_size,
         "val_fraction": val_fraction,
-        "field": text_field,
+        "field": text_field or FIELD,
         "version": __version__,
     }
     state = _begin(folder, order)
     if state.done:
         say(f"going on in {folder}: {state.done} of {state.n_pieces} pieces are done")
     if not state.n_pieces:
-        for _, texts in progress(f"reading {counted(len(files), 'file')}")(
-            _pieces(files, text_field, None)
-        ):
-            state.n_pieces += 1
-            state.n_characters += sum(map(len, texts))
+        with naming_undecodable(files):
+            for _, texts in progress(f"reading {counted(len(files), 'file')}")(
+                _pieces(files, text_field, None)
+            ):
+                state.n_pieces += 1
+                state.n_characters += sum(map(len, texts))
         if state.n_characters < 2:
             raise ValueError(f"there is no text in {' '.join(map(str, names))}")
         write_json(folder / "preparing.json", vars(state))
@@ -159,7 +172,22 @@ def prepare(
     return _finish(state, folder, found)
 
 
-def _pieces(files: Sequence[Path], text_field: str, cut: int | None) -> Iterator[Piece]:
+def _find_files(names: Sequence[str | Path], text_field: str | None) -> list[Path]:
+    """Return the files that `names` stand for, as `find_files` does, but for what is read once."""
+    if "plays" in map(str, names) and not Path("plays").exists():
+        raise ValueError("the plays are built in, and need no preparing: train --data plays")
+    files = find_files(names)
+    for file in files:
+        if file is STDIN or never_ends(file):
+            raise ValueError(
+                f"{'standard input' if file is STDIN else file} can be read once only, but the "
+                "text is read three times: save it as a file first"
+            )
+    check_field(files, text_field)
+    return files
+
+
+def _pieces(files: Sequence[Path], text_field: str | None, cut: int | None) -> Iterator[Piece]:
     """Read files in pieces of about `PIECE` characters; at the `cut`th one validation begins."""
     part, texts = "train", [""]
     size = position = 0
@@ -218,7 +246,7 @@ def _encode(
     folder: Path,
     tokenizer: Tokenizer,
     files: Sequence[Path],
-    text_field: str,
+    text_field: str | None,
     cut: int,
     n_processes: int,
     progress: Track,

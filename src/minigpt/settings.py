@@ -12,7 +12,8 @@ from typing import Any
 
 from minigpt.brief import brief_html, named
 from minigpt.checks import check_heads, check_known, check_threads, unknown
-from minigpt.files import read_utf8
+from minigpt.decoding import decode
+from minigpt.files import SMALL, check_is_itself, read_bytes
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -28,9 +29,14 @@ class Settings:
 
     data: tuple[str, ...] = _setting(
         ("plays",),
-        "plays, shakespeare, - (standard input), text files and folders, or a folder of tokens "
-        "made by `minigpt prepare`",
+        "plays, shakespeare, - (standard input), files (text, .jsonl, .json, .parquet; all but the "
+        "last also as .gz), folders of such and patterns, or a folder of tokens made by `minigpt "
+        "prepare`",
     )
+    field: str | None = _setting(
+        None, "field of .jsonl and .json, or column of .parquet, that has the text; none: text"
+    )
+    skip_undecodable: bool = _setting(False, "leave out files that are not UTF-8")
     tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json, its folder or gpt2")
     vocab_size: int | None = _setting(
         None, "tokens in the vocabulary; none: 1024 for bpe, all for char and word"
@@ -185,7 +191,9 @@ def preset(name: str) -> Settings:
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read settings from a TOML file, `name = value` each."""
-    text = read_utf8(Path(path))
+    content = read_bytes(Path(path), SMALL)
+    check_is_itself(Path(path), content)
+    text = decode(content, str(path))
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from minigpt.commands.output import choose_model
-from minigpt.commands.parsing import MODEL, add_checkpoint, command
-from minigpt.terminal import progress
+from minigpt.commands.parsing import MODEL, add_checkpoint, add_reading, command
+from minigpt.terminal import progress, say
 
 
 def add_eval(subparsers: Any) -> None:
@@ -25,6 +25,7 @@ def add_eval(subparsers: Any) -> None:
     parser.add_argument(
         "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
     )
+    add_reading(parser)
     parser.add_argument(
         "--stride",
         type=int,
@@ -51,18 +52,22 @@ def evaluate(args: argparse.Namespace) -> int:
     model, tokenizer = load_model_and_tokenizer(folder)
     if args.data is None and not (folder / "training.json").is_file():
         raise ValueError(f"{args.model} has no text of its own: give one with --data")
-    data = args.data or read_record(folder)["settings"]["data"]
+    how = vars(args)
+    if args.data is None:
+        how = read_record(folder)["settings"]
+    data = how["data"]
     floor = None
     if (tokens := prepared_folder(data)) is not None:
         dataset = open_dataset(tokens, tokenizer_of(tokens, str(folder), tokenizer))
         what, ids = f"validation part of {dataset.name}", dataset.val
     else:
-        corpus = load_corpus(data)
+        corpus = load_corpus(data, how.get("field"), how.get("skip_undecodable", False), say)
         if args.data is None:
-            what, text, floor = f"validation part of {corpus.name}", corpus.val, corpus.floor
+            what, floor = f"validation part of {corpus.name}", corpus.floor
+            text, ends = corpus.val, corpus.val_ends
         else:
-            what, text = corpus.name, corpus.train + corpus.val
-        ids = encode(text, tokenizer)
+            what, text, ends = corpus.name, corpus.train + corpus.val, corpus.ends
+        ids = encode(text, tokenizer, ends)
     loss = evaluate(model, ids, stride=args.stride, track=progress("reading"))
     if tokens is not None:
         result = evaluation_of(tokens, dataset, tokenizer, loss)

@@ -40,10 +40,10 @@ def add_explain(subparsers: Any) -> None:
 def explain(args: argparse.Namespace) -> int:
     """Write the page, and print its path."""
     from minigpt.checkpoint import load_model_and_tokenizer
-    from minigpt.data import read_text
     from minigpt.explain.page import check_extra
     from minigpt.explain.walk import explain as page_of
     from minigpt.files import write_text
+    from minigpt.sources import read_stdin
     from minigpt.terminal import say
 
     if args.out.suffix.lower() != ".html":
@@ -51,7 +51,7 @@ def explain(args: argparse.Namespace) -> int:
     if not args.out.parent.is_dir():
         raise ValueError(f"there is no folder {args.out.parent} to write the page to: make it")
     check_extra()
-    text = read_text("-") if args.text == "-" else args.text
+    text = read_stdin() if args.text == "-" else args.text
     folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)
     write_text(args.out, page_of(model, tokenizer, text, _scenes(folder)))

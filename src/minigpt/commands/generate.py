@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 from typing import Any
 
-from minigpt.commands.output import choose_model, print_text, read_stdin, write
+from minigpt.commands.output import choose_model, print_text, write
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, typed_text, whole_number
 from minigpt.sampling import Sampling
 from minigpt.terminal import json_line, progress
@@ -75,6 +75,8 @@ def add_generate(subparsers: Any) -> None:
 
 def generate(args: argparse.Namespace) -> int:
     """Print what the model makes of its prompts."""
+    from minigpt.sources import read_stdin
+
     sampling = Sampling(
         args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
     )

@@ -41,13 +41,6 @@ def write(
     return stream_text(tokenizer, (int(token[0]) for token in tokens), stop, ends)
 
 
-def read_stdin() -> str:
-    """Read all of standard input, UTF-8."""
-    from minigpt.data import read_text
-
-    return read_text("-")
-
-
 def print_text(text: str) -> None:
     """Print a text at once; to a file or a pipe exactly as it is."""
     out = sys.stdout if sys.stdout.isatty() else exact(sys.stdout)

@@ -140,6 +140,18 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how texts are read; `train` has them as settings."""
+    parser.add_argument(
+        "--field",
+        metavar="NAME",
+        help="field of .jsonl and .json, or column of .parquet, that has the text (text)",
+    )
+    parser.add_argument(
+        "--skip-undecodable", action="store_true", help="leave out files that are not UTF-8"
+    )
+
+
 def typed_text(text: str) -> str:
     r"""Read a text as it is typed in a shell: \n is a new line, and \\n a backslash and n."""
     return re.sub(r"(\\?)\\n", lambda found: "\\n" if found[1] else "\n", text)

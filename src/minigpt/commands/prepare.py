@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minigpt.commands.parsing import command, whole_number
+from minigpt.commands.parsing import add_reading, command, whole_number
 from minigpt.terminal import progress, say
 
 
@@ -25,8 +25,8 @@ def add_prepare(subparsers: Any) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="text (one document each), .jsonl (one a line), both also as .gz, .parquet (one a "
-        "row), folders of such, and patterns",
+        help="text (one document each), .jsonl (one a line) and .json (a list of them), all also "
+        "as .gz, .parquet (one a row), folders of such, and patterns; or shakespeare",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FOLDER",
@@ -46,12 +46,7 @@ def add_prepare(subparsers: Any) -> None:
         metavar="X",
         help="how much of the text, its end, is for validation (0.1)",
     )
-    parser.add_argument(
-        "--field",
-        default="text",
-        metavar="NAME",
-        help="field of .jsonl or column of .parquet that has the text (text)",
-    )
+    add_reading(parser)
     parser.add_argument(
         "--processes", type=whole_number, default=0, metavar="N", help="how many work (one a core)"
     )
@@ -72,6 +67,7 @@ def prepare(args: argparse.Namespace) -> int:
             args.processes,
             progress,
             say,
+            args.skip_undecodable,
         )
     except KeyboardInterrupt:
         say("stopped; the same command goes on where it was")

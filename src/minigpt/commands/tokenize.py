@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from minigpt.commands.output import read_stdin
-from minigpt.commands.parsing import command, typed_text
+from minigpt.commands.parsing import add_reading, command, typed_text
 
 
 def add_tokenize(subparsers: Any) -> None:
@@ -36,6 +35,7 @@ def add_tokenize(subparsers: Any) -> None:
     parser.add_argument(
         "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
     )
+    add_reading(parser)
     parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
 
 
@@ -43,6 +43,7 @@ def tokenize(args: argparse.Namespace) -> int:
     """Print a text as its tokens, by several tokenizers."""
     from minigpt.data import load_corpus
     from minigpt.showdown import showdown
+    from minigpt.sources import read_stdin
     from minigpt.tables import stdout_console
     from minigpt.terminal import say
     from minigpt.tokenizers import TOKENIZERS
@@ -51,7 +52,9 @@ def tokenize(args: argparse.Namespace) -> int:
     for name in args.tokenizer:
         find_tokenizer(name, args.vocab_size)
     text = read_stdin() if args.text == "-" else args.text
-    learn = load_corpus(args.data).train if TOKENIZERS.keys() & set(args.tokenizer) else ""
+    learn = ""
+    if TOKENIZERS.keys() & set(args.tokenizer):
+        learn = load_corpus(args.data, args.field, args.skip_undecodable, say).train
     tokenizers = {
         name: make_tokenizer(name, learn, args.vocab_size, say) for name in args.tokenizer
     }

@@ -93,6 +93,7 @@ def demo(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     """Train a model, new or half done."""
     from minigpt.runs import Run
+    from minigpt.sources import name_of
 
     _check_tensorboard(args)
     if args.resume is not None:
@@ -111,7 +112,7 @@ def train(args: argparse.Namespace) -> int:
         say(f"going on with {args.resume} after step {run.step}")
     else:
         settings, free = settings_from(args)
-        run = _new_run(settings, args.out, Path(settings.data[0]).stem or "text", free)
+        run = _new_run(settings, args.out, name_of(settings.data[0]), free)
     code = _train(run, args.tensorboard)
     if code == 0:
         _say_what_next(run)

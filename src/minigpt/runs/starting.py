@@ -61,8 +61,9 @@ def find_data(
     if folder is not None:
         tokenizer = tokenizer_of(folder, settings.tokenizer, tokenizer)
         return tokenizer, open_dataset(folder, tokenizer)
-    corpus = load_corpus(settings.data)
-    say(f"text: {corpus.name}, {len(corpus.train):,} + {len(corpus.val):,} characters")
+    corpus = load_corpus(settings.data, settings.field, settings.skip_undecodable, say)
+    texts = f"{len(corpus.ends) + 1:,} documents, " if corpus.ends else ""
+    say(f"text: {corpus.name}, {texts}{len(corpus.train):,} + {len(corpus.val):,} characters")
     if (n := len(corpus.train) + len(corpus.val)) < FEWEST_CHARACTERS:
         raise ValueError(
             f"the text has {n} characters: to learn from it, and to examine what was learned on "
