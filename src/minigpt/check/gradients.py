@@ -6,7 +6,7 @@ Move one number p of a layer up and down by a tiny h, and see how the loss answe
 
 That takes two forward passes for each number, far too slow for learning, but it knows nothing of
 anybody's derivation. As the loss of a layer, L = Σ r · y with random numbers r will do, for which
-dy = r. All of it in float64: the two losses differ in their last digits only.
+dy = r. All of it in float64: the two losses differ in their last digits only (see `slopes`).
 """
 
 from __future__ import annotations
@@ -20,18 +20,8 @@ from typing import Any
 import numpy as np
 
 from minigpt.brief import LONGEST, brief, cut
+from minigpt.check.slopes import LIMIT, Slopes
 from minigpt.functional import Array
-
-LIMIT = 1e-6
-"""The largest relative error of a right gradient. A wrong one is off by far more."""
-
-# The first step is right nearly always. A smaller one stays on one side of a kink, as in ReLU, and
-# a larger one rises above rounding; a gradient that is wrong is wrong for all of them.
-STEPS = (1e-5, 1e-6, 1e-7, 1e-4)
-
-SMALL = (
-    1e-6  # Relative to less than this no error is taken: of such a slope, rounding leaves little.
-)
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,8 @@ class Comparison:
     Attributes
     ----------
     name : the parameter, or "x" for the input of the layer.
-    error : largest difference, relative to the largest entry of the two gradients.
+    error : largest difference, relative to the largest entry of the two gradients, or to the least
+        that can be told from rounding if that is more.
     finding : what is wrong, in a sentence; empty if nothing is.
     """
 
@@ -166,6 +157,7 @@ class Witness:
         arrays = dict(self.layer.params())
         if self.targets is None and self.x.dtype.kind == "f":
             arrays["x"] = self.x
+        self.slopes = Slopes(self.forward, list(arrays.values()), self.r, self.rng)
         for name, array in arrays.items():
             yield self.compare_one(name, array, over_nan.get(name), over_zeros.get(name))
 
@@ -192,19 +184,22 @@ class Witness:
             )
         chosen = self.choose(given)
         derived = given.ravel()[chosen]
-        measured, scale = self.measure(array, chosen, derived)
-        errors = np.nan_to_num(np.abs(derived - measured) / scale, nan=np.inf)
-        worst = int(errors.argmax())
-        error = float(errors[worst])
+        measured, doubt = self.slopes.measure(array, chosen, derived)
+        allowed = np.maximum(LIMIT * largest(derived, measured), doubt)
+        differences = np.abs(derived - measured)
+        errors = LIMIT * np.divide(differences, allowed, where=differences != 0, out=differences)
+        errors = np.nan_to_num(errors, nan=np.inf)
+        error = float(errors.max(initial=0))
         if stale := int(np.isnan(over_nan).sum() - np.isnan(given).sum()):
             return Comparison(name, np.inf, say_stale(given, stale, error <= LIMIT))
         if error <= LIMIT:
             return Comparison(name, error)
+        worst = int(errors.argmax())
         index = ", ".join(str(i) for i in np.unravel_index(chosen[worst], array.shape))
         finding = (
             f"relative error {error:.1e} at [{index}], where backward gave {derived[worst]:.6g} "
             f"and central differences {measured[worst]:.6g}; {(errors > LIMIT).sum()} of the "
-            f"{len(errors)} entries compared are off. {guess(given, chosen, measured, scale)}"
+            f"{len(errors)} entries compared are off. {guess(given, chosen, measured, doubt)}"
         )
         return Comparison(name, error, finding.strip())
 
@@ -216,26 +211,6 @@ class Witness:
         largest = np.argpartition(np.abs(gradient.ravel()), n - half)[n - half :]
         return np.unique([*largest, *self.rng.integers(0, n, half)])
 
-    def measure(self, array: Array, chosen: Array, derived: Array) -> tuple[Array, float]:
-        """Measure the slopes of the chosen entries; also give the largest of both gradients."""
-        measured = np.array([self.slope(array, i, STEPS[0]) for i in chosen])
-        scale = float(np.nanmax(np.abs([derived, measured]), initial=SMALL))
-        for j in np.flatnonzero(np.abs(derived - measured) > LIMIT * scale):
-            slopes = np.array([self.slope(array, chosen[j], step) for step in STEPS])
-            measured[j] = slopes[np.abs(slopes - derived[j]).argmin()]
-        return measured, scale
-
-    def slope(self, array: Array, i: int, step: float) -> float:
-        """Give ∂L/∂(the i-th number of `array`), by moving it up and down."""
-        kept = array.flat[i]
-        array.flat[i] = up = kept + step
-        above = self.forward()
-        array.flat[i] = down = kept - step
-        below = self.forward()
-        array.flat[i] = kept
-        # The difference first: what p does not change cancels, and with it all its rounding.
-        return float(np.sum((above - below) * self.r) / (up - down))
-
 
 def say_stale(gradient: Array, count: int, right_over_zeros: bool) -> str:
     """Say why NaN that stood in a gradient before `backward` stands there after it."""
@@ -246,19 +221,22 @@ def say_stale(gradient: Array, count: int, right_over_zeros: bool) -> str:
     return f"backward leaves {count} of its {gradient.size} entries to what was there before."
 
 
-def guess(given: Array, chosen: Array, measured: Array, scale: float) -> str:
+def guess(given: Array, chosen: Array, measured: Array, doubt: Array) -> str:
     """Guess the mistake behind a wrong gradient from how it differs; empty if nothing fits."""
-
-    def fits(candidate: Array) -> bool:
-        return bool(np.abs(candidate - measured).max() <= 10 * LIMIT * scale)
-
     derived = given.ravel()[chosen]
     if not np.isfinite(derived).all():
         return "Not all of it are finite numbers."
     if not measured.any():
         return "Moving it changes nothing: does params() give the arrays that forward uses?"
+    if (np.abs(measured) <= doubt).all():
+        return "It should be 0: what is measured is rounding."
     if not derived.any():
         return "It is 0."
+    allowed = np.maximum(10 * LIMIT * largest(derived, measured), doubt)
+
+    def fits(candidate: Array) -> bool:
+        return bool((np.abs(candidate - measured) <= allowed).all())
+
     if fits(-derived):
         return "The sign is flipped."
     if given.ndim == 2 and given.shape[0] == given.shape[1] and fits(given.T.ravel()[chosen]):
@@ -267,6 +245,12 @@ def guess(given: Array, chosen: Array, measured: Array, scale: float) -> str:
     if factor and fits(factor * derived):
         return f"It is {1 / factor:.6g} times what it should be."
     return ""
+
+
+def largest(derived: Array, measured: Array) -> float:
+    """Return the largest finite entry of both gradients."""
+    both = np.abs([derived, measured])
+    return float(both.max(initial=0, where=np.isfinite(both)))
 
 
 def generators(layer: Any) -> Iterator[np.random.Generator]:
