@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
+
+PART = 2**20  # characters
 
 
 def get_batch(
@@ -120,6 +123,16 @@ class Corpus:
         """The places in `val` where a document ends."""
         return tuple(end - len(self.train) for end in self.ends if end > len(self.train))
 
+    def checksum(self) -> str:
+        """Return the SHA-256 of both parts, as UTF-8, each behind a byte that is none, and ends."""
+        found = hashlib.sha256()
+        for text in (self.train, self.val):
+            found.update(b"\xff")
+            for start in range(0, len(text), PART):
+                found.update(text[start : start + PART].encode("utf-8"))
+        found.update(b"\xff" + repr(self.ends).encode())
+        return found.hexdigest()
+
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
     """Cut off the last part of a text for validation."""
@@ -177,7 +190,8 @@ class Dataset:
     """A corpus as token ids: integer arrays (N,), and what their loss means in characters.
 
     `val_spelling` is what spelling the unknown pieces of `val` costs, in nats: see
-    `Tokenizer.spelling_nats`.
+    `Tokenizer.spelling_nats`. `tokenizer` is what made the ids, and `text_checksum` that of the
+    `Corpus`, where they are known.
     """
 
     name: str
@@ -186,6 +200,8 @@ class Dataset:
     val_characters: int
     floor: float | None = None
     val_spelling: float = 0.0
+    tokenizer: Tokenizer | None = None
+    text_checksum: str | None = None
 
     __repr__ = brief
     _repr_html_ = brief_html
@@ -196,7 +212,8 @@ class Dataset:
         train = encode(corpus.train, tokenizer, corpus.train_ends)
         val = encode(corpus.val, tokenizer, corpus.val_ends)
         spelling = tokenizer.spelling_nats(corpus.val)
-        return cls(corpus.name, train, val, len(corpus.val), corpus.floor, spelling)
+        about = corpus.floor, spelling, tokenizer, corpus.checksum()
+        return cls(corpus.name, train, val, len(corpus.val), *about)
 
     def bits_per_character(self, nats_per_token: float) -> float:
         """Convert a loss on `val`, so that different tokenizers can be compared."""

@@ -23,7 +23,10 @@ def add_eval(subparsers: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help=MODEL)
     add_checkpoint(parser)
     parser.add_argument(
-        "--data", nargs="+", metavar="TEXT", help="another text, all of it (see train --help)"
+        "--data",
+        nargs="+",
+        metavar="TEXT",
+        help="another text, all of it (see train --help); or the model's own, where it is now",
     )
     add_reading(parser)
     parser.add_argument(
@@ -44,25 +47,35 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
     from minigpt.prepared import evaluation_of, open_dataset, prepared_folder, tokenizer_of
-    from minigpt.runs.checkpoints import read_record
+    from minigpt.runs.own_text import find_own_text, is_corpus_of, record_of_run
     from minigpt.tokenizers.vocabulary import UNKNOWN
     from minigpt.wording import counted, decimal, percent
 
     folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)
-    if args.data is None and not (folder / "training.json").is_file():
+    try:
+        record = record_of_run(folder)
+    except ValueError:  # damaged: of another text nothing in it matters
+        if args.data is None:
+            raise
+        record = {}
+    if args.data is None and not record:
         raise ValueError(f"{args.model} has no text of its own: give one with --data")
+    if args.data is None and "-" in record["settings"]["data"]:
+        raise ValueError(
+            f"the text of {args.model} came from standard input, and is not kept: give it with "
+            "--data"
+        )
     how = vars(args)
     if args.data is None:
-        how = read_record(folder)["settings"]
-    data = how["data"]
+        how = {**record["settings"], "data": find_own_text(folder, record, tokenizer)[0]}
     floor = None
-    if (tokens := prepared_folder(data)) is not None:
+    if (tokens := prepared_folder(how["data"])) is not None:
         dataset = open_dataset(tokens, tokenizer_of(tokens, str(folder), tokenizer))
         what, ids = f"validation part of {dataset.name}", dataset.val
     else:
-        corpus = load_corpus(data, how.get("field"), how.get("skip_undecodable", False), say)
-        if args.data is None:
+        corpus = load_corpus(how["data"], how.get("field"), how.get("skip_undecodable", False), say)
+        if args.data is None or is_corpus_of(record, corpus):
             what, floor = f"validation part of {corpus.name}", corpus.floor
             text, ends = corpus.val, corpus.val_ends
         else:

@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,14 @@ from minigpt.runs.checkpoints import path_of, read_run, require_run, steps_of
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, read_layers
 from minigpt.runs.metrics import Metrics, MetricsFile
-from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, fingerprint, has_stopped_early
-from minigpt.runs.starting import find_data, open_checkpoint
+from minigpt.runs.own_text import find_own_text, proves_all
+from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, has_stopped_early
+from minigpt.runs.starting import open_checkpoint
 from minigpt.settings import Settings
-from minigpt.tokenizers import Tokenizer
 from minigpt.tracing.slow_step import SlowStep
+
+if TYPE_CHECKING:
+    from minigpt.tokenizers import Tokenizer
 
 MOST_NEWS = 200
 """How many new steps are told at once; `rows` has all."""
@@ -83,27 +86,27 @@ class Following(Session):
             path = path_of(self.folder, self.now)
             model, tokenizer, optimizer = open_checkpoint(path, self.settings)
             if self._dataset is None:
-                if "-" in self.settings.data:
-                    raise ValueError("its text came from standard input, and is not kept")
-                self._dataset = self._find_text(tokenizer)
+                self._dataset = self._own_text(tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
 
-    def _find_text(self, tokenizer: Tokenizer) -> Dataset:
+    def _own_text(self, tokenizer: Tokenizer) -> Dataset:
         """Return the tokens that the run learns from.
 
         Its training.json may come from a stranger, and name any file of the user's. So nothing of a
         file is shown or said that the run has not learned from.
         """
-        try:
-            _, dataset = find_data(self.settings, tokenizer)
-        except (OSError, ValueError):
-            dataset = None
-        if dataset is None or fingerprint(dataset) != self._record.get("text"):
+        if "-" in self.settings.data:
+            raise ValueError("its text came from standard input, and is not kept")
+        another = "what its training.json names is not the text that the run learned from"
+        if not proves_all(self._record.get("text")):
             raise ValueError(
-                f"{' '.join(self.settings.data)} is not the text that the run learned from, or is "
-                "not there: put it where it was when the run began"
+                f"{another}, or nothing proves it, as there is no checksum of all of it: older "
+                "versions wrote none, and going on with the run for a step adds it"
             )
-        return dataset
+        try:
+            return find_own_text(self.folder, self._record, tokenizer)[-1]
+        except ValueError:
+            raise ValueError(f"{another}: put it where it was when the run began") from None
 
     @property
     def n_bytes(self) -> int:

@@ -87,11 +87,17 @@ def require_run(folder: Path) -> None:
     if not (folder / RECORD).is_file() and not steps_of(folder):
         why = why_without(folder, f"{RECORD}, no checkpoint")
         raise FileNotFoundError(f"{folder} is no run folder: {why}")
-    if _NAME.fullmatch(folder.name) and (folder.parent / RECORD).is_file():
+    if run_of(folder) != folder:
         raise ValueError(
             f"{folder} is a checkpoint of the run {folder.parent}: give that run, or copy the "
             "checkpoint elsewhere to make a run of its own of it"
         )
+
+
+def run_of(folder: Path) -> Path:
+    """Return the folder of the run that a checkpoint belongs to; of anything else, itself."""
+    in_run = _NAME.fullmatch(folder.name) and (folder.parent / RECORD).is_file()
+    return folder.parent if in_run else folder
 
 
 def seal(folder: Path, record: dict[str, Any]) -> None:

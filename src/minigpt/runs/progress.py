@@ -1,17 +1,13 @@
-"""How far a run is, and what tells its text from another."""
+"""How far a run is, by its numbers and logs."""
 
 from __future__ import annotations
 
-import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minigpt.brief import brief
-from minigpt.data import Dataset
 from minigpt.files import open_to_read
 from minigpt.settings import Settings
 from minigpt.training import Step
@@ -103,11 +99,3 @@ def progress_of(record: dict[str, Any], folder: Path) -> Progress:
     ):
         raise ValueError(f"the training.json of {folder} does not say how far the run is")
     return progress
-
-
-def fingerprint(dataset: Dataset) -> dict[str, Any]:
-    """Tell a text by its length in tokens and by its beginning, all of it if it is short."""
-    return {
-        name: [len(part), f"{zlib.crc32(np.ascontiguousarray(part[: 2**20]).data):08x}"]
-        for name, part in (("train", dataset.train), ("val", dataset.val))
-    }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
 from minigpt.runs.keeper import Keeper, Onlooker
 from minigpt.runs.layer_metrics import measure_layers
 from minigpt.runs.lock import FolderLock
-from minigpt.runs.progress import Progress, fingerprint, progress_of
+from minigpt.runs.own_text import find_own_text, fingerprint, started_in
+from minigpt.runs.progress import Progress, progress_of
 from minigpt.runs.starting import (
     STATE,
     begin,
@@ -35,9 +37,12 @@ from minigpt.weights import write_tensors
 
 FIXED = (
     *OF_A_MODEL,
-    *("data", "init_from", "freeze", "block_size", "dropout", "optimizer", "seed"),
+    *("init_from", "freeze", "block_size", "dropout", "optimizer", "seed"),
 )
-"""Settings that a run keeps for good; the others may change when it goes on."""
+"""Settings that a run keeps for good; the others may change when it goes on.
+
+`data` may lead to the same text at another place.
+"""
 
 
 def _silent(text: str) -> None:
@@ -56,6 +61,8 @@ class Run:
     optimizer: Optimizer
     say: Callable[[str], None] = _silent
     world: World = ALONE
+    base: Path = field(default_factory=Path.cwd)
+    """The folder in which the names in `settings.data` lead to the text."""
 
     __repr__ = brief
     _repr_html_ = brief_html
@@ -67,6 +74,11 @@ class Run:
     def progress(self) -> Progress:
         """How far it is."""
         return self.keeper.progress
+
+    @cached_property
+    def text(self) -> dict[str, Any]:
+        """The fingerprint of its text."""
+        return fingerprint(self.dataset)
 
     @property
     def step(self) -> int:
@@ -147,7 +159,7 @@ class Run:
         Parameters
         ----------
         folder : the run folder. If anything is wrong, nothing in it changes.
-        changes : settings that shall be others from now on.
+        changes : settings that shall be others from now on; `data` says where its text is now.
         say : is told if a checkpoint is damaged, and of setbacks later.
         unfinished : whether to refuse a run that has done all its steps, or stopped early.
         world : the processes that will share its batch.
@@ -174,14 +186,8 @@ class Run:
                     "evaluations in a row had brought nothing better. To go on all the same, give "
                     "it more patience: --patience N, or 0 for any amount"
                 )
-            _, dataset = find_data(settings, tokenizer)
-            if record.get("text", fingerprint(dataset)) != fingerprint(dataset):
-                raise ValueError(
-                    f"the text of {folder}, {' '.join(settings.data)}, is no longer what it was "
-                    "when the run began. Put it back; or start a new run on the new text with "
-                    f"--init-from {folder}"
-                )
-            run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
+            _, base, dataset = find_own_text(folder, record, tokenizer, changes)
+            run = cls(folder, settings, tokenizer, dataset, model, optimizer, say, base=base)
             run.keeper = Keeper(folder, lock)
             run.keeper.go_on(progress, from_checkpoint=origin != folder)
             run.keeper.newest = max(checkpoints.steps_of(folder), default=-1)
@@ -264,7 +270,8 @@ class Run:
             "version": __version__,
             **asdict(self.progress),
             "floor_bits_per_character": self.dataset.floor,
-            "text": fingerprint(self.dataset),
+            "text": self.text,
+            "started_in": started_in(self.base, self.folder),
             "settings": self.settings.to_dict(),
         }
         checkpoints.seal(folder, record)
