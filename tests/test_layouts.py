@@ -368,3 +368,51 @@ def test_what_cannot_be_overwritten_is_refused():
         cross_entropy_in_place(logits, np.zeros(2, int))
     with pytest.raises(ValueError, match="grads must be writable"):
         clip_gradients(read_only(np.ones(3)), 0.1)
+
+
+# --------------------------------------------------------------------------- other kinds of arrays
+
+
+PUBLIC = [*LAYERS, "softmax", "cross_entropy", "head_loss", "miniGPT", "Replicas", "Sampling"]
+
+
+@pytest.mark.parametrize("subject", [*PUBLIC, "generate, evaluate, get_batch, trace"])
+def test_masked_entries_are_refused_as_nothing_skips_them(subject):
+    masked = [np.ma.masked_array(x, np.arange(x.size) == 3) for x in arguments()]
+    with pytest.raises(TypeError, match=r"1 masked entries .*give x.compressed"):
+        SUBJECTS[subject](*masked)
+
+
+def test_an_array_of_which_nothing_is_masked_is_as_any_other():
+    x, ids, _ = arguments()
+    whole = np.ma.masked_array(x, np.zeros(x.shape, bool))
+    np.testing.assert_array_equal(softmax(whole), softmax(x))
+    written = small().generate(np.ma.masked_array(ids), 2, seed=0)
+    np.testing.assert_array_equal(written, small().generate(ids, 2, seed=0))
+
+
+def test_sums_of_float16_do_not_end_at_65504():
+    zeros = np.zeros((2, 70_000), np.float16)
+    assert cross_entropy(zeros, np.array([0, 1])) == pytest.approx(np.log(70_000))
+    np.testing.assert_allclose(softmax(zeros).sum(axis=-1), 1, rtol=1e-5)
+    gradient = cross_entropy_backward(zeros, np.array([0, 1]))
+    np.testing.assert_allclose(gradient[0, :2], [-0.5, 0.5 / 70_000], rtol=1e-4)
+    assert cross_entropy_in_place(zeros, np.array([0, 1])) == pytest.approx(np.log(70_000))
+    np.testing.assert_allclose(zeros[0, :2], [-0.5, 0.5 / 70_000], rtol=1e-2)
+    x = (np.arange(140_000).reshape(2, -1) % 601 - 300).astype(np.float16)
+    layer = LayerNorm(70_000)
+    np.testing.assert_array_equal(layer.forward(x), layer.forward(x.astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("dy", "y", "error", "message"),
+    [
+        (np.ones((2, 3)), np.ones(3), ValueError, "dy must have the shape of the latest y"),
+        ([1.0], [1.0], TypeError, "y must be an array of numbers"),
+        (np.ones((2, 3), bool), np.ones((2, 3)), TypeError, "dy must be an array of floats"),
+        (np.array(1.0), np.array(1.0), ValueError, "at least one number to a row"),
+    ],
+)
+def test_softmax_backward_takes_what_softmax_gave(dy, y, error, message):
+    with pytest.raises(error, match=message):
+        softmax_backward(dy, y)

@@ -120,9 +120,21 @@ def plain(x: Floats) -> Floats:
     """Return `x` as it usually lies in memory: C order, the byte order of this machine.
 
     It is `x` itself where it lies so. Functions that work on what this returns give the same to
-    the bit for any layout: transposed, strided or broadcast.
+    the bit for any layout: transposed, strided or broadcast. Of float16, whose sums soon end at
+    65,504, float32 is made.
     """
-    return np.asarray(x, None if x.dtype.isnative else x.dtype.newbyteorder(), order="C")
+    dtype = np.float32 if x.dtype == np.float16 else x.dtype.newbyteorder("=")
+    return np.asarray(unmasked(x), dtype, order="C")
+
+
+def unmasked(x: Any) -> Floats:
+    """Return `x` as an array, or raise if some of it is masked: nothing here skips it."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise TypeError(
+            f"an array with {np.ma.count_masked(x):,} masked entries was given, which would count "
+            "as if they were not masked: give x.compressed() or x.filled(value)"
+        )
+    return np.asarray(x)
 
 
 def check_writable(x: Any, name: str) -> None:
@@ -160,7 +172,7 @@ def check_scores(x: Any, name: str = "x", axis: int = -1) -> Floats:
 
 def check_tokens(data: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """Give `data`, all ids of a text, as an integer array (N,), or raise; ids are not looked at."""
-    array = np.asarray(data)
+    array = unmasked(data)
     if array.ndim != 1:
         raise ValueError(f"data must have the shape (N,), a row of ids, got shape {array.shape}")
     if array.size and array.dtype.kind not in "iu":
@@ -174,7 +186,7 @@ def check_ids(ids: Any, size: int, what: str = "token ids") -> np.ndarray[Any, n
     NumPy would take a negative id for one counted from the end, without a word; and uint64 beside
     int64 becomes float64.
     """
-    array = np.asarray(ids)
+    array = unmasked(ids)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, got an array of {array.dtype}")
     if array.size and (array.min() < 0 or array.max() >= size):

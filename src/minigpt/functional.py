@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigpt.checks import check_scores, check_targets, plain
+from minigpt.checks import check_gradient, check_scores, check_targets
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +29,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
     Returns
     -------
-    Probabilities of x's shape and dtype; float64 if x has integers.
+    Probabilities of x's shape and dtype; float64 if x has integers, float32 if it has float16.
     """
     x = check_scores(x, axis=axis)
     y: Array = np.exp(below_largest(x, axis))
@@ -53,7 +53,8 @@ def softmax_backward(dy: Array, y: Array) -> Array:
 
     With ∂y_j/∂x_i = y_j (δ_ij − y_i):   dx_i = y_i · (dy_i − Σ_j dy_j y_j)
     """
-    dy, y = plain(dy), plain(y)
+    y = check_scores(y, "y")
+    dy = check_gradient(dy, y.shape)
     dx: Array = dy * y
     dx -= y * dx.sum(axis=-1, keepdims=True)
     return dx

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from minigpt.cache import new_cache
-from minigpt.checks import check_has, check_ids, check_model, check_sizes, rng_of
+from minigpt.checks import check_has, check_ids, check_model, check_sizes, rng_of, unmasked
 from minigpt.functional import Array
 from minigpt.layers import twin
 from minigpt.sampling import Sampling
@@ -147,7 +147,7 @@ def side_by_side(context: Any, vocab_size: int) -> tuple[Array, Array]:
     ids : int (B, T), T the length of the longest row.
     padding : int (B,), how many zeros were filled in.
     """
-    rows = [np.asarray(row) for row in context] if isinstance(context, Iterable) else []
+    rows = [unmasked(row) for row in context] if isinstance(context, Iterable) else []
     if not rows or any(row.ndim != 1 or row.size == 0 for row in rows):
         raise ValueError(
             "context must have the shape (batch, time), or be a list of rows, with at least one "

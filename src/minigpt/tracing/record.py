@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.checks import check_ids, check_text, unknown
+from minigpt.checks import check_ids, check_text, unknown, unmasked
 from minigpt.functional import Array, causal_mask, softmax, softmax_backward
 from minigpt.layers import AnyLayer, Layer, TransformerBlock, twin
 from minigpt.tracing.activations import Activations, BlockActivations, Target, Trace
@@ -91,7 +91,7 @@ def _read(model: miniGPT, text: Any, tokenizer: Tokenizer | None) -> tuple[Array
         if tokenizer is None:
             raise ValueError("a text needs its tokenizer, as in trace(model, text, tokenizer)")
         text = tokenizer.encode(text)
-    ids = np.asarray(text)
+    ids = unmasked(text)
     if ids.ndim != 1 or ids.size == 0:
         raise ValueError(
             f"a trace needs one text with at least one token, got ids of the shape {ids.shape}"
