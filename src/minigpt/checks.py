@@ -131,7 +131,7 @@ def unmasked(x: Any) -> Floats:
     """Return `x` as an array, or raise if some of it is masked: nothing here skips it."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise TypeError(
-            f"an array with {np.ma.count_masked(x):,} masked entries was given, which would count "
+            f"an array with {x.mask.sum():,} masked entries was given, which would count "
             "as if they were not masked: give x.compressed() or x.filled(value)"
         )
     return np.asarray(x)
