@@ -699,6 +699,30 @@ def test_what_the_files_beside_ask_for_and_we_do_not_do_is_refused(make, key, va
         load_tokenizer(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("add_bos_token", True), ("image_token", "<p>"), ("add_prefix_space", True)]
+)
+@pytest.mark.parametrize("make", [older, edited])
+def test_a_key_of_special_tokens_map_that_we_do_not_know_is_refused(make, key, value, tmp_path):
+    make(tmp_path)
+    path = tmp_path / "special_tokens_map.json"
+    path.write_text(json.dumps({key: value, "x_token": None}), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"special_tokens_map.json has the key '{key}'"):
+        load_tokenizer(tmp_path)
+
+
+def test_lines_of_merges_end_as_they_do_for_transformers(tmp_path):
+    merges = older(tmp_path) / "merges.txt"
+    text = merges.read_text(encoding="utf-8")
+    merges.write_bytes(text.replace("\n", "\r\n").encode())
+    assert load_tokenizer(tmp_path).vocabulary == BPE.vocabulary
+    for border in ("\r", "\x0b", "\x85"):
+        head, first, rest = text.split("\n", 2)
+        merges.write_bytes(f"{head}\n{first}{border}{rest}".encode())
+        with pytest.raises(ValueError, match="joins no two tokens"):
+            load_tokenizer(tmp_path)
+
+
 def test_white_space_within_a_token_that_is_not_special_is_refused(tmp_path):
     path = edited(tmp_path, added_tokens=[END, added("New York", EOT + 1)])
     with pytest.raises(ValueError, match="added_tokens has 'New York', which is not special"):

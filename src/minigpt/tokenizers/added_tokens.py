@@ -147,6 +147,12 @@ def _read_beside(
     if config.get("added_tokens_decoder") is None:  # then two files count that older folders have
         map_ = _read_if_there(folder / "special_tokens_map.json")
         ids = _read_if_there(folder / "added_tokens.json")
+    for key in map_.keys() - {*ROLES, *_SEVERAL}:  # transformers takes it as one of its config
+        if map_[key] is not None:
+            raise ValueError(
+                f"special_tokens_map.json has the key {key!r:.100}, which miniGPT does not know "
+                f"there: {TRAINED}"
+            )
     is_gpt2 = _check_class(config, kind, folder)
     given = config | {key: value for key, value in map_.items() if key not in _SEVERAL}
     if is_gpt2:  # what that class has unless told otherwise

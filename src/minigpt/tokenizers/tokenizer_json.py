@@ -96,7 +96,8 @@ def read(path: str | os.PathLike[str], n_rows: int | None = None) -> Vocabulary:
 def _gpt2_files(vocab: Path) -> dict[str, Any]:
     """Return the content of a tokenizer.json that says what vocab.json and merges.txt do."""
     ids = read_json(vocab, LONGEST)
-    lines = read_utf8(vocab.with_name("merges.txt"), LONGEST).splitlines()
+    text = read_utf8(vocab.with_name("merges.txt"), LONGEST)
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     if lines and lines[0].startswith("#version"):
         lines = lines[1:]
     return {
