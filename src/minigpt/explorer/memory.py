@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import anyio
 import numpy as np
+from anyio import to_thread
 
 from minigpt.explorer.problems import AGAIN, Problem
 from minigpt.functional import Array
@@ -16,6 +20,8 @@ BUDGET = 2**29
 """Bytes of all that is kept between requests, and of the caches of texts that are being written."""
 MOST_KEPT = 64
 """Answers that are kept: a class of twenty can look at some each."""
+TRIMMED_EVERY = 5.0
+"""Seconds after which memory that is free again goes back to the system."""
 PER_ARRAY = 200
 """Bytes that an array takes beside its numbers, its name in a dictionary included."""
 
@@ -81,6 +87,24 @@ class Memory:
         while self._kept and (too_many > 0 or len(self._kept) > MOST_KEPT):
             _, (_, size) = self._kept.popitem(last=False)
             too_many -= size
+
+
+def trim() -> None:
+    """Give freed memory back to the system, on Linux, where the C library keeps it otherwise.
+
+    It keeps it for each thread that has ever used it, which is a multiple of what is in use.
+    """
+    if sys.platform == "linux":
+        give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if give_back is not None:  # there is none in musl
+            give_back(0)
+
+
+async def keep_trimmed() -> None:
+    """Trim again and again, until this is cancelled."""
+    while True:
+        await anyio.sleep(TRIMMED_EVERY)
+        await to_thread.run_sync(trim)
 
 
 def bytes_of(arrays: Iterable[Array]) -> int:

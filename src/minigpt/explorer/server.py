@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from minigpt.explorer import api, learn_api
 from minigpt.explorer.lessons import Lessons
+from minigpt.explorer.memory import keep_trimmed
 from minigpt.explorer.models import Models
 from minigpt.explorer.problems import Problem
 from minigpt.explorer.reading import file_page
@@ -66,6 +67,7 @@ def make_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lessons.keep_swept)
+            tasks.start_soon(keep_trimmed)
             yield
             tasks.cancel_scope.cancel()
         await to_thread.run_sync(lessons.close)
@@ -91,7 +93,7 @@ def make_app(
 
 
 async def _problem(request: Request, error: Any) -> Response:
-    return JSONResponse({"error": error.message}, error.status, error.headers)
+    return JSONResponse(error.to_dict(), error.status, error.headers)
 
 
 async def _http_problem(request: Request, error: Any) -> Response:
