@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-from minigpt import WordTokenizer, cli, load_tokenizer, miniGPT, trace
+from minigpt import CharTokenizer, WordTokenizer, cli, load_tokenizer, miniGPT, trace
 from minigpt.analysis import logit_lens, without_heads
 from minigpt.checkpoint import save_pretrained
 from minigpt.commands import explore
@@ -38,6 +38,7 @@ from minigpt.sampling import Sampling
 
 TOKEN = "the-token"
 TEXT = "my dear goose, take this lantern and my dear fox."
+JSON = {"content-type": "application/json"}
 KNOWN = {"authorization": f"Bearer {TOKEN}"}
 
 
@@ -260,6 +261,58 @@ def test_what_takes_too_long_is_ended(client, monkeypatch):
 # ── the answers ──
 
 
+def test_the_text_to_begin_with_is_of_the_models_own_kind(models, folder, tmp_path):
+    """A play for a model of the plays only; for any other what it writes itself, for each step."""
+    written = models.describe(0)["example"]
+    assert re.fullmatch("(my|dear|goose|take|this|lantern|and|fox|[., ])+", written)
+    assert models.describe(1)["example"] == written
+    texts = {
+        "chinese": "山水月花風雪人心，" * 9,
+        "csv": "id,name,price\n7,\x1b[31m,9.5\u202e\n" * 9,
+        "python": "def f(x):\n\treturn x + 1\n" * 9,
+    }
+    for name, text in texts.items():
+        tokenizer = CharTokenizer().train(text)
+        save_pretrained(miniGPT(tokenizer.vocab_size, 16, 8, 2, 1), tmp_path / name, tokenizer)
+        (tmp_path / name / "training.json").write_text(
+            json.dumps({"step": 1, "settings": {"data": ["/etc/passwd"]}})
+        )
+        example = Models([str(tmp_path / name)]).describe(0)["example"]
+        assert len(example) > 5
+        assert set(example) <= set(text) - set("\x1b\u202e")
+    plays = json.dumps({"step": 1, "settings": {"data": ["plays"]}})
+    (tmp_path / "python" / "training.json").write_text(plays)
+    assert "tavern" in Models([str(tmp_path / "python")]).describe(0)["example"]
+
+
+def test_a_model_that_can_write_nothing_begins_with_nothing(tmp_path):
+    tokenizer = CharTokenizer().train("abc")
+    model = miniGPT(tokenizer.vocab_size, 16, 8, 2, 1)
+    model.params()["final_norm.shift"][...] = np.nan
+    save_pretrained(model, tmp_path / "damaged", tokenizer)
+    assert Models([str(tmp_path / "damaged")]).describe(0)["example"] == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "offer"),
+    [
+        ({"text": "x" * 10_001}, "text", None),
+        ({"text": 7}, "text", None),
+        ({"temperature": -1}, "temperature", 0),
+        ({"temperature": None}, "temperature", 1.0),
+        ({"top_p": 1.5}, "top_p", 1),
+        ({"top_k": 0}, "top_k", 1),
+        ({"model": 9}, "model", 1),
+        ({"layer": 1.5}, "layer", 2),
+        ({"layer": float("nan")}, "layer", 0),
+    ],
+)
+def test_an_error_names_the_field_and_offers_what_works(client, asked, field, offer):
+    answer = client.post("/api/look", content=json.dumps(asked), headers=JSON)
+    assert answer.status_code in (413, 422)
+    assert answer.json()["unfit"] == {"field": field, "offer": offer}
+
+
 def test_a_look_is_the_trace(client, looker):
     seen = trace(looker.model, TEXT[:30], looker.tokenizer)
     got = ask(client, "look", text=TEXT[:30])
@@ -429,6 +482,30 @@ def test_what_is_kept_is_counted_with_what_it_looks_into(looker):
     assert 0.5 * taken < looker.memory.n_bytes - before < 2 * taken
     whole = np.zeros((50, 100), np.float32)
     assert 0 < memory.bytes_of([whole[:1], whole[1:]]) - whole.nbytes < 1000
+
+
+def test_the_server_gives_freed_memory_back(models, monkeypatch):
+    given_back = threading.Event()
+    monkeypatch.setattr(memory, "TRIMMED_EVERY", 0)
+    monkeypatch.setattr(memory, "trim", given_back.set)
+    with serving(models):
+        assert given_back.wait(10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing need be given back")
+def test_freed_memory_goes_back_to_the_system():
+    """The C library keeps what threads have freed below something that is still used."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    memory.trim()
+    before, pieces = resident(), [bytearray(b"x" * 50_000) for _ in range(2000)]  # 100 MB
+    still_used = pieces[-1]
+    del pieces
+    memory.trim()
+    assert resident() - before < 2**25
+    assert still_used
 
 
 def test_lessons_and_texts_being_written_count_too(monkeypatch):

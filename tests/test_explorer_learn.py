@@ -1,6 +1,8 @@
 """The API of the tab Learn: lessons that are begun, watched, told what to do, and left."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -403,9 +405,64 @@ def test_what_is_missing_of_a_run_is_said_without_its_path(tmp_path, name):
     error = answer.json()["error"]
     assert str(tmp_path) not in error
     assert (answer.status_code, error) == {
-        "run-0": (409, "the text of this run is not there any more"),
+        "run-0": (
+            409,
+            "the text of this run is not there any more",
+        ),
         "run-1": (404, "gone cannot be read: it is damaged or gone"),
     }[name]
+
+
+def finished_run(folder):
+    settings = Settings().replace(SETTINGS | {"steps": 4, "data": ["plays"], "keep": 2})
+    for _ in Run.new(settings, folder).steps():
+        pass
+    return folder
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "samples.txt", "metrics.jsonl", "layers.jsonl", "training.json", "config.json",
+        "checkpoint-4", "checkpoint-4/training.json", "checkpoint-4/config.json",
+        "checkpoint-4/model.safetensors", "checkpoint-4/tokenizer.json",
+        "checkpoint-4/training_state.safetensors",
+    ],
+)  # fmt: skip
+def test_nothing_in_a_folder_that_is_watched_makes_it_wait(tmp_path, capfd, name, kind, whole_run):
+    """Whatever the files of a run become: answers come, they name no path, and tell no secret."""
+    folder, secret = tmp_path / "run", tmp_path / "secret"
+    shutil.copytree(whole_run, folder)
+    secret.write_text("──── step 5 ────\nthe word is mellon\n\n", "utf-8")
+    lessons, path = Lessons([folder]), folder / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(secret)
+    told = ""
+    with serving(Models([]), lessons=lessons) as client:
+        for lookup in ("/api/lessons", "/api/lessons/run-0", "/api/lessons/run-0/slow_step"):
+            check_told(client.get(lookup), tmp_path)
+        for step in (1, 4):
+            check_told(client.post("/api/lessons/run-0/go_to", json={"step": step}), tmp_path)
+        if client.get("/api/lessons/run-0").status_code == 200:
+            session = lessons["run-0"]
+            session.stop()
+            told = "".join(event.json for event in session.subscribe())
+    assert "mellon" not in told
+    assert str(tmp_path) not in told
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def check_told(answer, folder):
+    assert answer.status_code in (200, 404, 409), answer.text
+    assert str(folder) not in answer.text
+    assert "mellon" not in answer.text
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    return finished_run(tmp_path_factory.mktemp("runs") / "whole")
 
 
 def test_a_run_is_not_followed_for_nobody(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from minigpt.explorer.channel import MOST_WAITING, Channel
 from minigpt.explorer.following import Following
 from minigpt.explorer.glimpse import rotation
 from minigpt.explorer.learning import Lesson
-from minigpt.explorer.lesson_settings import LESSON, MOST, lesson_settings
+from minigpt.explorer.lesson_settings import LESSON, RANGES, Unfit, lesson_settings
 from minigpt.explorer.session import MOST_ROWS, thinned
 from minigpt.runs import Run
 from minigpt.runs.checkpoints import path_of
@@ -190,7 +190,8 @@ def test_the_slow_step_is_the_one_that_comes_next(lesson):
     assert not np.array_equal(before, after)
 
 
-def test_divergence_is_told_and_one_can_go_back():
+def test_divergence_is_told_and_one_can_go_back(monkeypatch):
+    monkeypatch.setitem(RANGES, "learning_rate", (0, 1e31))
     wild = {"optimizer": "sgd", "learning_rate": 1e30, "clip": 1e30, "dropout": 0.0}
     with Lesson(TINY | wild, TEXT) as lesson, lesson.subscribe() as events:
         lesson.run()
@@ -219,7 +220,11 @@ def test_a_lesson_that_cannot_begin_says_why(text):
         ({"data": ["/etc/passwd"]}, "'data' cannot be chosen"),
         ({"init_from": "gpt2"}, "'init_from' cannot be chosen"),
         ({"tokenizer": "/etc"}, "tokenizer must be bpe, char or word"),
-        *(({name: most + 1}, f"{name} can be") for name, most in MOST.items()),
+        *(({name: high + 1}, f"{name} must be") for name, (_, high) in RANGES.items()),
+        *(({name: low - 1}, f"{name} must be") for name, (low, _) in RANGES.items()),
+        ({"n_heads": 3, "d_model": 48}, "n_heads must be 1, 2, 4 or 8 in a lesson, got 3"),
+        ({"d_model": 256}, "d_model must be 16, 32, 64 or 128 in a lesson, got 256"),
+        ({"optimizer": "adam"}, "optimizer"),
     ],
 )
 def test_a_lesson_has_limits(changes, message):
@@ -228,6 +233,58 @@ def test_a_lesson_has_limits(changes, message):
     assert lesson_settings({"steps": 5}) == LESSON.replace({"steps": 5})
     with pytest.raises(ValueError, match="characters at most"):
         Lesson({}, "x" * 2_000_001)
+
+
+ENGLISH = "We met the old sailor by the harbour; he told us of ships, and of the wind. "
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "field"),
+    [
+        ({}, "a", "text"),
+        ({}, "a b c d e f g h i j", "text"),  # one character too few
+        ({}, ENGLISH, "block_size"),
+        ({"block_size": 128}, ENGLISH * 4, "block_size"),
+        ({"tokenizer": "char"}, ENGLISH[:30], "block_size"),
+        ({"tokenizer": "word"}, ENGLISH, "block_size"),
+        ({"tokenizer": "word", "block_size": 8}, "harboursailor wind, shipharbour", "tokenizer"),
+        ({}, "a" * 20_000, "tokenizer"),
+        ({}, "\n" * 3000, "tokenizer"),
+        ({"tokenizer": "char"}, "".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "tokenizer"),
+        ({"tokenizer": "word"}, " ".join(f"word{i}" for i in range(5000)), "tokenizer"),
+        ({"tokenizer": "word", "block_size": 8}, "wordword " * 3, "tokenizer"),
+    ],
+)
+def test_what_is_offered_for_a_text_works(changes, text, field):
+    settings = {"vocab_size": None} if changes.get("tokenizer", "bpe") != "bpe" else {}
+    settings |= {"n_layers": 1, "d_model": 16, **changes}
+    first = None
+    for _ in range(3):
+        with Lesson(settings, text) as lesson:
+            lesson.ready.wait(30)
+            if lesson.unfit is None:
+                break
+            first = first or lesson.unfit["field"]
+            (error,) = [e.data for e in lesson.subscribe() if e.kind == "error"] or [lesson.state()]
+            assert error["unfit"] == lesson.unfit == lesson.state()["unfit"]
+            if lesson.unfit["offer"] is None:
+                break
+            settings[lesson.unfit["field"]] = lesson.unfit["offer"]
+            settings["vocab_size"] = 512 if lesson.unfit["offer"] == "bpe" else None
+    assert first == field
+    if field == "text":
+        assert lesson.unfit == {"field": "text", "offer": None}
+        return
+    assert lesson.unfit is None
+    with Lesson(settings, text) as lesson, lesson.subscribe() as events:
+        lesson.step()
+        until(events, "step")
+
+
+def test_a_text_of_a_length_that_no_lesson_has():
+    with pytest.raises(Unfit, match="2,000,001") as error:
+        Lesson({}, "x" * 2_000_001)
+    assert (error.value.field, error.value.offer) == ("text", None)
 
 
 def test_a_lesson_ends_with_the_process():

@@ -180,11 +180,12 @@ def open_to_change(path: Path, make: bool = False) -> BufferedRandom:
     return os.fdopen(handle, "r+b")
 
 
-def open_to_read(path: str | os.PathLike[str]) -> BufferedReader:
+def open_to_read(path: str | os.PathLike[str], follow: bool = True) -> BufferedReader:
     """Open a file that may come from a stranger, to read it.
 
     Links are followed, as the Hugging Face cache consists of them, but what they lead to must be
-    an ordinary file: a pipe could keep us waiting, and a device could send bytes without end.
+    an ordinary file: a pipe could keep us waiting, and a device could send bytes without end. What
+    is shown as it is, whatever it is, must be opened without `follow`: a link may lead to secrets.
 
     Raises
     ------
@@ -193,7 +194,8 @@ def open_to_read(path: str | os.PathLike[str]) -> BufferedReader:
     ValueError
         If it is not an ordinary file.
     """
-    return os.fdopen(_open(Path(path), os.O_RDONLY, follow=True), "rb")
+    flags = os.O_RDONLY if follow else os.O_RDONLY | _NO_LINK
+    return os.fdopen(_open(Path(path), flags, follow), "rb")
 
 
 def _open(path: Path, flags: int, follow: bool = False) -> int:

@@ -104,6 +104,16 @@ def test_the_pictures_follow_the_typing(new_page):
     page.wait_for_function("n => document.querySelector('.matrix').data[0].z.length === n", arg=n)
 
 
+def test_a_text_of_the_models_own_kind_is_there_and_none_is_cut(new_page):
+    page = new_page()
+    expect(text_of(page)).not_to_have_value("")
+    assert "tavern" not in text_of(page).input_value()  # of the plays, which no run says it learned
+    text_of(page).fill("my dear")
+    expect(page.locator(".status")).to_contain_text("tokens")
+    expect(text_of(page)).to_have_attribute("aria-invalid", "false")
+    assert text_of(page).get_attribute("maxlength") is None
+
+
 def test_a_head_a_token_and_a_layer_can_be_chosen_by_click_and_by_key(new_page):
     page = new_page()
     page.get_by_role("button", name="block 1, head 2").click()

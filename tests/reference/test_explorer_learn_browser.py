@@ -249,14 +249,41 @@ def test_a_text_of_ones_own(new_page):
     page = new_page()
     page.get_by_role("combobox", name="Learn from").select_option("own")
     text = page.get_by_role("textbox", name="The text to learn from")
+    said = page.locator(".begin .status.error")
     text.fill("far too short")
     button(page, "Start training").click()
-    expect(page.locator(".begin .status.error")).to_contain_text("vocab_size")
+    expect(said).to_contain_text("The text is too short")
+    expect(text).to_have_attribute("aria-invalid", "true")
+    expect(text).to_be_focused()
+    text.fill("my dear goose, take this lantern. my dear fox, where is it?")
+    button(page, "Start training").click()
+    context = page.locator("[name=block_size]")
+    expect(context).to_have_attribute("aria-invalid", "true")
+    offer = said.get_by_role("button")
+    number = re.fullmatch(r"Take (\d+)", offer.inner_text())[1]
+    offer.click()
+    expect(context).to_have_value(number)
+    expect(page.locator("[aria-invalid=true]")).to_have_count(0)
+    expect(said).to_have_count(0)
+    start(page)
+    button(page, "End the lesson").click()
     text.fill("my dear goose, take this lantern. my dear fox, where is it?\n" * 40)
     page.locator("[name=tokenizer]").select_option("char")
     start(page, block_size="16")
     expect(fact(page, "Floor")).to_have_text("not known")
     expect(page.locator(".samples > pre")).not_to_have_text("Nothing yet.")
+
+
+def test_a_text_that_is_too_long_is_not_cut_in_silence(new_page):
+    page = new_page()
+    page.get_by_role("combobox", name="Learn from").select_option("own")
+    text = page.get_by_role("textbox", name="The text to learn from")
+    text.fill("🦆" + "y" * 2_000_001)
+    button(page, "Start training").click()
+    expect(page.locator(".begin .status.error")).to_contain_text("has 2,000,002 characters")
+    button(page, "Take the first 2,000,000").click()
+    assert len(text.input_value()) == 2_000_000
+    assert page.locator("[aria-invalid=true]").count() == 0
 
 
 def test_a_run_that_another_process_trains_is_followed(new_page):

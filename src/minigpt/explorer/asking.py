@@ -51,7 +51,8 @@ class Whole(Kind):
         if type(value) is float and value.is_integer():
             value = int(value)  # JSON knows one kind of number
         if type(value) is not int or not self.low <= value <= self.high:
-            raise _wrong(name, f"a whole number from {self.low} to {self.high}", value)
+            expected = f"a whole number from {self.low:,} to {self.high:,}"
+            raise _wrong(name, expected, value, _nearest(self, value))
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -70,7 +71,8 @@ class Number(Kind):
     def read(self, name: str, value: Any) -> float:
         """See `Kind`."""
         if type(value) not in (int, float) or not self.low <= value <= self.high:
-            raise _wrong(name, f"a number from {self.low:g} to {self.high:g}", value)
+            expected = f"a number from {self.low:g} to {self.high:g}"
+            raise _wrong(name, expected, value, _nearest(self, value))
         return float(value)
 
     def schema(self) -> dict[str, Any]:
@@ -90,11 +92,10 @@ class Text(Kind):
         if not isinstance(value, str):
             raise _wrong(name, "a text", value)
         if len(value) > self.most:
-            raise Problem(
-                413, f"{name} has {len(value):,} characters; at most {self.most:,} are read"
-            )
+            message = f"{name} has {len(value):,} characters; at most {self.most:,} are read"
+            raise Problem(413, message, field=name)
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise Problem(422, f"{name} has half a character in it (a lone surrogate)")
+            raise Problem(422, f"{name} has half a character in it (a lone surrogate)", field=name)
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Choice(Kind):
         for each in self.among:
             if each == value and not isinstance(value, bool):
                 return each
-        raise _wrong(name, " or ".join(map(str, self.among)), value)
+        raise _wrong(name, " or ".join(map(str, self.among)), value, self.default)
 
     def schema(self) -> dict[str, Any]:
         """See `Kind`."""
@@ -207,10 +208,22 @@ def schema(known: dict[str, Kind]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _wrong(name: str, expected: str, value: Any) -> Problem:
+def _nearest(kind: Whole | Number, value: Any) -> float | None:
+    """Return the allowed number nearest to `value`; the default if it is no number."""
+    if type(value) not in (int, float) or math.isnan(value):
+        return kind.default
+    nearest = min(max(kind.low, value), kind.high)
+    return round(nearest) if isinstance(kind, Whole) else nearest
+
+
+def _wrong(name: str, expected: str, value: Any, offer: Any = None) -> Problem:
+    if value is None:
+        return Problem(422, f"{name} must be {expected}, got nothing", field=name, offer=offer)
     if isinstance(value, float) and not math.isfinite(value):
         value = "no finite number"
     if isinstance(value, list | dict):  # the repr of one that is nested deeply may fail
         kind = "a list" if isinstance(value, list) else "an object"
-        return Problem(422, f"{name} must be {expected}, got {kind} of {len(value)}")
-    return Problem(422, f"{name} must be {expected}, got {value!a:.60}")
+        got = f"{kind} of {len(value)}"
+    else:
+        got = f"{value!a:.60}"
+    return Problem(422, f"{name} must be {expected}, got {got}", field=name, offer=offer)

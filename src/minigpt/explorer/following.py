@@ -16,6 +16,7 @@ from minigpt.data import Dataset
 from minigpt.explorer.glimpse import Glimpses
 from minigpt.explorer.memory import bytes_of
 from minigpt.explorer.session import Row, Session, next_step, shown, thinned
+from minigpt.explorer.texts import example_of
 from minigpt.files import open_to_read
 from minigpt.runs.checkpoints import path_of, read_run, require_run, steps_of
 from minigpt.runs.history import History
@@ -76,15 +77,18 @@ class Following(Session):
         found = [each for each in kept if each <= step]
         if not found:
             raise ValueError(f"there is no checkpoint up to step {step}: only {sorted(kept)}")
-        self.chosen = found[0] != kept[0]
         self._open(found[0])
+        self.chosen = found[0] != kept[0]
         self.channel.publish("state", **self.state())
 
     def slow_step(self) -> SlowStep:
         """Take the step that came after the chosen checkpoint in slow motion, on copies."""
         with self.hold():
             path = path_of(self.folder, self.now)
-            model, tokenizer, optimizer = open_checkpoint(path, self.settings)
+            try:
+                model, tokenizer, optimizer = open_checkpoint(path, self.settings)
+            except (OSError, ValueError) as error:
+                raise ValueError(self._told(error)) from None
             if self._dataset is None:
                 self._dataset = self._own_text(tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
@@ -216,7 +220,7 @@ class Following(Session):
     def _find_sample(self) -> None:
         if not self._grown(SAMPLES):
             return
-        with open_to_read(self.folder / SAMPLES) as file:
+        with open_to_read(self.folder / SAMPLES, follow=False) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
             end = file.read(TAIL).decode("utf-8", "replace")
         head, bar, text = end.rpartition(" ────\n")
@@ -236,17 +240,25 @@ class Following(Session):
         path = path_of(self.folder, step)
         try:
             model, tokenizer = load_model_and_tokenizer(path)
-        except (FileNotFoundError, ValueError):
-            if path.exists():
-                raise
+        except (OSError, ValueError) as error:
+            if os.path.lexists(path):
+                raise ValueError(self._told(error)) from None
             return  # it was one too many for the run, which keeps the newest only
         with self._still:
             self.model, self.tokenizer, self.now = model, tokenizer, step
             self.ready.set()
-            self._glimpses = self._glimpses or Glimpses(tokenizer)
+            if self._glimpses is None:
+                self._glimpses = Glimpses(tokenizer, example_of(path, model, tokenizer))
             self.channel.publish("moved", step=step)
             for kind in ("heads", "embeddings"):
                 self.channel.publish(kind, step=step, **getattr(self._glimpses, kind)(model))
+
+    def _fail(self, error: Exception) -> None:
+        super()._fail(type(error)(self._told(error)))
+
+    def _told(self, error: Exception) -> str:
+        """Return what an error says, with no path in it but the name of the run."""
+        return str(error).replace(str(self.folder), self.folder.resolve().name)
 
     def _read_record(self) -> None:
         """Read the settings, which may change when a run goes on."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
     from minigpt.tokenizers import Tokenizer
 
-TEXT = "my dear goose, my dear"
 MOST_TOKENS = 24
 MOST_POINTS = 400
 
@@ -26,12 +25,12 @@ class Glimpses:
     Parameters
     ----------
     tokenizer : that of the model.
-    text : what the heads are shown at; its last tokens count.
+    text : what the heads are shown at; its first tokens count.
     """
 
-    def __init__(self, tokenizer: Tokenizer, text: str = TEXT) -> None:
+    def __init__(self, tokenizer: Tokenizer, text: str) -> None:
         self.tokenizer = tokenizer
-        self.ids = tokenizer.encode(text)[-MOST_TOKENS:] or [0]
+        self.ids = tokenizer.encode(text)[:MOST_TOKENS] or [0]
         self.points: Array | None = None
 
     def heads(self, model: miniGPT) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, fields
@@ -15,10 +16,12 @@ import numpy as np
 from minigpt.checks import check_sizes, check_whole
 from minigpt.data import Corpus, Dataset, load_corpus, split_text
 from minigpt.explorer.glimpse import Glimpses
-from minigpt.explorer.lesson_settings import MOST, MOST_CHARACTERS, lesson_settings
+from minigpt.explorer.lesson_settings import MOST_CHARACTERS, Unfit, check_text, lesson_settings
 from minigpt.explorer.memory import bytes_of
 from minigpt.explorer.session import MOST_ROWS, Row, Session, next_step, shown, thinned
 from minigpt.explorer.snapshots import Snapshots
+from minigpt.explorer.texts import PLAY
+from minigpt.fitting import FEWEST_CHARACTERS
 from minigpt.model import miniGPT
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, measure_layers
@@ -28,12 +31,14 @@ from minigpt.settings import Settings
 from minigpt.tokenizers.making import make_tokenizer
 from minigpt.tracing.slow_step import SlowStep
 from minigpt.training import Step, TrainingDiverged, optimizer_of, train
+from minigpt.wording import counted
 
 LAYERS_EVERY = 10
 """Steps between measurements of the layers."""
 GLIMPSE_EVERY = 1.0
 """Seconds between looks at heads and embeddings."""
-
+GLIMPSE_CHARACTERS = 200
+"""Of the text, at which the heads are shown."""
 
 ROW = 1000
 """About how many bytes the numbers of a step take, a sample, or those of a block."""
@@ -59,8 +64,9 @@ class Lesson(Session):
         super().__init__()
         self.settings = lesson_settings(changes or {})
         if text is not None and len(text) > MOST_CHARACTERS:
-            raise ValueError(
-                f"a lesson learns from {MOST_CHARACTERS:,} characters at most, got {len(text):,}"
+            raise Unfit(
+                f"a lesson learns from {MOST_CHARACTERS:,} characters at most, got {len(text):,}",
+                "text",
             )
         self.now = self.furthest = 0
         self._text = text
@@ -115,7 +121,7 @@ class Lesson(Session):
     @property
     def n_bytes(self) -> int:
         """See `Session`: the past, the model and what the optimizer keeps, the text, the rows."""
-        size = ROW * (len(self._rows) + len(self._samples)) + len(self._text or "")
+        size = ROW * (len(self._rows) + len(self._samples)) + sys.getsizeof(self._text)
         if self.model is not None:
             layers = len(self.model.blocks) * len(self._layers)
             model = bytes_of([self._model.flat.params, self._model.flat.grads])
@@ -156,6 +162,7 @@ class Lesson(Session):
             "furthest": self.furthest,
             "settings": shown(self.settings),
             "problem": self.problem,
+            "unfit": self.unfit,
             **made,
         }
 
@@ -203,26 +210,23 @@ class Lesson(Session):
         if self._text is None:
             corpus = load_corpus(["plays"])
         else:
+            if len(self._text) < FEWEST_CHARACTERS:
+                raise Unfit(
+                    f"the text is too short: it has {counted(len(self._text), 'character')}, and "
+                    f"at least {FEWEST_CHARACTERS} are needed, better some pages",
+                    "text",
+                )
             corpus = Corpus("text", *split_text(self._text))
         s = self.settings
         tokenizer = make_tokenizer(s.tokenizer, corpus.train, s.vocab_size)
-        if tokenizer.vocab_size > MOST["vocab_size"]:
-            raise ValueError(
-                f"a vocabulary has {MOST['vocab_size']:,} tokens at most in a lesson, and this "
-                f"has {tokenizer.vocab_size:,}: choose vocab_size, or the tokenizer bpe"
-            )
         self._dataset = Dataset.from_corpus(corpus, tokenizer)
-        for part in (self._dataset.train, self._dataset.val):
-            if len(part) < s.block_size + 2:
-                raise ValueError(
-                    f"the text is too short: its parts to learn from and to be examined on need "
-                    f"{s.block_size + 2} tokens each, and one has {len(part)}"
-                )
+        check_text(s, corpus, self._dataset, tokenizer.vocab_size)
         self._model = make_model(s, tokenizer.vocab_size)
         self._optimizer = optimizer_of(s, self._model)
         self._snapshots = Snapshots(self._model, self._optimizer)
         self._snapshots.take(0)
-        self._glimpses = Glimpses(tokenizer)
+        beginning = corpus.val[:GLIMPSE_CHARACTERS]
+        self._glimpses = Glimpses(tokenizer, PLAY if self._text is None else beginning)
         self.tokenizer, self.model = tokenizer, self._model
 
     def _allow(self, n: float) -> None:
@@ -295,7 +299,7 @@ class Lesson(Session):
         if snapshot.step == step:
             return
         # Those shortly before the end are kept: who went back may go back further.
-        quiet = self.settings.replace({"eval_every": MOST["steps"] + 1, "sample_every": 0})
+        quiet = self.settings.replace({"eval_every": self.settings.steps + 1, "sample_every": 0})
         steps = self._train(quiet, snapshot.step)
         for again in steps:
             self._snapshots.take(again.number, wished=again.number > step - 8)

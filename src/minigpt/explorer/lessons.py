@@ -14,6 +14,7 @@ import anyio
 from anyio import to_thread
 
 from minigpt.explorer.problems import AGAIN, Problem
+from minigpt.terminal import visible
 
 if TYPE_CHECKING:
     from minigpt.explorer.session import Session
@@ -58,7 +59,7 @@ class Lessons:
 
     def runs(self) -> list[str]:
         """Give what the runs are called that may be followed."""
-        return [folder.resolve().name for folder in self._runs]
+        return [visible(folder.resolve().name) for folder in self._runs]
 
     def start(self, changes: Mapping[str, Any], text: str | None) -> str:
         """Begin a lesson, see `Lesson`, and give its id.

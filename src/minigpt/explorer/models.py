@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigpt.explorer.memory import Memory
 from minigpt.explorer.problems import Problem
+from minigpt.terminal import visible
 
 if TYPE_CHECKING:
     from minigpt.explorer.looking import Looker
@@ -47,6 +48,8 @@ class Models:
         from minigpt.runs.opening import find_checkpoint
 
         self._folders: list[tuple[str, Path]] = []
+        self._first: list[int] = []  # of each, the one that stands for its run
+        self._examples: dict[int, str] = {}
         named = []
         for name in names:
             folder = find_model(name)
@@ -55,10 +58,12 @@ class Models:
             chosen, note = find_checkpoint(name, which)
             if note is not None:
                 say(note)
+            title = visible(title)
             named.append(len(self._folders))
             self._folders.append((title, chosen))
             for step in steps_of(folder):
                 self._folders.append((f"{title}, step {step}", path_of(folder, step)))
+            self._first += [named[-1]] * (len(self._folders) - len(self._first))
         self.memory = Memory()
         self._open: OrderedDict[int, Looker] = OrderedDict()
         self._lock = threading.Lock()
@@ -93,9 +98,10 @@ class Models:
         return [name for name, _ in self._folders]
 
     def describe(self, index: int) -> dict[str, Any]:
-        """Give the sizes of a model."""
+        """Give the sizes of a model, and a text to begin with, one for all models of a run."""
         from minigpt.summary import n_parameters
 
+        example = self._example(self._first[index]) if 0 <= index < len(self) else ""
         model = self[index].model
         return {
             "index": index,
@@ -106,6 +112,7 @@ class Models:
             "vocab_size": model.vocab_size,
             "max_len": model.max_len,
             "n_parameters": n_parameters(model),
+            "example": example,
         }
 
     def warm_up(self) -> None:
@@ -117,7 +124,16 @@ class Models:
         from minigpt.explorer.looking import Asked
 
         with suppress(Problem):  # which whoever asks is told
-            self[0].look(Asked("", (), ()))
+            self[0].look(Asked(self.describe(0)["example"], (), ()))
+
+    def _example(self, index: int) -> str:
+        from minigpt.explorer.texts import example_of
+
+        if index not in self._examples:
+            looker = self[index]
+            folder = self._folders[index][1]
+            self._examples[index] = example_of(folder, looker.model, looker.tokenizer)
+        return self._examples[index]
 
     def _read(self, index: int) -> None:
         from minigpt.checkpoint import load_model_and_tokenizer

@@ -45,7 +45,7 @@ def document(n_models: int) -> dict[str, Any]:
         lens=an_object(first=INTEGER, answers=an_array(an_array(answer))),
     )
     sizes = ("n_layers", "n_heads", "d_model", "vocab_size", "max_len", "n_parameters")
-    model = an_object(index=INTEGER, name=STRING, **dict.fromkeys(sizes, INTEGER))
+    model = an_object(index=INTEGER, name=STRING, example=STRING, **dict.fromkeys(sizes, INTEGER))
     source = an_object(name=STRING, file=STRING, line=INTEGER, text=STRING)
     return {
         "openapi": "3.1.0",

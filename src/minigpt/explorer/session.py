@@ -12,7 +12,7 @@ The kinds of events, each with the number of its step under "step" where it has 
     heads        pieces, weights: see `Glimpses.heads`
     embeddings   pieces, points: see `Glimpses.embeddings`
     moved        the model is now that of another step, before or after
-    error        message: what went wrong, such as training that diverged
+    error        message: what went wrong, such as training that diverged; unfit: see `Session`
     end          nothing comes after it; who subscribes later gets only what was before
 
 Who subscribes gets history, state, and the newest layers, heads and embeddings at once.
@@ -32,7 +32,9 @@ import numpy as np
 
 from minigpt.data import get_batch
 from minigpt.explorer.channel import Channel, Event, Subscription
+from minigpt.explorer.lesson_settings import Unfit
 from minigpt.optim import warmup_cosine
+from minigpt.terminal import visible
 from minigpt.tracing.slow_step import SlowStep, slow_step
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Session:
     now : after how many steps the model is as it is.
     ready : set as soon as they are, or will never be.
     problem : what went wrong, or None.
+    unfit : of a problem with a setting or the text, its "field" and "offer": see `Unfit`.
     """
 
     tokenizer: Tokenizer | None = None
@@ -77,6 +80,7 @@ class Session:
     def __init__(self) -> None:
         self.channel = Channel()
         self.problem: str | None = None
+        self.unfit: dict[str, Any] | None = None
         self.ready = threading.Event()
         self._samples: dict[int, str] = {}
         self._still = threading.Lock()  # held while the model changes, or shall not
@@ -199,6 +203,7 @@ class Session:
         return Event("history", {"rows": self.rows(), "samples": samples})
 
     def _tell_sample(self, step: int, text: str) -> None:
+        text = visible(text)
         with self._turn:
             self._samples[step] = text
             if len(self._samples) > MOST_SAMPLES:
@@ -206,8 +211,10 @@ class Session:
         self.channel.publish("sample", step=step, text=text)
 
     def _fail(self, error: Exception) -> None:
-        self.problem = str(error) or type(error).__name__
-        self.channel.publish("error", message=self.problem)
+        self.problem = visible(str(error)) or type(error).__name__
+        if isinstance(error, Unfit):
+            self.unfit = {"field": error.field, "offer": error.offer}
+        self.channel.publish("error", message=self.problem, unfit=self.unfit)
 
     def __enter__(self) -> Self:
         return self
@@ -219,7 +226,7 @@ class Session:
 def shown(settings: Settings) -> dict[str, Any]:
     """Give the settings that a page shows, by name, ready for JSON."""
     found = {name: getattr(settings, name) for name in SHOWN}
-    return found | {"tokenizer": Path(settings.tokenizer).name}
+    return found | {"tokenizer": visible(Path(settings.tokenizer).name)}
 
 
 def thinned(n: int, kept: Callable[[int], bool]) -> list[int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from minigpt.generation import stream
 from minigpt.runs.checkpoints import read_record
 from minigpt.sampling import Sampling
-from minigpt.token_roles import begin_id, drawable, end_ids
+from minigpt.token_roles import begin_id, drawable
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -38,11 +40,13 @@ def written_by(model: miniGPT, tokenizer: Tokenizer) -> str:
     """Return the beginning of a text that a model writes, the same each time."""
     begin = begin_id(model, tokenizer)
     context = (tokenizer.encode("\n") or [0]) if begin is None else [begin]
-    ends, allowed = end_ids(model, tokenizer), drawable(model, tokenizer)
+    allowed = drawable(model, tokenizer)
+    allowed = np.ones(model.vocab_size, bool) if allowed is None else allowed
+    allowed[list(tokenizer.vocabulary.special_tokens.values())] = False  # they are no text
     sampling = Sampling(temperature=0.7, top_k=40)
     try:
-        tokens = list(stream(model, [context], N_WRITTEN, sampling, 0, ends, allowed))
+        tokens = list(stream(model, [context], N_WRITTEN, sampling, 0, None, allowed))
     except ValueError:  # its weights are damaged
         return ""
-    written = [int(token[0]) for token in tokens if token[0] not in ends]
-    return tokenizer.decode(written).strip("\ufffd").lstrip()
+    text = tokenizer.decode([int(token[0]) for token in tokens]).strip("\ufffd").lstrip()
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

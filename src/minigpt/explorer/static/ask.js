@@ -2,9 +2,10 @@
 
 async function answerOf(response) {
   if (response.ok) return response;
-  let message = `the server answers ${response.status}`;
-  try { message = (await response.json()).error; } catch { /* no JSON: the number must do */ }
-  const error = new Error(message);
+  let told = { error: `the server answers ${response.status}` };
+  try { told = await response.json(); } catch { /* no JSON: the number must do */ }
+  const error = new Error(told.error);
+  error.unfit = told.unfit ?? null;  // the field that is wrong, and a value that works
   error.status = response.status;
   error.again = Number(response.headers.get("retry-after")) || null;
   throw error;

@@ -95,9 +95,11 @@ export class Controls {
     const at = checkpoints ? furthest : step;
     const row = rows.get(at);
     const bits = this.lesson.curve.measured().filter(({ number }) => number <= at).at(-1)?.val_bits;
+    const loss = row && this.lesson.curve.inBits(row.loss);
+    const nats = row && `${row.loss.toFixed(3)} nats/token`;
     const facts = [
       ["Step", `${count(at)} of ${count(steps)}`],
-      ["Loss", row ? `${row.loss.toFixed(3)} nats/token` : "–"],
+      ["Loss", !row ? "–" : loss === null ? nats : `${loss.toFixed(3)} bits/character (${nats})`],
       ["Unseen text", bits === undefined ? "–" : `${bits.toFixed(3)} bits/character`],
       ["Floor", floor ? `${floor.toFixed(3)} bits/character` : "not known"],
       ["Speed", row ? `${count(Math.round(row.tokens_per_second))} tokens/s` : "–"],

@@ -17,16 +17,21 @@ export class Curve {
 
   measured() { return [...this.lesson.rows.values()].filter((row) => row.val_bits !== undefined); }
 
+  // A loss in bits per character: how many tokens a character has, the unseen text tells.
+  inBits(loss) {
+    const last = this.dots?.at(-1);
+    const spelling = last?.spelling_bits ?? 0;
+    return last?.val_loss ? loss * (last.val_bits - spelling) / last.val_loss + spelling : null;
+  }
+
   draw() {
     const rows = [...this.lesson.rows.values()].sort((a, b) => a.number - b.number);
     const dots = this.measured().sort((a, b) => a.number - b.number);
     this.dots = dots;
     const last = dots.at(-1);
-    const spelling = last?.spelling_bits ?? 0;
-    const scale = last ? (last.val_bits - spelling) / last.val_loss : 1;
     const { floor, step, furthest } = this.lesson.told ?? {};
     const number = rows.map((row) => row.number);
-    const losses = rows.map((row) => row.loss * scale + spelling);
+    const losses = rows.map((row) => this.inBits(row.loss) ?? row.loss);
     const css = getComputedStyle(document.documentElement);
     const colour = (name) => css.getPropertyValue(name).trim();
     const ink = `rgb(${colour("--ink-weight")})`;

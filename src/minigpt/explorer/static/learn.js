@@ -23,8 +23,8 @@ export function show(root) {
 
   function forget(...names) { for (const name of names) delete state[name]; }
 
-  function start(known, message = "") {
-    open(new Start(state, message, (isSame) => {
+  function start(known, message = "", unfit = null) {
+    open(new Start(state, { message, unfit }, (isSame) => {
       if (!isSame) forget("step", "head", "slow", "row");
       watch(known);
     }));
@@ -32,10 +32,10 @@ export function show(root) {
 
   // A lesson that is over by itself, and not by a click, can be begun again where it stood.
   function watch(known) {
-    open(new Lesson(state, known, changed, (message) => {
+    open(new Lesson(state, known, changed, (message, unfit) => {
       forget("lesson");
       if (!message) forget("step", "head", "slow", "row");
-      if (!isOver) start(known, message);
+      if (!isOver) start(known, message, unfit);
     }));
   }
 

@@ -66,9 +66,9 @@ export class Lesson {
   }
 
   // It has ended by itself: somebody has ended it, or it could not begin.
-  finish() {
-    if (this.problem) remove(this.path).catch(() => null);  // another page may have done it
-    this.over(this.problem ?? "This lesson was ended.");
+  async finish() {
+    if (this.problem) await remove(this.path).catch(() => null);  // another page may have done it
+    this.over(this.problem ?? "This lesson was ended.", this.unfit);
   }
 
   askSlow(signal) { return get(`${this.path}/slow_step`, signal); }
@@ -112,7 +112,7 @@ export class Lesson {
     } else if (kind === "sample") this.samples.set(data.step, data.text);
     else if (kind === "state") this.tell(data);
     else if (kind === "moved" && this.told) this.told.step = data.step;
-    else if (kind === "error") this.complain(data.message);
+    else if (kind === "error") this.complain(data.message, data.unfit);
     else this[`${kind}Told`] = data;
     this.mark(kind);
   }
@@ -125,12 +125,12 @@ export class Lesson {
     if (isFirst && this.state.step && isStill && goal !== told.step && goal <= told.furthest) this.act("go_to", { step: goal });
     else this.state.step = isStill && !(this.isRun && !told.chosen) ? told.step : null;
     this.changed();
-    if (told.problem) this.complain(told.problem);
+    if (told.problem) this.complain(told.problem, told.unfit);
     this.slow.follow();
   }
 
-  complain(message) {
-    this.problem = message;
+  complain(message, unfit) {
+    Object.assign(this, { problem: message, unfit });
     this.controls.say(message);
   }
 
@@ -147,9 +147,9 @@ export class Lesson {
   draw() {
     const now = this.dirty;
     this.dirty = new Set();
-    if (this.told) this.controls.draw(this.told);
     const isMoved = now.has("moved") || now.has("state");
     if (now.has("rows") || isMoved) this.curve.draw();
+    if (this.told) this.controls.draw(this.told);
     if (now.has("sample") || now.has("rows") || isMoved) this.written.draw();
     if (now.has("heads") && this.headsTold) this.attention.draw(this.headsTold);
     if (now.has("embeddings") && this.embeddingsTold) this.points.draw(this.embeddingsTold);

@@ -7,12 +7,9 @@ import { Panel } from "./panel.js";
 
 export const title = "Look";
 
-const FIRST_TEXT = "A windy tavern, at noon. Enter Milo, a baker, and Mabel, a judge.\n"
-  + "  Milo: I have salted the royal tea.\n  Mabel: Mercy! I must sing it: Milo has";
-
 export function show(root, tools) {
   const { panels: states, isNew, isSame } = readAddress();
-  if (isNew) states[0].text = FIRST_TEXT;
+  if (isNew) states[0].text = null;  // one of the model's own kind
   let panels = [];
   let same = isSame;
   const changed = () => writeAddress({ tab: "look", panels: states, isSame: same });

@@ -42,6 +42,7 @@ export class Panel {
     try {
       this.sizes = await get(`models/${this.state.model}`);
       this.writing.showSizes(this.sizes);
+      if (this.state.text === null) this.writing.text = this.state.text = this.sizes.example;
       this.state.layer = Math.min(this.state.layer, this.sizes.n_layers - 1);
       this.state.head = Math.min(this.state.head, this.sizes.n_heads - 1);
       this.state.off = this.state.off.filter(([l, h]) => l < this.sizes.n_layers && h < this.sizes.n_heads);
@@ -51,7 +52,8 @@ export class Panel {
 
   chooseModel(index) {
     this.stop();
-    Object.assign(this.state, { model: index, more: [], text: this.writing.text });
+    const isOfModel = this.writing.text === this.sizes?.example;  // and not the reader's
+    Object.assign(this.state, { model: index, more: [], text: isOfModel ? null : this.writing.text });
     this.open();
   }
 
@@ -193,7 +195,7 @@ export class Panel {
   }
 
   failed(error) {
-    if (error.name !== "AbortError") this.writing.showError(error.message);
+    if (error.name !== "AbortError") this.writing.showError(error);
   }
 
   draw() {

@@ -6,10 +6,10 @@ export class Writing {
   constructor(panel) {
     const { state, known } = panel;
     this.area = el("textarea", {
-      rows: 4, spellcheck: "false", maxlength: 10000, placeholder: "Type a text …",
+      rows: 4, spellcheck: "false", placeholder: "Type a text …",
       "aria-label": "Text", oninput: () => panel.type(this.area.value),
     });
-    this.area.value = state.text;
+    this.area.value = state.text ?? "";
     this.sizes = el("p", { class: "about" }, " ");
     this.status = el("p", { class: "status", "aria-live": "polite" });
     const button = (text, title, onclick) => el("button", { type: "button", title, onclick }, text);
@@ -49,8 +49,7 @@ export class Writing {
     let said = `${n} token${n === 1 ? "" : "s"}`;
     if (answer.n_dropped) said = `the last ${n} tokens are looked at; ${answer.n_dropped} before them are dropped`;
     if (answer.is_start) said = "no text yet: this is how the model would begin one";
-    this.status.classList.remove("error");
-    this.status.textContent = said;
+    this.say(said);
   }
 
   showRunning(isRunning) {
@@ -58,8 +57,11 @@ export class Writing {
     this.runs.setAttribute("aria-pressed", isRunning);
   }
 
-  showError(message) {
-    this.status.classList.add("error");
+  showError({ message, unfit }) { this.say(message, true, unfit?.field === "text"); }
+
+  say(message, isError = false, isOfText = false) {
+    this.status.classList.toggle("error", isError);
     this.status.textContent = message;
+    this.area.setAttribute("aria-invalid", isOfText);
   }
 }
