@@ -114,6 +114,20 @@ def test_a_text_of_the_models_own_kind_is_there_and_none_is_cut(new_page):
     assert text_of(page).get_attribute("maxlength") is None
 
 
+def test_a_tab_that_was_left_while_it_loaded_draws_no_more(new_page):
+    page = new_page()
+    held = []
+    page.route("**/api/models", held.append)
+    page.reload()
+    page.wait_for_function("() => document.querySelector('#tabs button')")
+    page.get_by_role("button", name="Learn").click()
+    expect(page.get_by_role("button", name="Start training")).to_be_visible()
+    held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".panel")).to_have_count(0)
+    assert "tab=learn" in page.url
+
+
 def test_a_head_a_token_and_a_layer_can_be_chosen_by_click_and_by_key(new_page):
     page = new_page()
     page.get_by_role("button", name="block 1, head 2").click()

@@ -18,6 +18,7 @@ export function show(root, tools) {
   const both = el("button", { type: "button", onclick: () => share(!same) }, "One text for both");
   tools.append(both, compare);
   let known = null;
+  let isOver = false;
 
   function draw() {
     panels.forEach((panel) => panel.end());
@@ -52,7 +53,7 @@ export function show(root, tools) {
 
   Promise.all([get("models"), get("source")]).then(([{ names }, sources]) => {
     known = { names, sources };
-    draw();
+    if (!isOver) draw();  // else another tab is shown by now
   }, (error) => root.replaceChildren(el("p", { class: "error", role: "alert" }, error.message)));
-  return () => panels.forEach((panel) => panel.end());
+  return () => { isOver = true; panels.forEach((panel) => panel.end()); };
 }
