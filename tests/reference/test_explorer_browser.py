@@ -117,7 +117,7 @@ def test_a_text_of_the_models_own_kind_is_there_and_none_is_cut(new_page):
 def test_a_tab_that_was_left_while_it_loaded_draws_no_more(new_page):
     page = new_page()
     held = []
-    page.route("**/api/models", held.append)
+    page.route("**/api/models", lambda route: held.append(route))
     page.reload()
     page.wait_for_function("() => document.querySelector('#tabs button')")
     page.get_by_role("button", name="Learn").click()
