@@ -1,14 +1,18 @@
 """Texts in pieces: cut where no token crosses, worked on in order, on several processes too."""
 
 import dataclasses
+import errno
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent import futures
 from itertools import pairwise
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 import pytest
@@ -174,12 +178,44 @@ def test_only_a_few_pieces_are_in_flight(monkeypatch):
 
 
 def test_a_short_text_starts_no_process(monkeypatch):
-    monkeypatch.setattr(encoding, "_processes", None)
+    monkeypatch.setattr(encoding, "_start_processes", None)
     tokenizer = BPETokenizer().train(TEXT)
     pieces = pieces_of(TEXT, 50)
     assert np.concatenate(list(encode_pieces(tokenizer, pieces, 4))).tolist() == tokenizer.encode(
         TEXT
     )
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_where_no_process_can_be_started_this_one_does_the_work(started, monkeypatch):
+    monkeypatch.setattr(encoding, "SHORT", 100)
+    start, n = SpawnProcess.start, 0
+
+    def start_some(self):
+        nonlocal n
+        n += 1
+        if n > started:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        start(self)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_some)
+    tokenizer = BPETokenizer().train(TEXT)
+    arrays = list(encode_pieces(tokenizer, pieces_of(TEXT, 50), 3))
+    assert np.concatenate(arrays).tolist() == tokenizer.encode(TEXT)
+    assert n == started + 1
+    assert not multiprocessing.active_children()
+
+
+def test_where_there_are_no_semaphores_this_process_does_the_work(monkeypatch):
+    monkeypatch.setattr(encoding, "SHORT", 100)
+    monkeypatch.setattr(futures, "ProcessPoolExecutor", no_semaphores)
+    tokenizer = BPETokenizer()
+    counts = count_words(tokenizer, pieces_of(TEXT, 50), 2)
+    assert counts == tokenizer.count_words(TEXT)
+
+
+def no_semaphores(*arguments, **options):
+    raise FileNotFoundError(errno.ENOENT, "No such file or directory")  # without /dev/shm
 
 
 def test_an_error_in_a_process_is_raised_here(monkeypatch):

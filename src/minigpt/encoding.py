@@ -116,12 +116,10 @@ def _map(
     if n_processes > 1 and can_start_threads():  # which watch over the processes
         first = list(_up_to(SHORT, pieces))
         more = next(pieces, None)
-        if more is not None:
-            yield from _map_on_processes(
-                work, tokenizer, itertools.chain(first, [more], pieces), n_processes
-            )
+        pieces = iter(first) if more is None else itertools.chain(first, [more], pieces)
+        if more is not None and (pool := _start_processes(tokenizer, n_processes)):
+            yield from _map_on_processes(work, pieces, pool, n_processes)
             return
-        pieces = iter(first)
     for piece in pieces:
         yield work(tokenizer, piece)
 
@@ -134,10 +132,10 @@ def _up_to(size: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def _map_on_processes(
-    work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
+    work: Work[Result], pieces: Iterable[Piece], pool: ProcessPoolExecutor, n_processes: int
 ) -> Generator[Result]:
     waiting: deque[Future[Result]] = deque()
-    with _processes(tokenizer, n_processes) as pool:
+    with _ended(pool):
         for piece in pieces:
             waiting.append(pool.submit(_work, work, piece))
             if len(waiting) == IN_FLIGHT * n_processes:
@@ -146,28 +144,40 @@ def _map_on_processes(
             yield waiting.popleft().result()
 
 
+def _start_processes(tokenizer: Tokenizer, n: int) -> ProcessPoolExecutor | None:
+    """Start processes that have a tokenizer each; None where they cannot be, as in WebAssembly."""
+    try:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        pool = ProcessPoolExecutor(
+            n, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(tokenizer,)
+        )
+    except (OSError, ImportError, NotImplementedError):  # there are no semaphores
+        return None
+    started = False
+    with _ended(pool, unless=lambda: started), suppress(OSError), _no_interrupts():
+        for _ in range(n):
+            pool.submit(int)  # which starts a process; there may be no more of them
+        started = True
+    return pool if started else None
+
+
 @contextmanager
-def _processes(tokenizer: Tokenizer, n: int) -> Iterator[ProcessPoolExecutor]:
-    """Start processes that have a tokenizer each; whatever happens, they end with the block."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+def _ended(pool: ProcessPoolExecutor, unless: Callable[[], bool] = bool) -> Iterator[None]:
+    """End the processes with the block, whatever happens, but not if `unless` then says so."""
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(
-        n, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(tokenizer,)
-    )
     try:
-        with _no_interrupts():
-            for _ in range(n):
-                pool.submit(int)  # which starts a process
-        yield pool
+        yield
     except BrokenProcessPool:
         raise RuntimeError(
             "a worker process ended before its work was done: was there too little memory? In a "
             "program of your own, is what it does under `if __name__ == '__main__':`?"
         ) from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        if not unless():
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
