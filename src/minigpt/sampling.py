@@ -64,7 +64,7 @@ class Sampling:
         logits : float (B, V).
         seen : bool (B, V), the tokens that the text has already; only for `repetition_penalty`.
         """
-        # In float64, so that a tiny temperature cannot overflow and probabilities do sum to 1.
+        # In float64, so that probabilities do sum to 1.
         scores = check_scores(logits, "logits").astype(float)
         if scores.ndim != 2:
             raise ValueError(f"logits must have the shape (batch, V), got {logits.shape}")
@@ -76,7 +76,8 @@ class Sampling:
         if self.temperature == 0:
             return scores
         scores -= scores.max(axis=-1, keepdims=True)
-        scores /= self.temperature
+        with np.errstate(over="ignore"):  # what is too unlikely for a number becomes −inf
+            scores /= self.temperature
         if self.top_k is not None and self.top_k < scores.shape[-1]:
             kth_best = np.partition(scores, -self.top_k, axis=-1)[:, -self.top_k, None]
             scores[scores < kth_best] = -np.inf

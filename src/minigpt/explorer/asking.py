@@ -210,7 +210,7 @@ def schema(known: dict[str, Kind]) -> dict[str, Any]:
 
 def _nearest(kind: Whole | Number, value: Any) -> float | None:
     """Return the allowed number nearest to `value`; the default if it is no number."""
-    if type(value) not in (int, float) or math.isnan(value):
+    if type(value) not in (int, float) or value != value:  # nan
         return kind.default
     nearest = min(max(kind.low, value), kind.high)
     return round(nearest) if isinstance(kind, Whole) else nearest

@@ -191,4 +191,4 @@ def _is_run(folder: Path) -> bool:
 
 
 def _unknown(id_: str) -> Problem:
-    return Problem(404, f"there is no lesson {id_}: it was ended, or the server began anew")
+    return Problem(404, f"there is no lesson {id_[:50]}: it was ended, or the server began anew")
