@@ -150,6 +150,32 @@ def test_a_training_step_and_a_text_at_once(model, monkeypatch):
     np.testing.assert_array_equal(model.flat.grads, alone.flat.grads)
 
 
+def test_two_threads_cannot_train_one_model_at_once(model):
+    dataset = Dataset("ids", IDS.ravel(), IDS.ravel(), IDS.size)
+    settings = Settings(steps=2, batch_size=2, block_size=4, eval_tokens=8)
+    inside, may_go = threading.Event(), threading.Event()
+
+    class Waiting(AdamW):
+        def step(self, learning_rate):
+            inside.set()
+            assert may_go.wait(30)
+            super().step(learning_rate)
+
+    def learn(optimizer=None, subject=model):
+        return [step.loss for step in train(subject, dataset, settings, optimizer=optimizer)]
+
+    alone = learn(subject=copy.deepcopy(model))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(learn, Waiting(model))
+        assert inside.wait(30)
+        with pytest.raises(RuntimeError, match="another thread trains this model: train a copy"):
+            learn()
+        learn(subject=copy.deepcopy(model))
+        may_go.set()
+        assert first.result() == alone
+    learn()  # the other has ended
+
+
 def test_two_that_ask_for_the_flat_arrays_at_once_get_the_same(monkeypatch):
     model, together = miniGPT(V, T, 12, 3, 2, seed=0), threading.Barrier(8, timeout=30)
     lay_flat = model_module.lay_flat

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,9 @@ def train(
     TrainingDiverged
         If the loss or the gradient is not finite: that step is not taken. Or if the loss on the
         validation sample is not.
+    RuntimeError
+        If another thread trains the same model. To write with it or to evaluate it meanwhile is
+        safe.
 
     Examples
     --------
@@ -131,12 +135,13 @@ def train(
             learning_rate = warmup_cosine(
                 number - 1, s.steps, s.warmup, s.learning_rate, s.final_learning_rate
             )
-            loss = _mean_gradients(replicas, dataset.train, s, number, world)
-            # Libraries may round a norm otherwise on another processor: the first one's counts.
-            norm = world.from_first(gradient_norm(model.flat.grads))
-            clip_gradients(model.flat.grads, s.clip, norm)
-            _check_finite(number, s, loss=loss, gradient=norm)
-            optimizer.step(learning_rate)
+            with _alone(model):
+                loss = _mean_gradients(replicas, dataset.train, s, number, world)
+                # Libraries may round a norm otherwise on another processor: the first one's counts.
+                norm = world.from_first(gradient_norm(model.flat.grads))
+                clip_gradients(model.flat.grads, s.clip, norm)
+                _check_finite(number, s, loss=loss, gradient=norm)
+                optimizer.step(learning_rate)
             seconds = time.perf_counter() - began
 
             val_loss = sample = None
@@ -157,6 +162,21 @@ def train(
                 sample,
                 None if val_loss is None else dataset.spelling_bits or None,
             )
+
+
+_STEPPING: dict[int, object] = {}
+
+
+@contextmanager
+def _alone(model: miniGPT) -> Iterator[None]:
+    """Raise a RuntimeError if a step of `model` is being taken, since steps share the gradient."""
+    ours = object()
+    if _STEPPING.setdefault(id(model), ours) is not ours:
+        raise RuntimeError("another thread trains this model: train a copy.deepcopy of it instead")
+    try:
+        yield
+    finally:
+        del _STEPPING[id(model)]
 
 
 def optimizer_of(settings: Settings, model: miniGPT) -> Optimizer:
