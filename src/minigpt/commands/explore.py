@@ -6,14 +6,18 @@ import argparse
 import secrets
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
 from minigpt.terminal import say
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 FIRST_PORT = 8100
 MANY = 50
@@ -91,7 +95,7 @@ def explore(args: argparse.Namespace) -> int:
         listener,
         threadpool_limits(1 if narrow else None),
         suppress(KeyboardInterrupt),
-        _unwinding_at_the_end(),
+        _ending_by_signals(server),
     ):
         if not args.no_browser:
             opening.start()
@@ -106,19 +110,28 @@ def explore(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _unwinding_at_the_end() -> Iterator[None]:
-    """Leave `with` and `finally` blocks properly, whatever signal ends the process."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), _leave) for name in names}
+def _ending_by_signals(server: Server) -> Iterator[None]:
+    """End the server by SIGTERM and SIGHUP too, and leave `with` and `finally` blocks properly.
+
+    SIGHUP often comes twice, from the system and from the shell. Under nohup it is ignored.
+    """
+    codes = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        codes.append(128 + number)
+        server.should_exit = True
+
+    numbers = [signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if codes:
+        raise SystemExit(codes[0])
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
