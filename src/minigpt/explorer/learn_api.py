@@ -19,7 +19,7 @@ from minigpt.explorer.learn_asking import ACTS, BEGIN, chosen
 from minigpt.explorer.lessons import MOST_SESSIONS, Lessons
 from minigpt.explorer.problems import AGAIN, Problem
 from minigpt.explorer.requests import Events, body_of
-from minigpt.explorer.work import Work, client_of
+from minigpt.explorer.work import Work, client_of, count_down
 from minigpt.tracing.pieces import visible, vocabulary_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ BEAT_EVERY = 5.0
 """Seconds after which something is sent in any case: so it is seen when nobody listens any more."""
 MOST_WATCHING_EACH = 16
 """Streams of events of one client; each page that shows a lesson has one."""
-MOST_TEXTS = 4
+MOST_TEXTS = 8
 """Texts to learn from that are received at once."""
+MOST_TEXTS_EACH = 2
+"""Of these from one client, who may send them slowly."""
 
 
 def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
@@ -57,14 +59,15 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
         )
 
     async def begin(request: Request) -> Response:
-        if receiving.total() >= MOST_TEXTS:
+        client = client_of(request)
+        if receiving.total() >= MOST_TEXTS or receiving[client] >= MOST_TEXTS_EACH:
             raise Problem(503, "too many lessons begin at once: try again in a second", AGAIN)
-        receiving["text"] += 1
+        receiving[client] += 1
         try:
             body = await body_of(request, LONGEST_BODY)
             return await answer(request, quick, lambda: lessons.start(*chosen(read(body, BEGIN))))
         finally:
-            receiving["text"] -= 1
+            count_down(receiving, client)
 
     async def state(request: Request) -> Response:
         return await answer(request, quick, lambda: request.path_params["id"])
@@ -99,11 +102,11 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
         try:
             subscription = await to_thread.run_sync(listen)
         except BaseException:
-            watching[client] -= 1
+            count_down(watching, client)
             raise
 
         def over() -> None:
-            watching[client] -= 1
+            count_down(watching, client)
             subscription.close()
 
         return Events(_events(subscription, stopping), over)

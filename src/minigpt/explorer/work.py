@@ -88,7 +88,7 @@ class Work:
             raise Problem(503, message, AGAIN) from None
         finally:
             self.n_waiting -= 1
-            _count_down(self._waiting, client)
+            count_down(self._waiting, client)
 
     def start_writing(self, request: Request, memory: Memory, size: int) -> Callable[[], None]:
         """Take one of the places for writing, and `size` bytes; return what gives them back.
@@ -106,7 +106,7 @@ class Work:
 
         def give_back() -> None:
             memory.release(size)
-            _count_down(self._writing, client)
+            count_down(self._writing, client)
 
         return give_back
 
@@ -126,7 +126,8 @@ class Work:
             iterator.close()
 
 
-def _count_down(counts: Counter[str], client: str) -> None:
+def count_down(counts: Counter[str], client: str) -> None:
+    """Count one less for a client, and forget one that has none: there may be any number."""
     counts[client] -= 1
     if not counts[client]:
         del counts[client]
