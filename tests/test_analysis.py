@@ -272,6 +272,16 @@ def test_principal_components_of_points_near_a_plane():
     np.testing.assert_allclose(pca(-vectors).directions, found.directions)  # signs stay
 
 
+def test_the_strongest_of_unsigned_numbers_are_the_largest():
+    assert strongest(np.array([0, 3, 255, 7], np.uint8), 2, apart=1) == [2, 3]
+
+
+@pytest.mark.parametrize("vectors", [[[1.0, 2.0]], np.ones(3), np.ones((0, 3)), np.ones((2, 2, 2))])
+def test_components_of_what_are_no_vectors_are_refused(vectors):
+    with pytest.raises((TypeError, ValueError), match="vectors must"):
+        pca(vectors)
+
+
 @pytest.mark.parametrize("changes", [{}, {"bias": False}, {"tie_weights": True}])
 def test_without_a_head_the_stream_lacks_what_it_wrote(changes):
     model = model_of(**changes)

@@ -26,6 +26,7 @@ from minigpt import (
     softmax,
     trace,
 )
+from minigpt.analysis import most_selective, pca, relations, score_heads, strongest
 from minigpt.attention import BLOCK, Attention, BlockedAttention
 from minigpt.cache import KVCache
 from minigpt.functional import cross_entropy_backward, softmax_backward
@@ -188,6 +189,16 @@ def texts(x, ids, dy):
     return [written, evaluate(model, flat), *batch, seen.logits, seen.weights]
 
 
+def analysis(x, ids, dy):
+    weights = softmax(np.repeat(x[None, :, :1], T, axis=-2)[..., :T])
+    return [
+        *pca(x[0], 3),
+        most_selective(x[0]),
+        strongest(dy[:, 0, 0], apart=1),
+        score_heads(weights, relations(ids[0])).values,
+    ]
+
+
 SUBJECTS = {
     **{name: layer_subject(make) for name, make in LAYERS.items()},
     "softmax": lambda x, ids, dy: [softmax(x), softmax(x, axis=0), softmax_backward(dy, x)],
@@ -206,6 +217,7 @@ SUBJECTS = {
     "Sampling": sampling,
     "KVCache": cached,
     "generate, evaluate, get_batch, trace": texts,
+    "analysis": analysis,
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.brief import brief
+from minigpt.checks import check_scores, check_tokens
 from minigpt.functional import Array
 from minigpt.tracing import trace
 
@@ -69,6 +70,7 @@ def relations(ids: Array, pieces: Sequence[str] | None = None) -> dict[str, Arra
     Source: Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021; Olsson et
     al., "In-context Learning and Induction Heads", 2022.
     """
+    ids = check_tokens(ids)
     at = np.arange(len(ids))
     earlier = at[None] < at[:, None]
     same = ids[None] == ids[:, None]
@@ -98,6 +100,7 @@ def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
     related : name → bool (T, T), as of `relations`. The mean goes over the tokens that have one so
         related; where none has, the score is 0.
     """
+    weights = check_scores(weights, "weights")
     T = weights.shape[-1]
     even = np.tri(T) / np.arange(1, T + 1)[:, None]
     values, by_chance = [], []

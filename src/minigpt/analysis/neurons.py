@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.checks import check_ids
+from minigpt.checks import check_ids, check_scores
 from minigpt.functional import Array
 from minigpt.tracing.record import shadow
 
@@ -46,7 +46,8 @@ def most_selective(activations: Array, n: int = 6) -> Array:
     They are those of the largest kurtosis, the mean fourth power of the deviations over the square
     of the variance.
     """
-    deviations = activations.astype(float) - activations.mean(axis=0)
+    activations = check_scores(activations, "activations").astype(float)
+    deviations = activations - activations.mean(axis=0)
     variance = (deviations**2).mean(axis=0)
     kurtosis = (deviations**4).mean(axis=0) / np.maximum(variance**2, np.finfo(float).tiny)
     return np.argsort(-kurtosis, kind="stable")[:n]
@@ -55,6 +56,7 @@ def most_selective(activations: Array, n: int = 6) -> Array:
 def strongest(values: Array, n: int = 6, apart: int = 8) -> list[int]:
     """Give the places of the `n` largest of values (N,), each at least `apart` from the others."""
     places: list[int] = []
+    values = check_scores(values, "values").astype(float)  # small unsigned numbers would wrap
     for i in np.argsort(-values, kind="stable"):
         if all(abs(int(i) - place) >= apart for place in places):
             places.append(int(i))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigpt.brief import brief
+from minigpt.checks import check_scores, check_sizes
 from minigpt.functional import Array
 
 
@@ -32,7 +33,11 @@ def pca(vectors: Array, n: int = 2) -> PCA:
     With the centred vectors X = U S Vᵀ, the rows of Vᵀ are the directions, and the variance along
     each is as its S². So that a picture stays as it is, directions point to their largest entry.
     """
-    centred = vectors.astype(float) - vectors.mean(axis=0)
+    vectors = check_scores(vectors, "vectors").astype(float)
+    check_sizes(n=n)
+    if vectors.ndim != 2 or not vectors.size:
+        raise ValueError(f"vectors must have the shape (N, C), got {vectors.shape}")
+    centred = vectors - vectors.mean(axis=0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     directions = directions[:n]
     largest = np.abs(directions).argmax(axis=1)
