@@ -212,3 +212,16 @@ def test_nothing_and_a_single_number_can_be_checked():
     assert check_gradients(layer, np.ones((2, 3))).ok
     assert check_gradients(layer, np.zeros((0, 3))).ok
     assert check_gradients(GELU(), np.zeros((2, 3))).ok
+
+
+def test_rounding_in_place_of_a_gradient_is_said_to_be_0():
+    class Lost(Scaled):
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.g["w"] *= 1e-16 * np.sign(np.random.default_rng(0).normal(size=(6, 6)))
+            return dx
+
+    rng = np.random.default_rng(0)
+    check = check_gradients(Lost(6, rng), rng.normal(size=(2, 6)))
+    assert check.wrong == ["w"]
+    assert str(check).endswith("It is 0.")

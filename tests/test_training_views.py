@@ -138,7 +138,7 @@ def test_a_run_writes_them_down_and_going_on_makes_the_same_file(run, tmp_path):
         '{"number": 1, "layers": {"a": ["x", 2]}}\n', '{"number": 1, "layers": {"a": [1, HUGE]}}\n',
         '{"number": 1, "layers": {"a": [1, 2]}}\n' * 2,
         '{"number": 1, "layers": {"a": [1, 2]}}\n{"number": 2, "layers": {"b": [1, 2]}}\n',
-        "[" * 2**17,
+        "[" * 2**17 + "\n",
     ],
 )  # fmt: skip
 def test_a_damaged_file_of_layers_is_refused_by_line(line, tmp_path):

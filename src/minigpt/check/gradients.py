@@ -23,6 +23,9 @@ from minigpt.brief import LONGEST, brief, cut
 from minigpt.check.slopes import LIMIT, Slopes
 from minigpt.functional import Array
 
+NOTHING = 1e-12
+"""So small a part of what it should be, a gradient is but rounding."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -230,7 +233,7 @@ def guess(given: Array, chosen: Array, measured: Array, doubt: Array) -> str:
         return "Moving it changes nothing: does params() give the arrays that forward uses?"
     if (np.abs(measured) <= doubt).all():
         return "It should be 0: what is measured is rounding."
-    if not derived.any():
+    if largest(derived, derived) <= NOTHING * largest(measured, measured):
         return "It is 0."
     allowed = np.maximum(10 * LIMIT * largest(derived, measured), doubt)
 
