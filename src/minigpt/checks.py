@@ -1,7 +1,7 @@
 """Checks at the doors: errors that say what was given, what was expected and what to do."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +22,28 @@ def check_sizes(**sizes: Any) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
+
+
+def is_list(value: Any) -> bool:
+    """Return whether `value` has members one after another, and is no text and no dictionary."""
+    number = isinstance(value, np.ndarray) and value.ndim == 0
+    return isinstance(value, Iterable) and not (isinstance(value, str | bytes | Mapping) or number)
+
+
+def check_place(n: int, **places: Any) -> None:
+    """Raise unless every named number is one of the places 0 … n − 1."""
+    check_whole(**places)
+    for name, place in places.items():
+        if not 0 <= place < n:
+            raise ValueError(f"{name} must be from 0 to {n - 1}, got {place}")
+
+
+def check_position(position: Any, n: int) -> int:
+    """Return the place that `position` means among `n`, counted from the end if negative."""
+    check_whole(position=position)
+    if not -n <= position < n:
+        raise ValueError(f"position must be from {-n} to {n - 1}, got {position}")
+    return int(position) % n
 
 
 def check_numbers(**numbers: Any) -> None:
@@ -134,7 +156,10 @@ def unmasked(x: Any) -> Floats:
             f"an array with {x.mask.sum():,} masked entries was given, which would count "
             "as if they were not masked: give x.compressed() or x.filled(value)"
         )
-    return np.asarray(x)
+    try:
+        return np.asarray(x)
+    except ValueError:  # NumPy: "an inhomogeneous shape after 1 dimensions"
+        raise ValueError(f"rows must be lists of one length, got {x!r:.100}") from None
 
 
 def check_writable(x: Any, name: str) -> None:
@@ -165,6 +190,9 @@ def check_scores(x: Any, name: str = "x", axis: int = -1) -> Floats:
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
         given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else f"{x!r:.100}"
         raise TypeError(f"{name} must be an array of numbers, got {given}")
+    check_whole(axis=axis)
+    if x.ndim and not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis must be from {-x.ndim} to {x.ndim - 1}, got {axis}")
     if x.ndim == 0 or x.shape[axis] == 0:
         raise ValueError(f"{name} must have at least one number to a row, got shape {x.shape}")
     return plain(x if x.dtype.kind == "f" else x.astype(float))  # integers would wrap around

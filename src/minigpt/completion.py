@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from minigpt.brief import brief
-from minigpt.checks import check_has, check_model, check_sizes
+from minigpt.checks import check_has, check_model, check_sizes, is_list
 from minigpt.generation import Choice, stream_choices
 from minigpt.sampling import Sampling
 from minigpt.token_roles import drawable, end_ids
@@ -76,9 +76,10 @@ def complete(
     """
     check_model(model)
     allowed, ends = drawable(model, tokenizer), end_ids(model, tokenizer)
-    check_has("prompts", prompts, "__iter__", "a list of texts")
     if isinstance(prompts, str):
         raise TypeError(f"prompts must be a list of texts, not one text: write [{prompts!r}]")
+    if not is_list(prompts):
+        raise TypeError(f"prompts must be a list of texts, got {prompts!r:.100}")
     if not len(prompts):
         raise ValueError("prompts must be a list of at least one text, got none")
     check_sizes(n_samples=n_samples)

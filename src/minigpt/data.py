@@ -136,7 +136,8 @@ class Corpus:
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
     """Cut off the last part of a text for validation."""
-    check_has("text", text, "encode", "a str")
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {text!r:.100}")
     check_numbers(val_fraction=val_fraction)
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")

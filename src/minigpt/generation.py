@@ -7,13 +7,14 @@ token then comes from the weights as they are at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from minigpt.cache import new_cache
-from minigpt.checks import check_has, check_ids, check_model, check_sizes, rng_of, unmasked
+from minigpt.checked import checked
+from minigpt.checks import check_has, check_ids, check_model, check_sizes, is_list, rng_of, unmasked
 from minigpt.functional import Array
 from minigpt.layers import twin
 from minigpt.sampling import Sampling
@@ -26,6 +27,7 @@ Choice: TypeAlias = tuple[Array, Array]
 """The next tokens, int (B,), and the log-probabilities of choosing them, float64 (B,)."""
 
 
+@checked
 def generate(
     model: miniGPT,
     context: Any,
@@ -70,6 +72,7 @@ def generate(
     return np.concatenate([ids, np.stack(tokens, axis=1)], axis=1)
 
 
+@checked
 def stream(
     model: miniGPT,
     context: Any,
@@ -107,7 +110,7 @@ def stream_choices(
             f"allow one at least, got {allowed!r:.100}"
         )
     sampling = Sampling() if sampling is None else sampling
-    check_has("sampling", sampling, "choose", "a Sampling")
+    check_has("sampling", sampling, "probabilities", "a Sampling")
     return _choose(model, ids, padding, max_new_tokens, sampling, rng_of(seed), stops, allowed)
 
 
@@ -147,11 +150,21 @@ def side_by_side(context: Any, vocab_size: int) -> tuple[Array, Array]:
     ids : int (B, T), T the length of the longest row.
     padding : int (B,), how many zeros were filled in.
     """
-    rows = [unmasked(row) for row in context] if isinstance(context, Iterable) else []
+    is_many = is_list(context) and not isinstance(context, Iterator)  # which can be read once
+    rows = [unmasked(row) for row in context] if is_many else []
+    if (rows and all(row.ndim == 0 for row in rows)) or isinstance(context, str | bytes):
+        is_text = not rows or rows[0].dtype.kind in "US"
+        given, row = ("a text", "tokenizer.encode(text)") if is_text else ("one row of ids", "ids")
+        raise ValueError(
+            f"context must have the shape (batch, time), got {given}, {context!r:.100}: put "
+            f"{row} in a list, as in generate([{row}], …)"
+        )
     if not rows or any(row.ndim != 1 or row.size == 0 for row in rows):
+        is_empty = is_many and all(row.size == 0 for row in rows)
+        nothing = ": an empty prompt has nothing to continue" if is_empty else ""
         raise ValueError(
             "context must have the shape (batch, time), or be a list of rows, with at least one "
-            f"token in each row, got {context!r:.200}: an empty prompt has nothing to continue"
+            f"token in each row, got {context!r:.200}{nothing}"
         )
     rows = [check_ids(row, vocab_size) for row in rows]
     longest = max(map(len, rows))

@@ -42,6 +42,7 @@ from minigpt.checks import (
     rng_of,
 )
 from minigpt.functional import Array
+from minigpt.hints import missing
 from minigpt.threads import product, share_elements
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Layer:
 
         def __getattr__(self, name):
             hint = "; if this is backward(), it needs a forward() before it"
-            raise AttributeError(f"{type(self).__name__} has no {name!r}{hint}")
+            raise AttributeError(missing(self, name, hint))
 
 
 AnyLayer = TypeVar("AnyLayer", bound=Layer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from minigpt.checked import checked
 from minigpt.checks import check_dtype, check_sizes, check_targets, check_text, rng_of
 from minigpt.flat import LAYING, Flat, lay_flat
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
@@ -61,6 +62,7 @@ class miniGPT(Layer):
     Source: Radford et al., 2019, section 2.3, and the code OpenAI released with it.
     """
 
+    @checked
     def __init__(
         self,
         vocab_size: int,

@@ -23,6 +23,7 @@ from minigpt.checks import (
     unknown,
 )
 from minigpt.functional import Array
+from minigpt.hints import missing
 from minigpt.threads import share_out
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class OfModel:
     """
 
     model: miniGPT
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise AttributeError(missing(self, name))
 
     @property
     def flat(self) -> Flat:

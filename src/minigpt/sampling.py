@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from minigpt.checked import check_names
 from minigpt.checks import check_has, check_numbers, check_scores, check_sizes
 from minigpt.functional import Array, softmax
 
@@ -37,6 +39,11 @@ class Sampling:
     top_p: float | None = None
     min_p: float | None = None
     repetition_penalty: float = 1.0
+
+    def __new__(cls, *_: Any, **given: Any) -> Sampling:
+        """Refuse an unknown name, and suggest the nearest."""
+        check_names(given, cls.__dataclass_fields__)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check_numbers(temperature=self.temperature, repetition_penalty=self.repetition_penalty)

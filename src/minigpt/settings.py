@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.brief import brief_html, named
+from minigpt.checked import check_names
 from minigpt.checks import check_heads, check_known, check_threads, unknown
 from minigpt.decoding import decode
 from minigpt.files import SMALL, check_is_itself, read_bytes
@@ -88,6 +89,11 @@ class Settings:
     seed: int = _setting(0, "where all chance comes from")
     threads: int = _setting(0, "threads to train on; 0 for one a core")
     recompute: bool = _setting(False, "go forward again in backward: less memory, more time")
+
+    def __new__(cls, *_: Any, **given: Any) -> Settings:
+        """Refuse an unknown name, and suggest the nearest."""
+        check_names(given, cls.__dataclass_fields__, "setting")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, kind in typing.get_type_hints(type(self)).items():

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from minigpt.checked import checked
+from minigpt.checks import check_place, is_list
 from minigpt.layers import twin
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
 
 
+@checked
 def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
     """Give a model that shares all weights of `model`, but in which some heads write nothing.
 
@@ -27,13 +32,16 @@ def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
     ValueError
         If there is no such head.
     """
+    if not is_list(heads):
+        raise TypeError(f"heads must be a list of pairs (layer, head), got {heads!r:.100}")
     other = twin(model)
-    for layer, head in heads:
-        if not 0 <= layer < model.n_layers:
-            raise ValueError(f"layer must be from 0 to {model.n_layers - 1}, got {layer}")
+    for pair in heads:
+        if np.shape(pair) != (2,):
+            raise ValueError(f"heads must be pairs (layer, head), such as [(0, 1)], got {pair!r}")
+        layer, head = pair
+        check_place(model.n_layers, layer=layer)
         attention = other.blocks[layer].attention
-        if not 0 <= head < attention.n_heads:
-            raise ValueError(f"head must be from 0 to {attention.n_heads - 1}, got {head}")
+        check_place(attention.n_heads, head=head)
         projection = attention.projection
         projection.weight = projection.weight.copy()
         projection.weight.reshape(attention.n_heads, -1, model.d_model)[head] = 0

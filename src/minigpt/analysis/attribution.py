@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.brief import brief
-from minigpt.checks import check_ids
+from minigpt.checked import checked
+from minigpt.checks import check_ids, check_position
 from minigpt.functional import Array
 from minigpt.tracing import Trace
 
@@ -60,6 +61,7 @@ class Attribution:
         return {name: float(part) for name, part in parts.items()}
 
 
+@checked
 def attribute(
     model: miniGPT,
     trace: Trace,
@@ -84,7 +86,7 @@ def attribute(
 
     Source: Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021.
     """
-    at = int(np.arange(len(trace.ids))[position])
+    at = check_position(position, len(trace.ids))
     token = int(trace.logits[at].argmax()) if token is None else token
     check_ids([token, *([] if against is None else [against])], model.vocab_size)
     w = model.head.weight[:, token].astype(float)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigpt.brief import brief
-from minigpt.checks import check_scores, check_tokens
+from minigpt.checked import checked
+from minigpt.checks import check_scores, check_sizes, check_tokens, rng_of
 from minigpt.functional import Array
 from minigpt.tracing import trace
 
@@ -39,6 +40,7 @@ class HeadScores:
 
         return heads_html(self)
 
+    @checked
     def found(self, threshold: float = 0.5) -> Iterator[tuple[int, int, str, float]]:
         """Yield (layer, head, what it does, score) of each head that does it most of the time.
 
@@ -52,7 +54,8 @@ class HeadScores:
                 yield layer, head, self.names[best], score
 
 
-def relations(ids: Array, pieces: Sequence[str] | None = None) -> dict[str, Array]:
+@checked
+def relations(ids: Any, pieces: Sequence[str] | None = None) -> dict[str, Array]:
     """Tell which earlier tokens stand in a relation to each: name → bool (T, T), row by query.
 
     - previous token: the one before;
@@ -71,6 +74,8 @@ def relations(ids: Array, pieces: Sequence[str] | None = None) -> dict[str, Arra
     al., "In-context Learning and Induction Heads", 2022.
     """
     ids = check_tokens(ids)
+    if pieces is not None and len(pieces) != len(ids):
+        raise ValueError(f"pieces must be one for each of {len(ids)} ids, got {len(pieces)}")
     at = np.arange(len(ids))
     earlier = at[None] < at[:, None]
     same = ids[None] == ids[:, None]
@@ -91,6 +96,7 @@ def relations(ids: Array, pieces: Sequence[str] | None = None) -> dict[str, Arra
     return found
 
 
+@checked
 def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
     """Measure the part of their attention that heads spend on each relation.
 
@@ -101,7 +107,17 @@ def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
         related; where none has, the score is 0.
     """
     weights = check_scores(weights, "weights")
-    T = weights.shape[-1]
+    T = weights.shape[-1] if weights.ndim == 4 else 0
+    if weights.shape[-2:] != (T, T) or not T:
+        raise ValueError(f"weights must have the shape (layers, H, T, T), got {weights.shape}")
+    if not related:
+        raise ValueError("related must have at least one relation, got none")
+    for name, relation in related.items():
+        if relation.shape != (T, T) or relation.dtype != bool:
+            raise ValueError(
+                f"related[{name!r}] must be bool of the shape {(T, T)}, got {relation.dtype} of "
+                f"the shape {relation.shape}"
+            )
     even = np.tri(T) / np.arange(1, T + 1)[:, None]
     values, by_chance = [], []
     for relation in related.values():
@@ -112,6 +128,7 @@ def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
     return HeadScores(list(related), np.stack(values), np.array(by_chance))
 
 
+@checked
 def repeated_tokens(model: miniGPT, rng: np.random.Generator) -> Array:
     """Draw different random tokens, and say them twice: int (T,), at most 128.
 
@@ -123,6 +140,7 @@ def repeated_tokens(model: miniGPT, rng: np.random.Generator) -> Array:
     return np.tile(rng.choice(model.vocab_size, n, replace=False), 2)
 
 
+@checked
 def head_scores(model: miniGPT, n_texts: int = 4, seed: int = 0) -> HeadScores:
     """Measure the heads of `model` on `repeated_tokens`: see `relations`.
 
@@ -132,7 +150,8 @@ def head_scores(model: miniGPT, n_texts: int = 4, seed: int = 0) -> HeadScores:
     n_texts : how many texts to take the mean over.
     seed : a whole number; the same gives the same texts.
     """
-    rng = np.random.default_rng(seed)
+    check_sizes(n_texts=n_texts)
+    rng = rng_of(seed)
     all_scores = []
     for _ in range(n_texts):
         seen = trace(model, repeated_tokens(model, rng))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minigpt.brief import brief
+from minigpt.checked import checked
+from minigpt.checks import check_sizes
 from minigpt.evaluation import LARGEST_LOGITS
 from minigpt.functional import Array
 from minigpt.tracing import Trace
@@ -32,6 +34,7 @@ class Lens(NamedTuple):
         return brief(self)
 
 
+@checked
 def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
     """Put the final norm and the head on the residual stream after each block.
 
@@ -43,6 +46,8 @@ def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
     They were trained for the last one only, so that early answers are a hint, not a fact.
     Source: nostalgebraist, "interpreting GPT: the logit lens", 2020.
     """
+    if last is not None:
+        check_sizes(last=last)
     first = 0 if last is None else max(0, len(trace.ids) - last)
     streams = [trace.embedding, *(block.output for block in trace.blocks)]
     states = np.concatenate([stream[first:] for stream in streams])  # ((n_layers + 1) · T, C)

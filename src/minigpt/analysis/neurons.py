@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.checks import check_ids, check_scores
+from minigpt.checked import checked
+from minigpt.checks import check_ids, check_place, check_scores, check_sizes
 from minigpt.functional import Array
 from minigpt.tracing.record import shadow
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
 
 
-def neuron_activations(model: miniGPT, ids: Array, layer: int) -> Array:
+@checked
+def neuron_activations(model: miniGPT, ids: Any, layer: int) -> Array:
     """Give the activations (N, F) of the neurons of block `layer` for each token of a text.
 
     A text longer than the context is read in windows, one after another.
@@ -25,8 +27,7 @@ def neuron_activations(model: miniGPT, ids: Array, layer: int) -> Array:
     ids : int (N,), N of at least 1.
     layer : from 0 to n_layers − 1.
     """
-    if not 0 <= layer < model.n_layers:
-        raise ValueError(f"layer must be from 0 to {model.n_layers - 1}, got {layer}")
+    check_place(model.n_layers, layer=layer)
     ids = check_ids(ids, model.vocab_size)
     if ids.ndim != 1 or not ids.size:
         raise ValueError(f"ids must have the shape (N,), with at least one, got {ids.shape}")
@@ -40,26 +41,37 @@ def neuron_activations(model: miniGPT, ids: Array, layer: int) -> Array:
     return np.concatenate(activations)
 
 
+@checked
 def most_selective(activations: Array, n: int = 6) -> Array:
     """Give the `n` neurons (n,) of activations (N, F) that are silent mostly and seldom loud.
 
     They are those of the largest kurtosis, the mean fourth power of the deviations over the square
     of the variance.
     """
-    activations = check_scores(activations, "activations").astype(float)
+    activations = _with_axes(activations, 2, "activations")
+    check_sizes(n=n)
     deviations = activations - activations.mean(axis=0)
     variance = (deviations**2).mean(axis=0)
     kurtosis = (deviations**4).mean(axis=0) / np.maximum(variance**2, np.finfo(float).tiny)
     return np.argsort(-kurtosis, kind="stable")[:n]
 
 
+@checked
 def strongest(values: Array, n: int = 6, apart: int = 8) -> list[int]:
     """Give the places of the `n` largest of values (N,), each at least `apart` from the others."""
+    values = _with_axes(values, 1, "values")
+    check_sizes(n=n, apart=apart)
     places: list[int] = []
-    values = check_scores(values, "values").astype(float)  # small unsigned numbers would wrap
     for i in np.argsort(-values, kind="stable"):
         if all(abs(int(i) - place) >= apart for place in places):
             places.append(int(i))
         if len(places) == n:
             break
     return places
+
+
+def _with_axes(x: Array, n: int, name: str) -> Array:
+    x = check_scores(x, name).astype(float)  # small unsigned numbers would wrap around
+    if x.ndim != n:
+        raise ValueError(f"{name} must have the shape {('(N,)', '(N, F)')[n - 1]}, got {x.shape}")
+    return x

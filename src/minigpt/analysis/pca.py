@@ -1,10 +1,13 @@
 """Principal components: the flat view of many vectors that shows most of their differences."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
 
 from minigpt.brief import brief
+from minigpt.checked import checked
 from minigpt.checks import check_scores, check_sizes
 from minigpt.functional import Array
 
@@ -27,6 +30,7 @@ class PCA(NamedTuple):
         return brief(self)
 
 
+@checked
 def pca(vectors: Array, n: int = 2) -> PCA:
     """Find the `n` directions of most variance among `vectors` (N, C), and the places along them.
 

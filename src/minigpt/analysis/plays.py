@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis.heads import HeadScores, score_heads
+from minigpt.checked import checked
+from minigpt.checks import check_sizes
 from minigpt.corpus import words
 from minigpt.functional import Array
 from minigpt.tracing import trace
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
 
 
+@checked
 def play_relations(pieces: Sequence[str]) -> dict[str, Array]:
     """Tell where a scene's tokens should look back to: name → bool (T, T), row by query.
 
@@ -45,6 +48,7 @@ def play_relations(pieces: Sequence[str]) -> dict[str, Array]:
     }
 
 
+@checked
 def play_scores(model: miniGPT, tokenizer: Tokenizer, text: str, n_scenes: int = 60) -> HeadScores:
     """Measure the heads of `model` on scenes: see `play_relations` and `score_heads`.
 
@@ -54,6 +58,7 @@ def play_scores(model: miniGPT, tokenizer: Tokenizer, text: str, n_scenes: int =
     text : scenes of the plays, with an empty line between them.
     n_scenes : how many to take, from the first on; of a long one its beginning.
     """
+    check_sizes(n_scenes=n_scenes)
     scores: dict[str, list[tuple[Array, float]]] = {}
     for scene in text.split("\n\n")[:n_scenes]:
         ids = tokenizer.encode(scene)[: model.max_len]

@@ -1,11 +1,15 @@
 """Where in a text a model was surprised."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from minigpt.checked import checked
 from minigpt.functional import Array, softmax
 from minigpt.tracing import Trace
 
 
+@checked
 def surprise(trace: Trace) -> Array:
     """Give −log p of every token but the first, as the model saw it coming, float64 (T − 1,) nats.
 

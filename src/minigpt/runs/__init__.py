@@ -29,3 +29,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'minigpt.runs' has no attribute {name!r}")
     return getattr(import_module(f"minigpt.runs.{'run' if name == 'Run' else 'keeper'}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

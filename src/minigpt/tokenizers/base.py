@@ -8,10 +8,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self, SupportsIndex
+from typing import TYPE_CHECKING, ClassVar, Self, SupportsIndex
 
 from minigpt.brief import brief_value
+from minigpt.checks import is_list
 from minigpt.files import write_text
+from minigpt.hints import missing
 from minigpt.tokenizers import tokenizer_json
 from minigpt.tokenizers.stream import pieces_of
 from minigpt.tokenizers.vocabulary import END_OF_TEXT, Kind, Vocabulary, usual_roles
@@ -35,6 +37,11 @@ class Tokenizer(ABC):
 
     def __init__(self) -> None:
         self._vocabulary: Vocabulary | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise AttributeError(missing(self, name))
 
     def train(self, text: str | Iterable[str], vocab_size: int | None = None) -> Self:
         """Learn a vocabulary from `text`.
@@ -188,6 +195,8 @@ class Tokenizer(ABC):
         ValueError
             If an id is negative, or not below ``vocab_size``.
         """
+        if not is_list(ids):
+            raise TypeError(f"ids must be a list of token ids, got {ids!r:.100}")
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: SupportsIndex) -> bytes:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from minigpt.brief import brief
+from minigpt.checked import checked
+from minigpt.checks import check_position, check_sizes
 from minigpt.functional import Array, softmax
 from minigpt.tracing.pieces import ids_without_text
 from minigpt.wording import counted
@@ -141,8 +143,10 @@ class Trace(Activations):
         """The attention weights of all heads, (n_layers, H, T, T)."""
         return np.stack([block.weights for block in self.blocks])
 
+    @checked
     def probabilities(self, position: int = -1) -> Array:
         """Give the probability (V,) of each token to come after that at `position`."""
+        position = check_position(position, len(self.ids))
         return softmax(self.logits[position].astype(float))
 
     @property
@@ -152,19 +156,23 @@ class Trace(Activations):
         found[ids_without_text(self.vocabulary)] = False
         return found
 
+    @checked
     def drawn(self, sampling: Sampling, position: int = -1, penalise: bool = False) -> Array:
         """Return the probability (V,) with which `sampling` draws each token after `position`.
 
         With `penalise`, its repetition penalty applies to the tokens up to `position`.
         """
+        position = check_position(position, len(self.ids))
         logits = np.where(self.drawable, self.logits[position], -np.inf)
         seen = np.zeros(len(logits), dtype=bool)
         if penalise:
-            seen[self.ids[: range(len(self.ids))[position] + 1]] = True
+            seen[self.ids[: position + 1]] = True
         return sampling.probabilities(logits[None], seen[None])[0]
 
+    @checked
     def top(self, n: int = 10, position: int = -1) -> Iterator[tuple[int, str, float]]:
         """Yield (id, piece, probability) of the `n` likeliest to come after `position`."""
+        check_sizes(n=n)
         probabilities = self.probabilities(position)
         for i in np.argsort(-probabilities, kind="stable")[:n]:
             yield int(i), self.vocabulary[i], float(probabilities[i])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.checked import checked
 from minigpt.checks import check_ids, check_text, unknown, unmasked
 from minigpt.functional import Array, causal_mask, softmax, softmax_backward
 from minigpt.layers import AnyLayer, Layer, TransformerBlock, twin
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
 
 
+@checked
 def trace(
     model: miniGPT,
     text: str | Sequence[int] | Array,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.brief import brief
-from minigpt.checks import check_has, check_model, check_targets, check_text
+from minigpt.checked import checked
+from minigpt.checks import check_has, check_sizes, check_targets, check_text
 from minigpt.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.optim import clip_gradients
 
@@ -98,10 +99,11 @@ class SlowStep:
         return record
 
 
+@checked
 def slow_step(
     model: miniGPT,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Any,
     optimizer: Optimizer,
     learning_rate: float,
     clip: float = 1.0,
@@ -121,7 +123,7 @@ def slow_step(
     ValueError, TypeError
         If ids are out of range, or the shapes do not fit.
     """
-    check_model(model)
+    check_sizes(n_changes=n_changes)
     check_has("optimizer", optimizer, "latest_update", "an AdamW or SGD")
     x = check_text(x, model.vocab_size, model.max_len)
     model, optimizer = _copies(model, optimizer)

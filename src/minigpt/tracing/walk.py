@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from minigpt.checked import checked
 from minigpt.functional import Array
 from minigpt.tracing.activations import BlockActivations, Trace
 from minigpt.tracing.pieces import visible
@@ -17,6 +18,7 @@ MOST = 6
 """How many tokens or heads are listed; what is left is only counted."""
 
 
+@checked
 def walk(trace: Trace, width: int | None = None) -> str:
     """Describe what the model did, in the order of the computation.
 

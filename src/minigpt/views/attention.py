@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.checked import checked
+from minigpt.checks import check_place, check_position
 from minigpt.functional import Array
 from minigpt.tracing import Trace
 from minigpt.views.marks import SHARES, labels, ticks
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+@checked
 def attention_matrix(trace: Trace, layer: int, head: int) -> go.Figure:
     """Show the attention weights of one head: a row is a token that looks, a column one seen."""
     weights = _seen(_weights(trace, layer, head))
@@ -32,6 +35,7 @@ def attention_matrix(trace: Trace, layer: int, head: int) -> go.Figure:
     return made.update_layout(height=max(420, 250 + 14 * min(50, len(pieces))))
 
 
+@checked
 def attention_arcs(
     trace: Trace, layer: int, head: int, position: int | None = None, threshold: float = 0.1
 ) -> go.Figure:
@@ -45,7 +49,7 @@ def attention_arcs(
     """
     weights = _weights(trace, layer, head)
     T = len(weights)
-    queries = range(T) if position is None else [range(T)[position]]
+    queries = range(T) if position is None else [check_position(position, T)]
     made = figure(
         f"What head {head} in block {layer} looks at",
         f"arcs go from a token back to one it attends to with at least {threshold:.0%}",
@@ -87,6 +91,7 @@ def _add_arc(made: go.Figure, query: int, key: int, weight: float, pieces: list[
     )
 
 
+@checked
 def attention_heads(trace: Trace) -> go.Figure:
     """Show all heads of all blocks as small matrices: a row of them for each block."""
     weights = _seen(trace.weights)
@@ -126,10 +131,8 @@ def attention_heads(trace: Trace) -> go.Figure:
 
 
 def _weights(trace: Trace, layer: int, head: int) -> Array:
-    n_layers, n_heads = len(trace.blocks), len(trace.blocks[0].weights)
-    for name, value, n in (("layer", layer, n_layers), ("head", head, n_heads)):
-        if not 0 <= value < n:
-            raise ValueError(f"{name} must be from 0 to {n - 1}, got {value}")
+    check_place(len(trace.blocks), layer=layer)
+    check_place(len(trace.blocks[0].weights), head=head)
     return trace.blocks[layer].weights[head]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import Attribution, attribute
+from minigpt.checked import checked
 from minigpt.tracing import Trace
 from minigpt.views.marks import SIGNED, label
 from minigpt.views.style import GREY, PALETTE, figure
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
 
 
+@checked
 def attribution(
     model: miniGPT,
     trace: Trace,

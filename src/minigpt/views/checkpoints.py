@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.analysis import PCA, pca
+from minigpt.checked import checked
 from minigpt.checks import check_sizes
 from minigpt.functional import Array
 from minigpt.runs.stages import Stage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
 
 
+@checked
 def head_over_time(
     stages: Iterable[Stage],
     text: str,
@@ -68,12 +70,14 @@ def head_over_time(
     return _with_slider(made, steps, 1, changes)
 
 
+@checked
 def embeddings_over_time(stages: Iterable[Stage], tokenizer: Tokenizer, n: int = 1000) -> go.Figure:
     """Show where the vectors of the first `n` tokens lie at each stage.
 
     The axes are the same throughout: the two directions in which those of the last stage differ
     most. So one sees what the vectors had to do with each other before they got there.
     """
+    check_sizes(n=n)
     steps, vectors = [], []
     for stage in stages:
         steps.append(stage.step)

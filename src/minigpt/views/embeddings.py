@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import PCA, pca
+from minigpt.checked import checked
+from minigpt.checks import check_sizes
 from minigpt.tracing.pieces import vocabulary_of
 from minigpt.views.marks import SHARES, label
 from minigpt.views.style import PALETTE, figure
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
     from minigpt.tokenizers import Tokenizer
 
 
+@checked
 def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure:
     """Show the vectors of the first `n` tokens; point at one for its piece."""
+    check_sizes(n=n)
     vectors = model.token_embedding.weight[:n]
     pieces = vocabulary_of(tokenizer, model.vocab_size)[:n]
     found = pca(vectors)
@@ -43,6 +47,7 @@ def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure
     return show_axes(made, found)
 
 
+@checked
 def positions(model: miniGPT) -> go.Figure:
     """Show the vectors of the positions; neighbours are joined."""
     found = pca(model.position_embedding.weight)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minigpt.analysis import HeadScores
+from minigpt.checked import checked
 from minigpt.views.marks import SHARES
 from minigpt.views.style import figure
 from minigpt.wording import percent
@@ -17,6 +18,7 @@ MOST = 3
 """How many heads are named; the colours show the others."""
 
 
+@checked
 def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
     """Show how much of its attention each head spends on each relation; name those that stand out.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.checked import checked
 from minigpt.runs.layer_metrics import LayerHistory
 from minigpt.views.style import GREY, figure
 from minigpt.views.training import Floats
@@ -17,6 +18,7 @@ HEALTHY = 1e-3
 """A rule of thumb: the part of a matrix that a step of Adam changes when all goes well."""
 
 
+@checked
 def gradient_norms(history: LayerHistory) -> go.Figure:
     """Draw the length of the gradient of each layer over the steps, on a logarithmic axis."""
     made = _lines(
@@ -28,6 +30,7 @@ def gradient_norms(history: LayerHistory) -> go.Figure:
     return made.update_yaxes(title_text="gradient norm")
 
 
+@checked
 def update_ratios(history: LayerHistory) -> go.Figure:
     """Draw which part of each layer's matrices a step changes, ‖Δw‖ / ‖w‖, logarithmic too."""
     made = _lines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minigpt.analysis import logit_lens
+from minigpt.checked import checked
 from minigpt.tracing import Trace
 from minigpt.views.marks import SHARES, label, labels, ticks
 from minigpt.views.style import figure
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from minigpt.model import miniGPT
 
 
+@checked
 def lens(model: miniGPT, trace: Trace, last: int = 16) -> go.Figure:
     """Show the likeliest next token after each block, for the `last` tokens of the text."""
     tokens, shares = logit_lens(model, trace, last)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import most_selective, neuron_activations, strongest
+from minigpt.checked import checked
+from minigpt.checks import check_sizes
 from minigpt.tracing.pieces import vocabulary_of
 from minigpt.views.marks import SHARES, Cells, add_strip, flow, ink_on, label
 from minigpt.views.style import figure
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 BEFORE, AFTER = 9, 2
 
 
+@checked
 def neurons(
     model: miniGPT,
     tokenizer: Tokenizer,
@@ -39,6 +42,7 @@ def neurons(
     numbers : which neurons; if None, three that are mostly silent and seldom loud.
     n_contexts : how many places for each.
     """
+    check_sizes(n_contexts=n_contexts)
     ids = np.array(tokenizer.encode(text), int)
     activations = neuron_activations(model, ids, layer)
     chosen = most_selective(activations, 3) if numbers is None else np.asarray(numbers)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.checked import checked
+from minigpt.checks import check_sizes
 from minigpt.sampling import Sampling
 from minigpt.tracing import Trace
 from minigpt.views.marks import label
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+@checked
 def next_token(
     trace: Trace, sampling: Sampling | None = None, n: int = 12, position: int = -1
 ) -> go.Figure:
@@ -28,6 +31,7 @@ def next_token(
     n : how many tokens.
     position : after which token of the text.
     """
+    check_sizes(n=n)
     sampling = sampling or Sampling()
     drawn = trace.drawn(sampling, position, penalise=True)
     best = list(trace.top(n, position))

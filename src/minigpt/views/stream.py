@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.checked import checked
+from minigpt.checks import check_position
 from minigpt.functional import Array
 from minigpt.tracing import Trace
 from minigpt.views.marks import label
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+@checked
 def stream(trace: Trace, position: int | None = None) -> go.Figure:
     """Show the length of the stream after each step, and of what the step has added.
 
@@ -23,6 +26,8 @@ def stream(trace: Trace, position: int | None = None) -> go.Figure:
     trace : Trace
     position : of one token; the mean over all if None.
     """
+    if position is not None:
+        position = check_position(position, len(trace.ids))
     L = len(trace.blocks)
     whose = "all tokens, on average" if position is None else f"“{label(trace.pieces[position])}”"
     made = figure(

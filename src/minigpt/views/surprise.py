@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.analysis import surprise as measure
+from minigpt.checked import checked
 from minigpt.tracing import Trace
 from minigpt.views.marks import SHARES, add_strip, flow, ink_on, label
 from minigpt.views.style import figure
@@ -19,6 +20,7 @@ MOST = 8.0
 """The surprise in nats, a chance of 1 in 3000, from which all are coloured alike."""
 
 
+@checked
 def surprise(trace: Trace) -> go.Figure:
     """Colour the tokens of a text of at least two by −log of the probability they had."""
     nats = measure(trace)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigpt.checked import checked
 from minigpt.runs.history import History
 from minigpt.terminal import visible
 from minigpt.views.training import Curve, curves, shared_floor
@@ -22,6 +23,7 @@ MARGIN = 8
 """Columns for the numbers of the vertical axis."""
 
 
+@checked
 def loss_text(histories: Sequence[History], width: int = 80, height: int = 20) -> Text:
     """Draw the losses of runs as text.
 

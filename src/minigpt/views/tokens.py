@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from minigpt.checked import checked
 from minigpt.tracing import Trace
 from minigpt.tracing.pieces import vocabulary_of
 from minigpt.views.marks import Cells, add_strip, flow, label
@@ -20,6 +21,7 @@ INK = ("white", "black", "black", "black", "black", "black")
 """What is read best on each colour of the palette."""
 
 
+@checked
 def tokens(trace: Trace) -> go.Figure:
     """Show the tokens of a text; the same piece has the same colour."""
     n = len(trace.ids)
@@ -32,6 +34,7 @@ def tokens(trace: Trace) -> go.Figure:
     return made.update_layout(height=170 + 30 * (max(cells.rows) + 1))
 
 
+@checked
 def showdown(tokenizers: dict[str, Tokenizer], text: str) -> go.Figure:
     """Show how each of several tokenizers cuts the same text.
 

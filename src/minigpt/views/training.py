@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigpt.brief import brief
+from minigpt.checked import checked
 from minigpt.runs.history import History, short_names
 from minigpt.views.style import GREY, PALETTE, figure
 
@@ -49,6 +50,7 @@ class Curve:
     __repr__ = brief
 
 
+@checked
 def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
     """Give the losses of runs in a unit that all have, and that unit.
 
@@ -93,6 +95,7 @@ def shared_floor(drawn: Sequence[Curve]) -> float | None:
     return floors.pop() if len(floors) == 1 else None
 
 
+@checked
 def loss_curves(histories: Sequence[History]) -> go.Figure:
     """Draw the losses of runs, and below them their learning rates and gradient norms.
 

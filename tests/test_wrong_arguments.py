@@ -1,0 +1,242 @@
+"""Wrong arguments of public functions end in an error that says what was expected."""
+
+import contextlib
+import inspect
+import io
+import re
+
+import numpy as np
+import pytest
+
+import minigpt
+import minigpt.runs
+from minigpt import (
+    AdamW,
+    CharTokenizer,
+    Sampling,
+    Settings,
+    analysis,
+    complete,
+    evaluate,
+    get_batch,
+    miniGPT,
+    softmax,
+    split_text,
+    trace,
+)
+from minigpt.tracing import slow_step
+from minigpt.tracing.walk import walk
+from minigpt.views import (
+    attention,
+    checkpoints,
+    embeddings,
+    heads,
+    layers,
+    lens,
+    neurons,
+    probabilities,
+    stream,
+    surprise,
+    text,
+    tokens,
+    training,
+)
+from minigpt.views import attribution as view_of_attribution
+from minigpt.views import slow_step as view_of_slow_step
+
+TEXT = "hello dear\nworld abc"
+TOKENIZER = CharTokenizer().train(TEXT)
+V = TOKENIZER.vocab_size
+MODEL = miniGPT(V, 16, 8, 2, 2, seed=0)
+TRACE = trace(MODEL, "hello dear", TOKENIZER)
+ACTIVATIONS = analysis.neuron_activations(MODEL, TRACE.ids, 0)
+BATCH = np.arange(10).reshape(2, 5) % V
+STEP = slow_step.slow_step(MODEL, BATCH, BATCH, AdamW(MODEL), 1e-3)
+OF_ALL = {
+    "model": MODEL,
+    "trace": TRACE,
+    "tokenizer": TOKENIZER,
+    "position": -1,
+    "layer": 0,
+    "head": 1,
+    "seed": 0,
+    "text": "hello dear",
+    "token": 1,
+    "against": 2,
+}
+"""What most functions take, by name."""
+CALLS = [
+    (analysis.without_heads, {"heads": [(0, 0)]}),
+    (analysis.attribute, {}),
+    (analysis.relations, {"ids": TRACE.ids, "pieces": TRACE.pieces}),
+    (analysis.score_heads, {"weights": TRACE.weights, "related": analysis.relations(TRACE.ids)}),
+    (analysis.repeated_tokens, {"rng": np.random.default_rng(0)}),
+    (analysis.head_scores, {"n_texts": 1}),
+    (analysis.logit_lens, {"last": 3}),
+    (analysis.neuron_activations, {"ids": TRACE.ids}),
+    (analysis.most_selective, {"activations": ACTIVATIONS, "n": 3}),
+    (analysis.strongest, {"values": ACTIVATIONS[:, 0], "n": 3, "apart": 1}),
+    (analysis.pca, {"vectors": ACTIVATIONS, "n": 2}),
+    (analysis.play_relations, {"pieces": TRACE.pieces}),
+    (analysis.surprise, {}),
+    (attention.attention_matrix, {}),
+    (attention.attention_arcs, {"threshold": 0.1}),
+    (attention.attention_heads, {}),
+    (view_of_attribution.attribution, {}),
+    (embeddings.embeddings, {"n": 10}),
+    (embeddings.positions, {}),
+    (heads.heads, {"scores": analysis.head_scores(MODEL), "threshold": 0.5}),
+    (lens.lens, {"last": 4}),
+    (neurons.neurons, {"numbers": [1, 2], "n_contexts": 2}),
+    (probabilities.next_token, {"sampling": Sampling(), "n": 3}),
+    (stream.stream, {}),
+    (surprise.surprise, {}),
+    (tokens.tokens, {}),
+    (tokens.showdown, {"tokenizers": {"a": TOKENIZER}}),
+    (view_of_slow_step.slow_step, {"step": STEP, "row": 0}),
+    (trace, {"target": None}),
+    (walk, {"width": 80}),
+    (TRACE.drawn, {"sampling": Sampling(), "penalise": False}),
+    (TRACE.probabilities, {}),
+    (complete, {"prompts": ["hello"], "max_new_tokens": 2, "n_samples": 1}),
+    (evaluate, {"data": np.arange(60) % V, "block_size": 8, "batch_size": 2, "max_tokens": 20}),
+    (get_batch, {"data": np.arange(60) % V, "block_size": 8, "batch_size": 2}),
+    (split_text, {"val_fraction": 0.1}),
+    (softmax, {"x": np.ones((2, 3)), "axis": -1}),
+]
+WRONG = {
+    "str": "hi",
+    "None": None,
+    "int": -99,
+    "large": 10**4,
+    "float": 1.5,
+    "list": [1, 2],
+    "texts": ["a", "b"],
+    "ragged": [[1], [2, [3]]],
+    "dict": {},
+    "object": object(),
+    "array": np.zeros((2, 2, 2)),
+    "number": np.array(3),
+    "model": MODEL,
+}
+CLEAR = re.compile(
+    "must|needs|cannot|unknown|at least|has no|is empty|not fit|there is|is more|need "
+)
+RAW = re.compile("object is not|NoneType|has no len|ufunc|broadcast|inhomogeneous|operand|indices")
+
+
+def error_of(function, arguments):
+    """Return what is said of wrong arguments; nothing where they are right too."""
+    try:
+        function(**arguments)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(("function", "own"), CALLS, ids=[each.__qualname__ for each, _ in CALLS])
+def test_every_wrong_argument_is_named(function, own):
+    names = inspect.signature(function).parameters
+    right = {name: OF_ALL[name] for name in names if name in OF_ALL} | own
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert not error_of(function, right)
+        for name in right:
+            for wrong in WRONG.values():
+                said = error_of(function, right | {name: wrong})
+                assert not said or CLEAR.search(said), (name, wrong, said)
+                assert not RAW.search(said), (name, wrong, said)
+
+
+@pytest.mark.parametrize(
+    "function", [training.loss_curves, training.curves, text.loss_text, layers.gradient_norms]
+)
+@pytest.mark.parametrize("wrong", ["hi", None, 3, [1], {}, np.zeros((3, 3))])
+def test_what_draws_runs_takes_no_other_thing(function, wrong):
+    with pytest.raises(TypeError, match="must be a"):
+        function(wrong)
+    with pytest.raises(TypeError, match=r"(each of )?stages must be a"):
+        checkpoints.embeddings_over_time("x" if wrong is None else wrong, TOKENIZER)
+
+
+def test_an_argument_that_does_not_exist_gets_a_guess():
+    for call, guess in [
+        (lambda: Settings(learning_rat=1), "learning_rate"),
+        (lambda: Settings(Steps=1), "steps"),
+        (lambda: Sampling(temprature=1), "temperature"),
+        (lambda: miniGPT(5, 4, 4, 2, n_layer=1), "n_layers"),
+        (lambda: MODEL.generate([[1]], 2, topk=1), "top_k"),
+        (lambda: attention.attention_matrix(TRACE, layr=0, head=0), "layer"),
+    ]:
+        with pytest.raises(TypeError, match=f"did you mean '{guess}'"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ([1, 2], r"got one row of ids.* as in generate\(\[ids\]"),
+        (np.array([1, 2]), r"got one row of ids.* as in generate\(\[ids\]"),
+        ("hi", r"got a text.* generate\(\[tokenizer.encode\(text\)\]"),
+        (["hi", "you"], r"got a text.* generate\(\[tokenizer.encode\(text\)\]"),
+        ([[1.5]], "must be integers"),
+        ([[1], [2, [3]]], "of one length"),
+        ([], "an empty prompt has nothing"),
+        ([[]], "an empty prompt has nothing"),
+        (3, r"got 3$"),
+        (None, r"got None$"),
+        (iter([[1]]), "must have the shape"),
+    ],
+)
+def test_what_generate_cannot_continue(context, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        MODEL.generate(context, 2)
+
+
+@pytest.mark.parametrize(
+    ("thing", "name", "hint"),
+    [
+        (MODEL, "save", "save_pretrained"),
+        (MODEL, "load", "from_pretrained"),
+        (MODEL, "fit", "minigpt.train"),
+        (MODEL, "predict", "forward"),
+        (MODEL, "state_dict", r"params\(\)"),
+        (MODEL, "parameters", r"params\(\)"),
+        (MODEL, "zero_grad", "nothing is needed"),
+        (MODEL, "genrate", "did you mean 'generate'"),
+        (MODEL.blocks[0], "zero_grad", "nothing is needed"),
+        (MODEL.head, "backwards", "did you mean 'backward'"),
+        (MODEL.head, "xyz", "needs a forward"),
+        (TOKENIZER, "save_pretrained", r"save\(path\)"),
+        (TOKENIZER, "encod", "did you mean 'encode'"),
+        (AdamW(MODEL), "zero_grad", "nothing is needed"),
+        (minigpt, "minGPT", "did you mean 'miniGPT'"),
+        (minigpt, "showdown", "import minigpt.showdown"),
+    ],
+)
+def test_names_of_other_libraries_lead_to_ours(thing, name, hint):
+    assert not hasattr(thing, name)
+    with pytest.raises(AttributeError, match=hint):
+        getattr(thing, name)
+
+
+def test_no_hint_leads_to_what_is_not_there():
+    from minigpt.hints import HINTS
+
+    owners = {
+        "miniGPT": MODEL,
+        "Tokenizer": TOKENIZER,
+        "OfModel": AdamW(MODEL),
+        "Layer": MODEL.head,
+    }
+    for kind, hints in HINTS.items():
+        for name, hint in hints.items():
+            assert not hasattr(owners[kind], name), (kind, name)
+            called = re.match(r"(minigpt\.)?(\w+)\(", hint)
+            if called and called[2] not in ("print", "miniGPT"):
+                assert hasattr(minigpt if called[1] else owners[kind], called[2]), hint
+
+
+def test_what_the_packages_show_is_theirs():
+    shown = {name for name in dir(minigpt) if not name.startswith("_")}
+    assert not shown & {"Any", "Path", "ast", "import_module"}
+    assert dir(minigpt.runs) == ["Run", "RunNotWritten"]
