@@ -4,6 +4,8 @@ import contextlib
 import inspect
 import io
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -210,7 +212,6 @@ def test_what_generate_cannot_continue(context, message):
         (TOKENIZER, "encod", "did you mean 'encode'"),
         (AdamW(MODEL), "zero_grad", "nothing is needed"),
         (minigpt, "minGPT", "did you mean 'miniGPT'"),
-        (minigpt, "showdown", "import minigpt.showdown"),
     ],
 )
 def test_names_of_other_libraries_lead_to_ours(thing, name, hint):
@@ -240,3 +241,9 @@ def test_what_the_packages_show_is_theirs():
     shown = {name for name in dir(minigpt) if not name.startswith("_")}
     assert not shown & {"Any", "Path", "ast", "import_module"}
     assert dir(minigpt.runs) == ["Run", "RunNotWritten"]
+
+
+def test_a_module_not_imported_yet_is_pointed_to():
+    code = "import minigpt; minigpt.notebook"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "write import minigpt.notebook first" in done.stderr
