@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -452,6 +453,33 @@ def test_nothing_in_a_folder_that_is_watched_makes_it_wait(tmp_path, capfd, name
     assert "mellon" not in told
     assert str(tmp_path) not in told
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a name cannot hold such characters")
+def test_no_name_sample_or_problem_holds_control_characters(tmp_path, whole_run):
+    folder = tmp_path / "run\x1b]0;owned\x07 \u202e<b>"
+    shutil.copytree(whole_run, folder)
+    (folder / "samples.txt").write_text("──── step 4 ────\n\x1b[31mred\x9b <script>\n\n", "utf-8")
+    lessons, models = Lessons([folder]), Models([str(folder)])
+    with serving(models, lessons=lessons) as client:
+        session = lessons["run-0"]
+        session.stop()
+        told = [event.json for event in session.subscribe()]
+        answers = ["lessons", "lessons/run-0", "models", "models/0", "lessons/run-0%1b[31m"]
+        told += [client.get(f"/api/{path}").text for path in answers]
+    found = [text for each in told for text in strings(json.loads(each))]
+    assert any("run␛]0;owned␇ \\u202e<b>" in text for text in found)
+    assert any("␛[31mred\\x9b <script>" in text for text in found)
+    assert not [text for text in found if re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)]
+
+
+def strings(value):
+    """Return all strings in what JSON holds."""
+    if isinstance(value, dict):
+        return [text for each in value.items() for text in strings(list(each))]
+    if isinstance(value, list):
+        return [text for each in value for text in strings(each)]
+    return [value] if isinstance(value, str) else []
 
 
 def check_told(answer, folder):

@@ -10,6 +10,7 @@ from minigpt.explorer.openapi_parts import (
     INTEGER,
     NUMBER,
     STRING,
+    UNFIT,
     an_array,
     an_object,
     get,
@@ -42,6 +43,7 @@ def paths() -> dict[str, Any]:
         settings={"type": "object"}, problem={"type": ["string", "null"]},
     )  # fmt: skip
     state["properties"] |= {
+        "unfit": {"anyOf": [UNFIT, {"type": "null"}]},
         "floor": _OR_NONE,
         "parameters": INTEGER,
         "vocab_size": INTEGER,

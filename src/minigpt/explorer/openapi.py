@@ -12,6 +12,7 @@ from minigpt.explorer.openapi_parts import (
     INTEGER,
     NUMBER,
     STRING,
+    UNFIT,
     an_array,
     an_object,
     get,
@@ -44,6 +45,8 @@ def document(n_models: int) -> dict[str, Any]:
         next=next_token,
         lens=an_object(first=INTEGER, answers=an_array(an_array(answer))),
     )
+    error = an_object(error=STRING)
+    error["properties"]["unfit"] = UNFIT
     sizes = ("n_layers", "n_heads", "d_model", "vocab_size", "max_len", "n_parameters")
     model = an_object(index=INTEGER, name=STRING, example=STRING, **dict.fromkeys(sizes, INTEGER))
     source = an_object(name=STRING, file=STRING, line=INTEGER, text=STRING)
@@ -57,7 +60,7 @@ def document(n_models: int) -> dict[str, Any]:
         "security": [{"token": []}],
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"Error": an_object(error=STRING)},
+            "schemas": {"Error": error},
         },
         "paths": {
             "/api/models": get("The names of the models", an_object(names=an_array(STRING))),

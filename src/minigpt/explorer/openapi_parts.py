@@ -17,6 +17,10 @@ def an_object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+UNFIT = an_object(field=STRING, offer={"type": ["number", "string", "null"]})
+"""The field of a request that is wrong, and a value of it that works."""
+
+
 def an_array(items: Any) -> dict[str, Any]:
     """Describe a list."""
     return {"type": "array", "items": items}
