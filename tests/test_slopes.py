@@ -206,6 +206,28 @@ def test_parameters_of_every_size_pass():
             assert check.ok, (size, str(check))
 
 
+def test_where_all_of_y_is_0_so_may_be_a_gradient_but_for_rounding():
+    class Dead(Scaled):
+        def forward(self, x):
+            return 0 * super().forward(x)
+
+        def backward(self, dy):
+            dx = 0 * super().backward(dy)
+            self.g["w"] *= 0
+            self.g["b"][...] = 1e-18
+            return dx
+
+    assert check_gradients(Dead(6, np.random.default_rng(0)), np.ones((2, 6))).ok
+
+    class Wrong(Dead):
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.g["b"][...] = 1e-3
+            return dx
+
+    assert check_gradients(Wrong(6, np.random.default_rng(0)), np.ones((2, 6))).wrong == ["b"]
+
+
 def test_nothing_and_a_single_number_can_be_checked():
     layer = Scaled(3, np.random.default_rng(0))
     layer.p["none"], layer.g["none"] = np.zeros((0, 4)), np.zeros((0, 4))

@@ -121,7 +121,7 @@ def rounding(
     """Compute how far rounding can move each number of y: as far as last digits of what goes in."""
     kept = [array.copy() for array in arrays]
     y = forward()
-    moved = LAST_DIGITS * np.abs(y)
+    moved = LAST_DIGITS * (np.abs(y) if y.any() else np.ones_like(y))  # nothing has no digits
     for _ in range(TRIALS):
         for array, before in zip(arrays, kept, strict=True):
             array[...] = before * (1 + LAST_DIGITS * rng.choice([-1, 1], array.shape))
