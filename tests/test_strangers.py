@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from minigpt import Settings
+from minigpt import Settings, load_corpus
 from minigpt.explorer.following import Following
+from minigpt.prepare import prepare
 from minigpt.runs import Run
 from minigpt.runs.checkpoints import RECORD, _checksum_of, damage, path_of, read_record
 from test_files import TRAPS, set_trap
@@ -105,3 +106,54 @@ def test_slow_motion_shows_no_file_that_the_run_has_not_learned_from(run, tmp_pa
         with Following(run) as following, wrong as e:
             following.slow_step()
         assert "0xff" not in str(e.value)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        *((f"a{end}", POINTER, "Git LFS pointer") for end in
+          (".txt", ".md", ".jsonl", ".json", ".TXT.gz", ".parquet")),
+        *((f"a{end}", PAGE, "web page") for end in (".jsonl", ".json", ".txt.gz", ".parquet")),
+    ],
+)  # fmt: skip
+def test_what_stands_for_a_text_is_not_learned(tmp_path, name, content, what):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"is a {what}"):
+        load_corpus([tmp_path / name])
+    with pytest.raises(ValueError, match=f"is a {what}"):
+        prepare([tmp_path / name], tmp_path / "tokens", "char")
+
+
+def test_a_web_page_may_be_a_text(tmp_path):
+    (tmp_path / "a.html").write_bytes(PAGE)
+    assert load_corpus([tmp_path / "a.html"]).train.startswith("<!DOCTYPE")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tokens": {}}, {"tokens": {"train": "x", "val": 1}}, {"tokens": {"train": -5, "val": 1}},
+        {"tokens": [1]}, {"done": "1"}, {"done": -1}, {"done": 10**30}, {"n_pieces": []},
+        {"n_characters": -9}, {"characters": {}}, {"val": {}}, {"val": 3}, {"order": None},
+        {"val": {"words": "a", "bytes": 0, "spelling": 0}}, {"order": []}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_note_of_half_done_preparing_that_makes_no_sense_is_named(tmp_path, monkeypatch, change):
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    order = [tmp_path / "text.txt"], tmp_path / "tokens", "char"
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("minigpt.prepare._encode", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(*order)
+    note = tmp_path / "tokens" / "preparing.json"
+    note.write_text(json.dumps(json.loads(note.read_bytes()) | change), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"preparing\.json is damaged"):
+        prepare(*order)

@@ -249,15 +249,18 @@ def read_bytes(path: Path, at_most: int) -> bytes:
     return content
 
 
-def check_is_itself(path: Path, start: bytes) -> None:
-    """Raise if a file that begins with `start` is there in place of the one it should be."""
+def check_is_itself(path: Path, start: bytes, may_be_page: bool = False) -> None:
+    """Raise if a file that begins with `start` is there in place of the one it should be.
+
+    It is a Git LFS pointer or a web page; the latter is refused unless it may be one.
+    """
     beginning = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:40].lower()
     if beginning.startswith(b"version https://git-lfs"):
         raise ValueError(
             f"{path} is a Git LFS pointer, a few words that stand for a large file: fetch the file "
             "itself by `git lfs pull`, or download it again"
         )
-    if beginning.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if not may_be_page and beginning.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ValueError(
             f"{path} is a web page, and not the file itself: download it again, by the link to the "
             "file and not to the page about it (on Hugging Face /resolve/, not /blob/)"

@@ -219,6 +219,7 @@ def _begin(folder: Path, order: dict[str, Any]) -> Progress:
     if path.exists():
         try:
             state = Progress(**read_json(path, LONGEST))
+            _check_progress(state)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is damaged ({error}): delete {folder}, and begin") from None
         differing = [name for name in order if state.order.get(name) != order[name]]
@@ -239,6 +240,21 @@ def _begin(folder: Path, order: dict[str, Any]) -> Progress:
     state = Progress(order)
     write_json(path, vars(state))
     return state
+
+
+def _check_progress(state: Progress) -> None:
+    """Raise ValueError unless what was read of preparing.json is how far preparing can be."""
+    like = Progress({})
+    for name, usual in vars(like).items():
+        value = getattr(state, name)
+        numbers = [value]
+        if isinstance(usual, dict):
+            if not isinstance(value, dict) or not usual.keys() <= value.keys():
+                raise ValueError(f"{name} must be an object with {', '.join(usual)}")
+            numbers = [value[key] for key in usual]
+        kinds = (int, float) if name == "val" else (int,)
+        if not all(type(number) in kinds and 0 <= number < 2**63 for number in numbers):
+            raise ValueError(f"{name} must be numbers of 0 or more, got {value!r:.100}")
 
 
 def _encode(

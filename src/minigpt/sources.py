@@ -17,6 +17,7 @@ from pathlib import Path
 
 from minigpt.checks import unknown
 from minigpt.decoding import UndecodableError, decode, open_text
+from minigpt.files import check_is_itself, open_to_read
 from minigpt.wording import counted
 
 PART = 2**17  # characters
@@ -200,6 +201,10 @@ def documents(file: Path, field: str | None = None) -> Iterator[Iterator[str]]:
         If the file is damaged, cannot be decoded, or lacks the field.
     """
     name, field = file.name.lower(), field or FIELD
+    if file is not STDIN and file.is_file():
+        with open_to_read(file) as raw:
+            is_text = not name.endswith((*LINES_SUFFIXES, *JSON_SUFFIXES, ".gz", ".parquet"))
+            check_is_itself(file, raw.read(64), may_be_page=is_text)
     if file is STDIN:
         yield iter([read_stdin()])
     elif name.endswith(".parquet"):
