@@ -519,3 +519,10 @@ def test_nanogpts_characters_are_not_unpickled_and_what_helps_is_said(tmp_path, 
     own = CharTokenizer().train("my dear")
     own.save(tmp_path / "own.json")
     assert tokenizer_of(tmp_path, str(tmp_path / "own.json")).vocabulary == own.vocabulary
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "text.txt").write_text("my dear " * 99)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotADirectoryError, match=r"cannot be made, as .*file is a file"):
+        prepare([tmp_path / "text.txt"], tmp_path / "file" / "tokens")

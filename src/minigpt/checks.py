@@ -30,7 +30,7 @@ def is_list(value: Any) -> bool:
     return isinstance(value, Iterable) and not (isinstance(value, str | bytes | Mapping) or number)
 
 
-def check_place(n: int, **places: Any) -> None:
+def check_below(n: int, **places: Any) -> None:
     """Raise unless every named number is one of the places 0 … n − 1."""
     check_whole(**places)
     for name, place in places.items():

@@ -87,6 +87,15 @@ def place(source: Path, target: Path) -> None:
                 shutil.copyfileobj(content, copy)
 
 
+def check_can_be_made(folder: Path) -> None:
+    """Raise unless a folder can be made at this path, or is there."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{folder} cannot be made, as {there} is a file: choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} cannot be made: you may not write into {there}")
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder; its name is gone at once, so that nobody sees a part of it."""
     leftover = path.with_name(f".{path.name}.old.tmp")

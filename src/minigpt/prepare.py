@@ -26,7 +26,7 @@ import numpy as np
 
 from minigpt.checkpoint import write_json
 from minigpt.encoding import count_words, encode_pieces
-from minigpt.files import never_ends, open_to_change, read_json
+from minigpt.files import check_can_be_made, never_ends, open_to_change, read_json
 from minigpt.prepared import LONGEST
 from minigpt.sources import (
     FIELD,
@@ -236,6 +236,7 @@ def _begin(folder: Path, order: dict[str, Any]) -> Progress:
     taken = [name for name in made if (folder / name).exists()]
     if taken:
         raise FileExistsError(f"{folder} has {taken[0]} already: choose another folder")
+    check_can_be_made(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = Progress(order)
     write_json(path, vars(state))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.checked import checked
-from minigpt.checks import check_ids, check_place, check_scores, check_sizes
+from minigpt.checks import check_below, check_ids, check_scores, check_sizes
 from minigpt.functional import Array
 from minigpt.tracing.record import shadow
 
@@ -27,7 +27,7 @@ def neuron_activations(model: miniGPT, ids: Any, layer: int) -> Array:
     ids : int (N,), N of at least 1.
     layer : from 0 to n_layers − 1.
     """
-    check_place(model.n_layers, layer=layer)
+    check_below(model.n_layers, layer=layer)
     ids = check_ids(ids, model.vocab_size)
     if ids.ndim != 1 or not ids.size:
         raise ValueError(f"ids must have the shape (N,), with at least one, got {ids.shape}")

@@ -13,6 +13,24 @@ from minigpt.checks import nearest, unknown
 
 MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
 
+ELSEWHERE = {
+    "--lr": "--learning-rate",
+    "--min-lr": "--final-learning-rate",
+    "--epochs": "--steps",
+    "--iters": "--steps",
+    "--max-iters": "--steps",
+    "--max-steps": "--steps",
+    "--context": "--block-size",
+    "--seq-len": "--block-size",
+    "--grad-clip": "--clip",
+    "--resume-from": "--resume",
+    "--input": "--data",
+    "--length": "--max-new-tokens",
+    "--max-tokens": "--max-new-tokens",
+    "--num-samples": "--samples",
+}
+"""Flags as other programs call them, and ours."""
+
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
     """Fold the description to the width of the terminal; keep the lines of the examples."""
@@ -103,7 +121,9 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown_flag(self, arg: str) -> str:
         name = arg.partition("=")[0]
-        guess = nearest(name, [each for each in self._option_string_actions if each[:2] == "--"])
+        flags = [each for each in self._option_string_actions if each[:2] == "--"]
+        guess = ELSEWHERE.get(name)
+        guess = guess if guess in flags else nearest(name, flags)
         hint = f": did you mean {guess!r}?" if guess else ""
         if Path(arg).exists():
             hint += f"; the file of that name is ./{arg}"
@@ -113,6 +133,15 @@ class Parser(argparse.ArgumentParser):
         if action.option_strings and arg_strings == ["--"]:  # Python 3.11 would take it away
             return self._get_value(action, "--")
         return super()._get_values(action, arg_strings)
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            for kind, words in (("int", "a whole number"), ("float", "a number")):
+                if error.message == f"invalid {kind} value: {arg_string!r}":
+                    error.message = f"must be {words}, got {arg_string!r}"
+            raise
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

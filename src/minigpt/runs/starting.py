@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from minigpt.checkpoint import load_model_and_tokenizer
 from minigpt.data import Corpus, Dataset, load_corpus
+from minigpt.files import check_can_be_made
 from minigpt.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
@@ -30,11 +30,7 @@ def check_place(folder: Path) -> None:
             f"{folder} is there already: choose another folder, or go on with that run by "
             f"--resume {folder}"
         )
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(f"{folder} cannot be made, as {there} is a file: choose another")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"{folder} cannot be made: you may not write into {there}")
+    check_can_be_made(folder)
 
 
 def find_data(

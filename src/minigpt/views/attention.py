@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.checked import checked
-from minigpt.checks import check_place, check_position
+from minigpt.checks import check_below, check_position
 from minigpt.functional import Array
 from minigpt.tracing import Trace
 from minigpt.views.marks import SHARES, labels, ticks
@@ -131,8 +131,8 @@ def attention_heads(trace: Trace) -> go.Figure:
 
 
 def _weights(trace: Trace, layer: int, head: int) -> Array:
-    check_place(len(trace.blocks), layer=layer)
-    check_place(len(trace.blocks[0].weights), head=head)
+    check_below(len(trace.blocks), layer=layer)
+    check_below(len(trace.blocks[0].weights), head=head)
     return trace.blocks[layer].weights[head]
 
 

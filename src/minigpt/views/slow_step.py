@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.checked import checked
-from minigpt.checks import check_place
+from minigpt.checks import check_below
 from minigpt.tracing.pieces import vocabulary_of
 from minigpt.tracing.slow_step import SlowStep
 from minigpt.views.marks import SHARES, add_strip, flow, ink_on, label
@@ -32,7 +32,7 @@ def slow_step(step: SlowStep, tokenizer: Tokenizer | None = None, row: int = 0) 
     tokenizer : tells the pieces that ids stand for; without one, ids are shown.
     row : which text of the batch is shown.
     """
-    check_place(len(step.x), row=row)
+    check_below(len(step.x), row=row)
     cells_high = _cell_rows(step, tokenizer, row)
     made = figure(
         f"One training step: the loss on its batch goes from {step.loss:.3f} "
