@@ -165,3 +165,9 @@ def test_a_link_to_the_source_becomes_a_second_name_of_it(tmp_path):
     files.place(source, target)
     assert not target.is_symlink()
     assert target.samefile(source)
+
+
+def test_what_cannot_be_written_is_called_by_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_text(tmp_path / "no-folder" / "page.html", "new")
+    assert caught.value.filename == str(tmp_path / "no-folder" / "page.html")

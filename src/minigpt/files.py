@@ -37,7 +37,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     # A new file, never one that is there or linked to. Its permissions are those of any new file:
     # the system takes away what the umask says, which no thread can read without changing it.
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        error.filename = str(target)  # the temporary name tells nobody anything
+        raise
     try:
         yield temporary
         flush(temporary)
