@@ -257,7 +257,8 @@ def nearest(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None
     """
     plain = {name.lower().replace("_", "-").strip("-"): name for name in known}
     given = given[:100].lower().replace("_", "-").strip("-")
-    found = difflib.get_close_matches(given, plain, n=1, cutoff=cutoff)
+    swapped = [name for name in plain if sorted(name) == sorted(given)]  # gtp2
+    found = swapped or difflib.get_close_matches(given, plain, n=1, cutoff=cutoff)
     if not found and given:
         found = [name for name in plain if name.startswith(given)]
     return plain[found[0]] if len(found) == 1 else None
