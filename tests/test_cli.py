@@ -454,7 +454,8 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["check", "--seed", "x"], 2, "must be a whole number, 0 or more, got 'x'"),
         (["check", "nowhere"], 1, "nowhere is no model folder"),
         (["eval", "runs/a", "--stride", "16"], 1, "--stride must be at least 1 and less"),
-        (["generate", "runs/a", "--prompt", ""], 1, "empty prompt"),
+        (["eval", "runs/a", "--allow-special"], 1, "--allow-special is for another text"),
+        (["train", "--data", "text.txt", "--field", "a"], 1, "leave out --field"),
         (["generate", "runs/a", "--temperature", "-1"], 1, "--temperature must be 0"),
         (["generate", "runs/a", "--top-p", "2"], 1, "--top-p must be"),
         (["generate", "runs/a", "--top-k", "0"], 1, "--top-k must be at least 1"),
@@ -485,6 +486,38 @@ def test_a_wrong_flag_gets_its_guess_and_one_line_of_usage(folder):
 def test_without_a_command_there_is_help(folder):
     bare, asked = minigpt(cwd=folder), minigpt("--help", cwd=folder)
     assert (bare.returncode, bare.stdout, bare.stderr) == (0, asked.stdout, "")
+
+
+GENERATE = (
+    *("generate", "runs/m", "--prompt", "<|endoftext|>", "--max-new-tokens", "5", "--seed", "1"),
+)
+MARKED = "a tale of a goose.\n<|endoftext|>another one.\n<|endoftext|>" * 20
+
+
+def test_names_of_special_tokens_are_letters_and_said_unless_allowed(folder):
+    (folder / "marked.txt").write_text(MARKED, encoding="utf-8")
+    said = "read as letters, not as a special token"
+    train = ("train", "--data", "marked.txt", *TINY)
+    for flags, run, is_said in ((), "runs/letters", True), (("--allow-special",), "runs/m", False):
+        done = minigpt(*train, "--out", run, *flags, "--prompt", "<|endoftext|>", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert (said in done.stderr) == is_said
+    done = minigpt("eval", "runs/m", cwd=folder)
+    assert said not in done.stderr
+    n_characters = next(line for line in done.stdout.splitlines() if line.startswith("text"))
+    assert "64 characters" in n_characters
+    for flags, is_said in ((), True), (("--allow-special",), False):
+        for command in (
+            ("eval", "runs/m", "--data", "marked.txt"),
+            GENERATE,
+            (*GENERATE, "--json"),
+        ):
+            done = minigpt(*command, *flags, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert (said in done.stderr) == is_said
+    new = minigpt(*("" if each == "<|endoftext|>" else each for each in GENERATE), cwd=folder)
+    named = minigpt(*GENERATE, "--allow-special", cwd=folder)
+    assert "<|endoftext|>" + new.stdout == named.stdout
 
 
 @pytest.mark.parametrize("text", ["-hello", "--hello", "-h", "--json", "-1", "- a", "--prompt=x"])

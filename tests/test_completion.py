@@ -1,8 +1,11 @@
+import copy
+
 import numpy as np
 import pytest
 
-from minigpt import BPETokenizer, Sampling, complete, miniGPT, stream, stream_text
+from minigpt import BPETokenizer, CharTokenizer, Sampling, complete, miniGPT, stream, stream_text
 from minigpt.completion import TextWriter
+from minigpt.token_roles import prompt_ids
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern? naïve 🦆 Straße" * 3
 TOKENIZER = BPETokenizer().train(TEXT, vocab_size=290)
@@ -107,11 +110,34 @@ def test_a_completion_that_stops_tells_so_and_others_go_on(model):
         assert stopped[1] == free[1]
 
 
+def test_an_empty_prompt_begins_a_new_document(model):
+    end = TOKENIZER.end_of_text
+    assert prompt_ids(model, TOKENIZER, "") == [end]
+    (begun,) = complete(model, TOKENIZER, [""], 5, seed=1)
+    (named,) = complete(model, TOKENIZER, ["<|endoftext|>"], 5, seed=1, allow_special=True)
+    assert begun.ids == named.ids
+    assert begun.prompt == ""
+    begins = copy.copy(model)
+    begins.generation_config = {"bos_token_id": 7, "eos_token_id": end}
+    assert prompt_ids(begins, TOKENIZER, "") == [7]
+    characters = CharTokenizer().train(TEXT)
+    small = miniGPT(characters.vocab_size, 8, 4, 2, 1, seed=0)
+    with pytest.raises(ValueError, match=r"an empty prompt has nothing to continue: .* no end-of"):
+        complete(small, characters, [""], 3)
+
+
+def test_a_prompt_names_a_special_token_only_if_allowed(model):
+    ids = [TOKENIZER.end_of_text, *TOKENIZER.encode("my")]
+    assert prompt_ids(model, TOKENIZER, "<|endoftext|>my", allow_special=True) == ids
+    letters = prompt_ids(model, TOKENIZER, "<|endoftext|>my")
+    assert TOKENIZER.end_of_text not in letters
+    assert TOKENIZER.decode(letters) == "<|endoftext|>my"
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
         (["one text", 3], {}, TypeError, r"prompts must be a list of texts.* \['one text'\]"),
-        ([[""], 3], {}, ValueError, "an empty prompt has nothing to continue"),
         ([["a"], 0], {}, ValueError, "max_new_tokens must be at least 1"),
         ([["a"], 3], {"n_samples": 0}, ValueError, "n_samples must be at least 1"),
         ([["a"], 3], {"stop": "end"}, ValueError, "stop must be a list of texts"),

@@ -2,6 +2,7 @@ import gzip
 import io
 import math
 import sys
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +19,11 @@ from minigpt import (
     split_text,
     token_array,
 )
+from minigpt.data import encode
 from minigpt.sources import name_of, read_stdin
+from minigpt.special_names import count_names, note_of
+
+TEXT = "one two three " * 50
 
 
 def test_a_batch_is_windows_and_the_same_windows_one_token_later():
@@ -209,6 +214,59 @@ def test_a_field_is_read_or_refused(tmp_path, name, content, field, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         load_corpus([tmp_path / name], field)
+
+
+MARKED = "one tale.\n<|endoftext|>two tales.\n<|endoftext|>" * 30
+
+
+def test_names_of_special_tokens_are_letters_unless_asked_for():
+    tokenizer = BPETokenizer().train(MARKED, allow_special=True)
+    assert not any(b"endof" in token for token in tokenizer.vocabulary.tokens[:-1])
+    corpus = Corpus("x", *split_text(MARKED))
+    with pytest.warns(UserWarning, match=r"has '<\|endoftext\|>' 60 times: .*allow_special=True"):
+        letters = Dataset.from_corpus(corpus, tokenizer)
+    with warnings.catch_warnings(action="error"):
+        dataset = Dataset.from_corpus(corpus, tokenizer, allow_special=True)
+        Dataset.from_corpus(corpus, tokenizer, allow_special=False)
+        Dataset.from_corpus(Corpus("x", TEXT, TEXT), tokenizer)
+    end = tokenizer.end_of_text
+    assert end not in letters.train
+    assert [*dataset.train, *dataset.val] == tokenizer.encode(MARKED, allow_special=True)
+    assert (dataset.train == end).sum() + (dataset.val == end).sum() == 60
+    assert dataset.val_characters == sum(map(len, corpus.val.split("<|endoftext|>")))
+    with pytest.raises(ValueError, match="nothing but special tokens"):
+        Dataset.from_corpus(Corpus("x", "a", "<|endoftext|>"), tokenizer, allow_special=True)
+
+
+@pytest.mark.parametrize("n", range(14))
+def test_a_name_is_not_cut_between_the_parts(n):
+    tokenizer = BPETokenizer().train("any")
+    text = "ab<|endoftext|>cd"
+    corpus = Corpus("x", text[: 2 + n], text[2 + n :], ends=(1,))
+    dataset = Dataset.from_corpus(corpus, tokenizer, allow_special=True)
+    a, b, c, d = map(tokenizer.encode, "abcd")
+    end = [tokenizer.end_of_text]
+    assert [*dataset.train, *dataset.val] == a + end + b + end + c + d
+    assert end[0] in dataset.train[2:] or n == 0
+
+
+def test_a_name_with_white_space_is_found_in_a_long_text():
+    tokenizer = BPETokenizer(special_tokens=["the end"]).train("any")
+    text = "one the end two " * 40_000
+    ids = encode(text, tokenizer, allow_special=True)
+    assert (ids == tokenizer.special_tokens["the end"]).sum() == 40_000
+
+
+def test_what_is_read_as_letters_is_said():
+    bpe, char = BPETokenizer().train("any"), CharTokenizer().train("any <unk>")
+    counts = count_names("a<|endoftext|><|endoftext|>", bpe)
+    assert counts == {"<|endoftext|>": 2}
+    assert note_of(counts, bpe, allow_special=True) is None
+    assert "2 times: read as letters, not as" in note_of(counts, bpe, allow_special=False)
+    for allow in (True, False):
+        assert "the char tokenizer has no such token" in note_of(counts, char, allow)
+    assert "'<unk>' 1 time:" in note_of(count_names("<unk>", char), char, allow_special=False)
+    assert note_of(count_names("plain", bpe), bpe, allow_special=False) is None
 
 
 def test_names_for_runs_come_from_sources():

@@ -122,7 +122,7 @@ BAD = [
     *calls(
         Settings, data=[(), "x", None, (1,)], seed=[-1, 2**63], threads=[-1, 10**9], warmup=[-1]
     ),
-    *calls(Settings, prompt=[None, "", "\ud800"], tie_weights=[1], init_from=[3], freeze=[-1, 1]),
+    *calls(Settings, prompt=[None, "\ud800"], tie_weights=[1], init_from=[3], freeze=[-1, 1]),
     *calls(train, MODEL, DATASET, SETTINGS, start=[-1, "x", 1.5], optimizer=[3, "adamw"]),
     *calls(train, MODEL, DATASET, SETTINGS, tokenizer=[3, "bpe"]),
     *calls(train, MODEL, DATASET, settings=[None, {}, 3]),

@@ -317,6 +317,23 @@ def test_train_and_prepare_read_the_same(tmp_path):
     assert [*ids, tokenizer.end_of_text] == expected
 
 
+@pytest.mark.parametrize("allow", [False, True])
+def test_names_of_special_tokens_are_letters_or_tokens_and_said(allow, tmp_path):
+    text = "a tale of a goose. <|endoftext|>another one. <|endoftext|> " * 60
+    said = []
+    source, folder = write(tmp_path / "a.txt", text), tmp_path / "data"
+    found = prepare([source], folder, vocab_size=300, say=said.append, allow_special=allow)
+    assert any("'<|endoftext|>' 120 times: read as letters" in line for line in said) != allow
+    tokenizer = load_tokenizer(folder)
+    ids = tokens(folder, "train") + tokens(folder, "val")
+    assert ids[:-1] == tokenizer.encode(text, allow_special=allow)
+    assert ids.count(tokenizer.end_of_text) == (121 if allow else 1)
+    n_names = 120 if allow else 0
+    n_characters = found["train_characters"] + found["val_characters"]
+    assert n_characters == len(text) - n_names * len("<|endoftext|>")
+    assert any(b"oftext" in token for token in tokenizer.vocabulary.tokens[:-1]) != allow
+
+
 @pytest.mark.parametrize("name", ["-", "plays", "pipe"])
 def test_what_is_read_once_or_built_in_is_not_prepared(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -153,3 +153,21 @@ def test_samples_continue_the_prompt():
     *_, last = train(model, dataset, settings, tokenizer)
     assert last.sample.startswith("my dear")
     assert last.sample != "my dear"
+
+
+def test_samples_can_begin_a_new_document():
+    tokenizer = BPETokenizer().train(TEXT, vocab_size=260)
+    dataset = Dataset.from_corpus(Corpus("x", TEXT, TEXT), tokenizer)
+    settings = SETTINGS.replace({"prompt": "", "steps": 15})
+    named = settings.replace({"prompt": "<|endoftext|>", "allow_special": True})
+    samples = []
+    for each in (settings, named):
+        *_, last = train(miniGPT(260, 16, 12, 3, 1, seed=0), dataset, each, tokenizer)
+        samples.append(last.sample)
+    assert samples[0] == samples[1]
+    assert samples[0].startswith("<|endoftext|>")
+    characters = CharTokenizer().train(TEXT)
+    dataset = Dataset.from_corpus(Corpus("x", TEXT, TEXT), characters)
+    model = miniGPT(characters.vocab_size, 16, 12, 3, 1, seed=0)
+    with pytest.raises(ValueError, match="an empty prompt has nothing to continue"):
+        next(train(model, dataset, settings, characters))

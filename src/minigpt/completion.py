@@ -11,7 +11,7 @@ from minigpt.brief import brief
 from minigpt.checks import check_has, check_model, check_sizes, is_list
 from minigpt.generation import Choice, stream_choices
 from minigpt.sampling import Sampling
-from minigpt.token_roles import drawable, end_ids
+from minigpt.token_roles import drawable, end_ids, prompt_ids
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -56,12 +56,14 @@ def complete(
     stop: Sequence[str] = (),
     seed: int | None = None,
     track: Callable[[Iterable[Choice]], Iterable[Choice]] = iter,
+    allow_special: bool = False,
 ) -> list[Completion]:
     """Let the model go on with every prompt, all at once.
 
     Parameters
     ----------
-    prompts : texts of any lengths, each of at least one token.
+    prompts : texts of any lengths. After an empty one a new document begins, if the model knows
+        a token that begins or ends one.
     max_new_tokens : how many tokens to add to each at most.
     sampling : how tokens are chosen; as the model gives them if None.
     n_samples : how many texts to write for each prompt.
@@ -69,6 +71,8 @@ def complete(
         text of this model end it too (see `minigpt.token_roles.end_ids`).
     seed : a whole number for the same choices each time.
     track : goes through the choices; one such as rich.progress.track shows how far it is.
+    allow_special : whether the name of a special token in a prompt, such as ``<|endoftext|>``,
+        gives that token; else it is text like any other.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def complete(
         raise ValueError("prompts must be a list of at least one text, got none")
     check_sizes(n_samples=n_samples)
     completions = [Completion(prompt) for prompt in prompts for _ in range(n_samples)]
-    context = [tokenizer.encode(each.prompt) for each in completions]
+    context = [prompt_ids(model, tokenizer, each.prompt, allow_special) for each in completions]
     writers = [TextWriter(tokenizer, stop, ends) for _ in completions]
     choices = stream_choices(model, context, max_new_tokens, sampling, seed, allowed=allowed)
     for tokens, log_probs in track(choices):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import numpy as np
 from minigpt.brief import brief, brief_html
 from minigpt.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens
 from minigpt.functional import Array
+from minigpt.special_names import count_names, note_of
 from minigpt.wording import counted
 
 if TYPE_CHECKING:
@@ -68,7 +69,13 @@ def token_array(ids: Sequence[int], vocab_size: int) -> Array:
     return array.astype(np.min_scalar_type(vocab_size - 1))
 
 
-def encode(text: str, tokenizer: Tokenizer, ends: Sequence[int] = ()) -> Array:
+def encode(
+    text: str,
+    tokenizer: Tokenizer,
+    ends: Sequence[int] = (),
+    *,
+    allow_special: bool = False,
+) -> Array:
     """Encode a text, piece by piece so that the ids are never all there as Python's numbers.
 
     Parameters
@@ -77,22 +84,22 @@ def encode(text: str, tokenizer: Tokenizer, ends: Sequence[int] = ()) -> Array:
     tokenizer : a trained one.
     ends : places in `text`, in ascending order, where one document ends and another may begin:
         the tokenizer's end of text comes there, if it has one.
+    allow_special : whether names of special tokens give these tokens: see `Tokenizer.encode`.
     """
     from minigpt.encoding import encode_pieces
+    from minigpt.tokenizers.stream import last_border, pieces_of
 
-    return np.concatenate(
-        [token_array([], tokenizer.vocab_size), *encode_pieces(tokenizer, _pieces(text, ends))]
-    )
+    may_be_cut = allow_special and any(last_border(name) for name in tokenizer.special_names)
 
+    def pieces() -> Iterator[str | list[str]]:
+        for start, end in pairwise((0, *ends, len(text))):
+            if start > 0:
+                yield ["", ""]  # between these, a document ends
+            document = text[start:end]
+            yield from [document] if may_be_cut else pieces_of(document)
 
-def _pieces(text: str, ends: Sequence[int]) -> Iterator[str | list[str]]:
-    """Cut a text into pieces for `encode_pieces`."""
-    from minigpt.tokenizers.stream import pieces_of
-
-    for start, end in pairwise((0, *ends, len(text))):
-        if start > 0:
-            yield ["", ""]  # between these, a document ends
-        yield from pieces_of(text[start:end])
+    arrays = encode_pieces(tokenizer, pieces(), allow_special=allow_special)
+    return np.concatenate([token_array([], tokenizer.vocab_size), *arrays])
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,16 @@ class Corpus:
         found.update(b"\xff" + repr(self.ends).encode())
         return found.hexdigest()
 
+    def with_whole_names(self, tokenizer: Tokenizer) -> Corpus:
+        """Return this text, cut behind the name of a special token if it is cut within one."""
+        for name in tokenizer.special_names:
+            for n in range(1, len(name)):
+                if self.train.endswith(name[:n]) and self.val.startswith(name[n:]):
+                    n_moved = len(name) - n
+                    train, val = self.train + self.val[:n_moved], self.val[n_moved:]
+                    return replace(self, train=train, val=val)
+        return self
+
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
     """Cut off the last part of a text for validation."""
@@ -167,13 +184,14 @@ def load_corpus(
     ValueError, FileNotFoundError
         If there is no such text, or it is empty or cannot be decoded.
     """
-    from minigpt.sources import name_of, read_texts
+    from minigpt.sources import check_field, name_of, read_texts
 
     if isinstance(sources, str | Path):
         raise TypeError(f"sources must be a list of names, not one: write [{str(sources)!r}]")
     check_has("sources", sources, "__iter__", "a list of names")
     names = [str(source) for source in sources]
     if names == ["plays"]:
+        check_field([Path("plays")], field)
         from minigpt.corpus import plays
 
         built_in = plays()
@@ -208,13 +226,31 @@ class Dataset:
     _repr_html_ = brief_html
 
     @classmethod
-    def from_corpus(cls, corpus: Corpus, tokenizer: Tokenizer) -> Dataset:
-        """Encode both parts of `corpus`."""
-        train = encode(corpus.train, tokenizer, corpus.train_ends)
-        val = encode(corpus.val, tokenizer, corpus.val_ends)
-        spelling = tokenizer.spelling_nats(corpus.val)
+    def from_corpus(
+        cls, corpus: Corpus, tokenizer: Tokenizer, allow_special: bool | None = None
+    ) -> Dataset:
+        """Encode both parts of `corpus`.
+
+        Parameters
+        ----------
+        allow_special : whether names of special tokens in the text, such as ``<|endoftext|>``, give
+            these tokens, or are letters. None for letters too, with a warning if there are any.
+        """
+        if allow_special is None:
+            names = count_names(corpus.train, tokenizer) + count_names(corpus.val, tokenizer)
+            if note := note_of(names, tokenizer, False, switch="allow_special=True"):
+                warnings.warn(note, stacklevel=2)
+        allow_special = bool(allow_special)
+        if allow_special:
+            corpus = corpus.with_whole_names(tokenizer)
+        train = encode(corpus.train, tokenizer, corpus.train_ends, allow_special=allow_special)
+        val = encode(corpus.val, tokenizer, corpus.val_ends, allow_special=allow_special)
+        parts = tokenizer.without_special(corpus.val) if allow_special else [corpus.val]
+        n_characters, spelling = sum(map(len, parts)), sum(map(tokenizer.spelling_nats, parts))
+        if n_characters == 0:
+            raise ValueError("the validation part of the text has nothing but special tokens")
         about = corpus.floor, spelling, tokenizer, corpus.checksum()
-        return cls(corpus.name, train, val, len(corpus.val), *about)
+        return cls(corpus.name, train, val, n_characters, *about)
 
     def bits_per_character(self, nats_per_token: float) -> float:
         """Convert a loss on `val`, so that different tokenizers can be compared."""

@@ -18,6 +18,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
@@ -44,7 +45,11 @@ IN_FLIGHT = 3
 
 
 def count_words(
-    tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int = 1
+    tokenizer: Tokenizer,
+    pieces: Iterable[Piece],
+    n_processes: int = 1,
+    *,
+    allow_special: bool = False,
 ) -> Counter[str]:
     """Count the words of a text, for `Tokenizer.learn`.
 
@@ -56,10 +61,12 @@ def count_words(
     tokenizer : knows what a word is; it need not be trained.
     pieces : the text, cut between words, say by `minigpt.tokenizers.stream`.
     n_processes : how many to share the work among; 0 for one a core.
+    allow_special : whether names of special tokens are no words: see `Tokenizer.train`.
     """
+    work = partial(_count, allow_special=allow_special)
     counts: Counter[str] = Counter()
     rare = 0
-    with closing(_map(_count, tokenizer, pieces, n_processes)) as results:
+    with closing(_map(work, tokenizer, pieces, n_processes)) as results:
         for each in results:
             counts.update(each)
             while len(counts) > MOST_WORDS:
@@ -69,7 +76,11 @@ def count_words(
 
 
 def encode_pieces(
-    tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int = 1
+    tokenizer: Tokenizer,
+    pieces: Iterable[Piece],
+    n_processes: int = 1,
+    *,
+    allow_special: bool = False,
 ) -> Generator[Array]:
     """Encode a text piece by piece.
 
@@ -80,27 +91,28 @@ def encode_pieces(
         list of texts has ends of documents between them: there stands the tokenizer's
         end of text, if it has one.
     n_processes : how many to share the work among; 0 for one a core.
+    allow_special : whether names of special tokens give these tokens: see `Tokenizer.encode`.
 
     Yields
     ------
     The ids of each piece in order, as arrays (N,) of the smallest unsigned type that fits the
     vocabulary. All in a row are the ids of the whole text.
     """
-    return _map(_encode, tokenizer, pieces, n_processes)
+    return _map(partial(_encode, allow_special=allow_special), tokenizer, pieces, n_processes)
 
 
-def _count(tokenizer: Tokenizer, piece: Piece) -> Counter[str]:
-    return tokenizer.count_words(piece)
+def _count(tokenizer: Tokenizer, piece: Piece, allow_special: bool) -> Counter[str]:
+    return tokenizer.count_words(piece, allow_special=allow_special)
 
 
-def _encode(tokenizer: Tokenizer, piece: Piece) -> Array:
+def _encode(tokenizer: Tokenizer, piece: Piece, allow_special: bool) -> Array:
     texts = [piece] if isinstance(piece, str) else piece
     end = tokenizer.end_of_text
     ids: list[int] = []
     for number, text in enumerate(texts):
         if number > 0 and end is not None:
             ids.append(end)
-        ids += tokenizer.encode(text)
+        ids += tokenizer.encode(text, allow_special=allow_special)
     # Twice as fast as np.array, which looks for the shape of what it is given.
     return np.fromiter(ids, np.min_scalar_type(tokenizer.vocab_size - 1), len(ids))
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from minigpt.sources import (
     naming_undecodable,
     without_undecodable,
 )
+from minigpt.special_names import count_names, note_of
 from minigpt.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.tokenizers.making import fewer_tokens, find_tokenizer, make_tokenizer
 from minigpt.tokenizers.stream import PIECE, cut_between_words, last_border
@@ -90,6 +92,7 @@ def prepare(
     progress: Track = _silent,
     say: Callable[[str], None] = lambda text: None,
     skip_undecodable: bool = False,
+    allow_special: bool = False,
 ) -> dict[str, Any]:
     """Make a folder of tokens out of files, or go on where an earlier call was stopped.
 
@@ -105,6 +108,8 @@ def prepare(
     progress : shows how far each of the three readings is.
     say : is told what is being done, a line at a time.
     skip_undecodable : whether to leave out files that are not UTF-8; else they are an error.
+    allow_special : whether names of special tokens in the text, such as ``<|endoftext|>``, give
+        these tokens; else they are letters.
 
     Returns
     -------
@@ -121,7 +126,13 @@ def prepare(
 
     if not 0 < val_fraction < 1:
         raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
-    find_tokenizer(tokenizer, vocab_size)
+    given = find_tokenizer(tokenizer, vocab_size)
+    reader = given if isinstance(given, Tokenizer) else given()
+    if allow_special and (spaced := [name for name in reader.special_names if last_border(name)]):
+        raise ValueError(
+            f"the name of the special token {spaced[0]!r} has white space, where a text may "
+            "be cut: prepare it without --allow-special"
+        )
     files = _find_files(names, text_field)
     if skip_undecodable:
         files = without_undecodable(files, say)
@@ -134,21 +145,27 @@ def prepare(
         "vocab_size": vocab_size,
         "val_fraction": val_fraction,
         "field": text_field or FIELD,
+        "allow_special": allow_special,
         "version": __version__,
     }
     state = _begin(folder, order)
     if state.done:
         say(f"going on in {folder}: {state.done} of {state.n_pieces} pieces are done")
     if not state.n_pieces:
+        names_in_text: Counter[str] = Counter()
         with naming_undecodable(files):
             for _, texts in progress(f"reading {counted(len(files), 'file')}")(
                 _pieces(files, text_field, None)
             ):
                 state.n_pieces += 1
                 state.n_characters += sum(map(len, texts))
+                for text in texts:
+                    names_in_text += count_names(text, reader)
         if state.n_characters < 2:
             raise ValueError(f"there is no text in {' '.join(map(str, names))}")
         write_json(folder / "preparing.json", vars(state))
+        if note := note_of(names_in_text, reader, allow_special):
+            say(note)
     say(f"text: {counted(len(files), 'file')}, {counted(state.n_characters, 'character')}")
     cut = state.n_characters - max(1, round(state.n_characters * val_fraction))
     n_pieces = state.n_pieces + 1  # as one is cut in two
@@ -159,7 +176,7 @@ def prepare(
             pieces = progress("counting words", n_pieces)(_pieces(files, text_field, cut))
             texts_to_learn = (texts for part, texts in pieces if part == "train")
             learner = TOKENIZERS[tokenizer]()
-            words = count_words(learner, texts_to_learn, n_processes)
+            words = count_words(learner, texts_to_learn, n_processes, allow_special=allow_special)
             learner.learn(words, vocab_size, progress("learning tokens")).save(folder)
             del words
         else:
@@ -279,12 +296,16 @@ def _encode(
 
     with ExitStack() as stack:
         outs = {part: stack.enter_context(_open_part(state, folder, part, dtype)) for part in PARTS}
-        arrays = stack.enter_context(closing(encode_pieces(tokenizer, texts(), n_processes)))
+        allow = state.order["allow_special"]
+        arrays = encode_pieces(tokenizer, texts(), n_processes, allow_special=allow)
+        stack.enter_context(closing(arrays))
         n_left = state.n_pieces + 1 - state.done
         for ids in progress("encoding", n_left)(arrays):
             part, done = parts_in_flight.pop(0)
             outs[part].write(ids.astype(dtype).tobytes())
             state.tokens[part] += len(ids)
+            if allow:
+                done = [ordinary for text in done for ordinary in tokenizer.without_special(text)]
             state.characters[part] += sum(map(len, done))
             if part == "val":
                 for text in done:

@@ -38,6 +38,11 @@ class Settings:
         None, "field of .jsonl and .json, or column of .parquet, that has the text; none: text"
     )
     skip_undecodable: bool = _setting(False, "leave out files that are not UTF-8")
+    allow_special: bool = _setting(
+        False,
+        "read the name of a special token in text and prompt, such as <|endoftext|>, as that "
+        "token; else it is letters",
+    )
     tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json, its folder or gpt2")
     vocab_size: int | None = _setting(
         None, "tokens in the vocabulary; none: 1024 for bpe, all for char and word"
@@ -85,7 +90,7 @@ class Settings:
     )
     sample_every: int = _setting(500, "steps between samples; 0 for none")
     sample_tokens: int = _setting(100, "length of a sample in tokens")
-    prompt: str = _setting("\n", "what samples begin with")
+    prompt: str = _setting("\n", "what samples begin with; an empty text begins a new document")
     seed: int = _setting(0, "where all chance comes from")
     threads: int = _setting(0, "threads to train on; 0 for one a core")
     recompute: bool = _setting(False, "go forward again in backward: less memory, more time")
@@ -110,8 +115,6 @@ class Settings:
             size = getattr(self, name)
             _require(size is None or size >= 1, name, "at least 1", size)
         check_threads(threads=self.threads)
-        sampled = self.prompt if self.sample_every else "any"
-        _require(sampled != "", "prompt", "a text that samples can begin with", "none")
         half = any("\ud800" <= character <= "\udfff" for character in self.prompt)
         _require(not half, "prompt", "whole characters", ascii(self.prompt)[:100])
         for name in ("beta1", "beta2", "dropout"):

@@ -31,14 +31,16 @@ def coloured(parts: list[str], colour: bool) -> Text:
     return text
 
 
-def showdown(tokenizers: dict[str, Tokenizer], text: str, console: Console) -> None:
+def showdown(
+    tokenizers: dict[str, Tokenizer], text: str, console: Console, allow_special: bool = False
+) -> None:
     """Print how each tokenizer cuts `text`, then a table of tokens, their length, and unknowns."""
     table = Table(title="the showdown", title_justify="left", box=SIMPLE_HEAD)
     for title in ("tokenizer", "vocabulary", "tokens", "characters/token", "unknown"):
         table.add_column(title, justify="left" if title == "tokenizer" else "right")
     unknowns = []
     for name, tokenizer in tokenizers.items():
-        ids = tokenizer.encode(text)
+        ids = tokenizer.encode(text, allow_special=allow_special)
         console.print(Text(name, style="bold"))
         colour = console.is_terminal and not console.no_color
         console.print(coloured(pieces(tokenizer, ids), colour), soft_wrap=True)

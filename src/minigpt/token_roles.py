@@ -75,6 +75,31 @@ def end_ids(model: miniGPT, tokenizer: Tokenizer | None) -> list[int]:
     return _rows(generation_config_of(model, tokenizer)["eos_token_id"], model)
 
 
+def prompt_ids(
+    model: miniGPT, tokenizer: Tokenizer, text: str, allow_special: bool = False
+) -> list[int]:
+    """Return the ids of a text to go on with; of an empty one, that which begins a new document.
+
+    Parameters
+    ----------
+    allow_special : whether names of special tokens in `text` give them: see `Tokenizer.encode`.
+
+    Raises
+    ------
+    ValueError
+        If the text is empty, and the model knows no token that begins or ends a document.
+    """
+    ids = tokenizer.encode(text, allow_special=allow_special)
+    if ids:
+        return ids
+    if (begin := begin_id(model, tokenizer)) is None:
+        raise ValueError(
+            "an empty prompt has nothing to continue: this model knows no end-of-text token, after "
+            "which a new document begins. Give a text of at least one character"
+        )
+    return [begin]
+
+
 def begin_id(model: miniGPT, tokenizer: Tokenizer | None) -> int | None:
     """Return the id that begins a text of `model`; None if there is none."""
     config = generation_config_of(model, tokenizer)

@@ -28,7 +28,7 @@ from minigpt.optim import (
 from minigpt.parallel import Replicas
 from minigpt.recompute import recompute
 from minigpt.settings import Settings
-from minigpt.token_roles import check_tokenizer, drawable
+from minigpt.token_roles import check_tokenizer, drawable, prompt_ids
 
 if TYPE_CHECKING:
     from minigpt.model import miniGPT
@@ -120,6 +120,8 @@ def train(
     check_whole(start=start)
     if tokenizer is not None:
         check_tokenizer(tokenizer, model.vocab_size)
+        if settings.sample_every:
+            prompt_ids(model, tokenizer, settings.prompt)
     if optimizer is not None:
         check_has("optimizer", optimizer, "step", "an AdamW or SGD")
     if start < 0:
@@ -150,7 +152,9 @@ def train(
                 val_loss = world.from_first(_examine(model, dataset, s) if world.rank == 0 else 0.0)
                 _check_finite(number, s, validation_loss=val_loss)
             if world.rank == 0 and tokenizer and s.sample_every and number % s.sample_every == 0:
-                sample = write_sample(model, tokenizer, s.prompt, s.sample_tokens, s.seed)
+                sample = write_sample(
+                    model, tokenizer, s.prompt, s.sample_tokens, s.seed, s.allow_special
+                )
             yield Step(
                 number,
                 loss,
@@ -223,9 +227,15 @@ def _mean_gradients(
 
 
 def write_sample(
-    model: miniGPT, tokenizer: Tokenizer, prompt: str, n_tokens: int, seed: int
+    model: miniGPT,
+    tokenizer: Tokenizer,
+    prompt: str,
+    n_tokens: int,
+    seed: int,
+    allow_special: bool = False,
 ) -> str:
     """Let the model continue `prompt`; with the same seed each time, samples show it improve."""
-    allowed, context = drawable(model, tokenizer), [tokenizer.encode(prompt)]
+    allowed = drawable(model, tokenizer)
+    context = [prompt_ids(model, tokenizer, prompt, allow_special)]
     ids = generate(model, context, n_tokens, temperature=0.8, seed=seed, allowed=allowed)
     return tokenizer.decode(ids[0])

@@ -24,7 +24,8 @@ def settings(tmp_path_factory) -> list[str]:
     text.write_text(" ".join(words), encoding="utf-8")
     options = {
         "data": text, "tokenizer": "char", "n-layers": 2, "n-heads": 2, "d-model": 24,
-        "block-size": 16, "batch-size": 6, "accumulate": 2, "warmup": 5, "learning-rate": 3e-3,
+        "block-size": 16, "dropout": 0,
+        "batch-size": 6, "accumulate": 2, "warmup": 5, "learning-rate": 3e-3,
         "eval-every": 20, "eval-tokens": 128, "sample-every": 0, "threads": 1, "steps": STEPS,
     }  # fmt: skip
     return [part for name, value in options.items() for part in (f"--{name}", str(value))]

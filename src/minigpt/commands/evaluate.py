@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from minigpt.commands.output import choose_model
-from minigpt.commands.parsing import MODEL, add_checkpoint, add_reading, command
+from minigpt.commands.parsing import MODEL, add_allow_special, add_checkpoint, add_reading, command
 from minigpt.terminal import progress, say
 
 
@@ -29,6 +29,7 @@ def add_eval(subparsers: Any) -> None:
         help="another text, all of it (see train --help); or the model's own, where it is now",
     )
     add_reading(parser)
+    add_allow_special(parser)
     parser.add_argument(
         "--stride",
         type=int,
@@ -48,6 +49,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.evaluation import Evaluation, evaluate
     from minigpt.prepared import evaluation_of, open_dataset, prepared_folder, tokenizer_of
     from minigpt.runs.own_text import find_own_text, is_corpus_of, record_of_run
+    from minigpt.runs.starting import say_reading
     from minigpt.tokenizers.vocabulary import UNKNOWN
     from minigpt.wording import counted, decimal, percent
 
@@ -68,6 +70,9 @@ def evaluate(args: argparse.Namespace) -> int:
         )
     how = vars(args)
     if args.data is None:
+        for name in ("field", "skip_undecodable", "allow_special"):
+            if how[name]:
+                raise ValueError(f"{name} is for another text: give it with --data")
         how = {**record["settings"], "data": find_own_text(folder, record, tokenizer)[0]}
     floor = None
     if (tokens := prepared_folder(how["data"])) is not None:
@@ -75,17 +80,25 @@ def evaluate(args: argparse.Namespace) -> int:
         what, ids = f"validation part of {dataset.name}", dataset.val
     else:
         corpus = load_corpus(how["data"], how.get("field"), how.get("skip_undecodable", False), say)
-        if args.data is None or is_corpus_of(record, corpus):
+        own = args.data is None or is_corpus_of(record, corpus)
+        allow = how.get("allow_special", False)
+        if args.data is not None:
+            say_reading(corpus, tokenizer, allow, say)
+        if allow:
+            corpus = corpus.with_whole_names(tokenizer)
+        if own:
             what, floor = f"validation part of {corpus.name}", corpus.floor
             text, ends = corpus.val, corpus.val_ends
         else:
             what, text, ends = corpus.name, corpus.train + corpus.val, corpus.ends
-        ids = encode(text, tokenizer, ends)
+        ids = encode(text, tokenizer, ends, allow_special=allow)
+        texts = tokenizer.without_special(text) if allow else [text]
     loss = evaluate(model, ids, stride=args.stride, track=progress("reading"))
     if tokens is not None:
         result = evaluation_of(tokens, dataset, tokenizer, loss)
     else:
-        result = Evaluation.of(loss, len(ids), text, tokenizer.spelling_nats(text))
+        spelled = sum(map(tokenizer.spelling_nats, texts))
+        result = Evaluation.of(loss, len(ids), texts, spelled)
     windows = f"windows of {model.max_len}"
     if args.stride is not None:
         windows += f", each {counted(args.stride, 'token')} on"

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minigpt.commands.output import choose_model
-from minigpt.commands.parsing import MODEL, add_checkpoint, command, typed_text
+from minigpt.commands.output import choose_model, say_names
+from minigpt.commands.parsing import MODEL, add_allow_special, add_checkpoint, command, typed_text
 
 
 def add_explain(subparsers: Any) -> None:
@@ -27,6 +27,7 @@ def add_explain(subparsers: Any) -> None:
         metavar="TEXT",
         help="text to explain, where \\n is a new line, or - for standard input",
     )
+    add_allow_special(parser)
     parser.add_argument(
         "-o",
         "--out",
@@ -54,7 +55,9 @@ def explain(args: argparse.Namespace) -> int:
     text = read_stdin() if args.text == "-" else args.text
     folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)
-    write_text(args.out, page_of(model, tokenizer, text, _scenes(folder)))
+    say_names(text, tokenizer, args.allow_special)
+    page = page_of(model, tokenizer, text, _scenes(folder), args.allow_special)
+    write_text(args.out, page)
     say(f"{args.out.stat().st_size / 1e6:.1f} MB, most of it plotly.js; open it in a browser")
     print(args.out)
     return 0

@@ -7,8 +7,15 @@ import dataclasses
 import itertools
 from typing import Any
 
-from minigpt.commands.output import choose_model, print_text, write
-from minigpt.commands.parsing import MODEL, add_checkpoint, command, typed_text, whole_number
+from minigpt.commands.output import choose_model, print_text, say_names, write
+from minigpt.commands.parsing import (
+    MODEL,
+    add_allow_special,
+    add_checkpoint,
+    command,
+    typed_text,
+    whole_number,
+)
 from minigpt.sampling import Sampling
 from minigpt.terminal import json_line, progress
 
@@ -32,9 +39,10 @@ def add_generate(subparsers: Any) -> None:
         action="append",
         type=typed_text,
         metavar="TEXT",
-        help="text to continue, where \\n is a new line, or - for standard input; give it again "
-        "for more than one (\\n)",
+        help="text to continue, where \\n is a new line, or - for standard input; an empty one "
+        "begins a new document; give it again for more than one (\\n)",
     )
+    add_allow_special(parser)
     parser.add_argument(
         "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
     )
@@ -83,7 +91,15 @@ def generate(args: argparse.Namespace) -> int:
     prompts = [read_stdin() if text == "-" else text for text in args.prompt or ["\n"]]
     folder = choose_model(args.model, args.checkpoint)
     if len(prompts) == args.samples == 1 and not args.json:
-        parts = write(folder, prompts[0], args.max_new_tokens, sampling, args.seed, args.stop)
+        parts = write(
+            folder,
+            prompts[0],
+            args.max_new_tokens,
+            sampling,
+            args.seed,
+            args.stop,
+            args.allow_special,
+        )
         for text in itertools.chain(prompts, parts, ["\n"]):
             print_text(text)
         return 0
@@ -94,8 +110,18 @@ def generate(args: argparse.Namespace) -> int:
     model, tokenizer = load_model_and_tokenizer(folder)
     n_tokens = args.max_new_tokens
     track = progress("writing", n_tokens)
+    say_names("\n".join(prompts), tokenizer, args.allow_special)
     completions = complete(
-        model, tokenizer, prompts, n_tokens, sampling, args.samples, args.stop, args.seed, track
+        model,
+        tokenizer,
+        prompts,
+        n_tokens,
+        sampling,
+        args.samples,
+        args.stop,
+        args.seed,
+        track,
+        args.allow_special,
     )
     for number, each in enumerate(completions, 1):
         if args.json:

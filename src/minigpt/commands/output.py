@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minigpt.sampling import Sampling
 from minigpt.terminal import exact, say
+
+if TYPE_CHECKING:
+    from minigpt.tokenizers import Tokenizer
 
 
 def choose_model(name: str, which: str) -> Path:
@@ -27,18 +31,28 @@ def write(
     sampling: Sampling,
     seed: int | None,
     stop: Sequence[str] = (),
+    allow_special: bool = False,
 ) -> Iterator[str]:
     """Yield what a model writes after `prompt`, as it writes it."""
     from minigpt.checkpoint import load_model_and_tokenizer
     from minigpt.completion import stream_text
     from minigpt.generation import stream
-    from minigpt.token_roles import drawable, end_ids
+    from minigpt.token_roles import drawable, end_ids, prompt_ids
 
     model, tokenizer = load_model_and_tokenizer(name)
     ends, allowed = end_ids(model, tokenizer), drawable(model, tokenizer)
-    context = [tokenizer.encode(prompt)]
+    say_names(prompt, tokenizer, allow_special)
+    context = [prompt_ids(model, tokenizer, prompt, allow_special)]
     tokens = stream(model, context, n_tokens, sampling, seed, allowed=allowed)
     return stream_text(tokenizer, (int(token[0]) for token in tokens), stop, ends)
+
+
+def say_names(prompt: str, tokenizer: Tokenizer, allow_special: bool) -> None:
+    """Say so if a prompt has names of special tokens that are read as letters."""
+    from minigpt.special_names import count_names, note_of
+
+    if note := note_of(count_names(prompt, tokenizer), tokenizer, allow_special, "the prompt"):
+        say(note)
 
 
 def print_text(text: str) -> None:

@@ -181,6 +181,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_allow_special(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for names of special tokens; `train` has it as a setting."""
+    parser.add_argument(
+        "--allow-special",
+        action="store_true",
+        help="read the name of a special token, such as <|endoftext|>, as that token; else it is "
+        "letters",
+    )
+
+
 def typed_text(text: str) -> str:
     r"""Read a text as it is typed in a shell: \n is a new line, and \\n a backslash and n."""
     return re.sub(r"(\\?)\\n", lambda found: "\\n" if found[1] else "\n", text)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from minigpt.commands.parsing import add_reading, command, whole_number
+from minigpt.commands.parsing import add_allow_special, add_reading, command, whole_number
 from minigpt.terminal import progress, say
 
 
@@ -47,6 +47,7 @@ def add_prepare(subparsers: Any) -> None:
         help="how much of the text, its end, is for validation (0.1)",
     )
     add_reading(parser)
+    add_allow_special(parser)
     parser.add_argument(
         "--processes", type=whole_number, default=0, metavar="N", help="how many work (one a core)"
     )
@@ -68,6 +69,7 @@ def prepare(args: argparse.Namespace) -> int:
             progress,
             say,
             args.skip_undecodable,
+            args.allow_special,
         )
     except KeyboardInterrupt:
         say("stopped; the same command goes on where it was")

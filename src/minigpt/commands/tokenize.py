@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from minigpt.commands.parsing import add_reading, command, typed_text
+from minigpt.commands.parsing import add_allow_special, add_reading, command, typed_text
 
 
 def add_tokenize(subparsers: Any) -> None:
@@ -36,6 +36,7 @@ def add_tokenize(subparsers: Any) -> None:
         "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
     )
     add_reading(parser)
+    add_allow_special(parser)
     parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
 
 
@@ -56,7 +57,8 @@ def tokenize(args: argparse.Namespace) -> int:
     if TOKENIZERS.keys() & set(args.tokenizer):
         learn = load_corpus(args.data, args.field, args.skip_undecodable, say).train
     tokenizers = {
-        name: make_tokenizer(name, learn, args.vocab_size, say) for name in args.tokenizer
+        name: make_tokenizer(name, learn, args.vocab_size, say, allow_special=args.allow_special)
+        for name in args.tokenizer
     }
-    showdown(tokenizers, text, stdout_console())
+    showdown(tokenizers, text, stdout_console(), args.allow_special)
     return 0

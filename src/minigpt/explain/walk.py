@@ -24,7 +24,13 @@ TITLE = 60
 """Characters of the text that the title has room for."""
 
 
-def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -> str:
+def explain(
+    model: miniGPT,
+    tokenizer: Tokenizer,
+    text: str,
+    scenes: str = "",
+    allow_special: bool = False,
+) -> str:
     """Walk through what `model` does with `text`, as one HTML page that needs no network.
 
     Every number on it is of this model and this text. Some 5 MB of it are plotly.js.
@@ -36,6 +42,7 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
         the page says so.
     scenes : of the built-in plays, if the model was trained on them: heads that have learned what
         the plays are made of are named too.
+    allow_special : whether the name of a special token in `text` is that token; else it is letters.
 
     Returns
     -------
@@ -51,7 +58,8 @@ def explain(model: miniGPT, tokenizer: Tokenizer, text: str, scenes: str = "") -
     check_model(model)
     if not text:
         raise ValueError("there is no text to explain: give at least one character")
-    seen = trace(model, text, tokenizer)
+    ids = tokenizer.encode(text, allow_special=allow_special)
+    seen = trace(model, ids, tokenizer)
     if not np.isfinite(seen.logits).all():
         raise ValueError(
             "the scores of the next token are not all numbers: the weights of the model are "

@@ -15,6 +15,8 @@ from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
 from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
 from minigpt.settings import OF_A_MODEL, Settings
+from minigpt.special_names import count_names, no_borders, note_of
+from minigpt.token_roles import prompt_ids
 from minigpt.tokenizers import Tokenizer
 from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
 from minigpt.training import optimizer_of
@@ -55,6 +57,8 @@ def find_data(
     """
     folder = prepared_folder(settings.data)
     if folder is not None:
+        if settings.field is not None:
+            raise ValueError(f"{folder} has tokens already, and no fields: leave out --field")
         tokenizer = tokenizer_of(folder, settings.tokenizer, tokenizer)
         return tokenizer, open_dataset(folder, tokenizer)
     corpus = load_corpus(settings.data, settings.field, settings.skip_undecodable, say)
@@ -65,13 +69,28 @@ def find_data(
             f"the text has {n} characters: to learn from it, and to examine what was learned on "
             f"its last tenth, at least {FEWEST_CHARACTERS} are needed"
         )
+    allow = settings.allow_special
     if tokenizer is None:
         size = settings.vocab_size
         if "vocab_size" in free:
-            tokenizer = fit_tokenizer(corpus)
+            tokenizer = fit_tokenizer(corpus, allow)
         else:
-            tokenizer = make_tokenizer(settings.tokenizer, corpus.train, size, say)
-    return tokenizer, Dataset.from_corpus(corpus, tokenizer)
+            tokenizer = make_tokenizer(
+                settings.tokenizer, corpus.train, size, say, allow_special=allow
+            )
+    say_reading(corpus, tokenizer, allow, say)
+    return tokenizer, Dataset.from_corpus(corpus, tokenizer, allow)
+
+
+def say_reading(
+    corpus: Corpus, tokenizer: Tokenizer, allow_special: bool, say: Callable[[str], None]
+) -> None:
+    """Say what a text has that is not learned as it may be meant."""
+    names = count_names(corpus.train, tokenizer) + count_names(corpus.val, tokenizer)
+    if note := note_of(names, tokenizer, allow_special):
+        say(note)
+    if corpus.ends and tokenizer.end_of_text is None:
+        say(no_borders(tokenizer))
 
 
 def begin(
@@ -116,6 +135,11 @@ def begin(
             settings = settings.replace({"tokenizer": tokenizer.kind})
         settings = settings.replace({"vocab_size": tokenizer.vocab_size})
         model = make_model(settings, tokenizer.vocab_size)
+    if settings.sample_every:
+        prompt, allow = settings.prompt, settings.allow_special
+        prompt_ids(model, tokenizer, prompt, allow)
+        if note := note_of(count_names(prompt, tokenizer), tokenizer, allow, "the prompt"):
+            say(note)
     say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
     if free:
         say(in_words(settings, free, len(dataset.train)))
@@ -125,15 +149,17 @@ def begin(
     return settings, tokenizer, dataset, model
 
 
-def fit_tokenizer(corpus: Corpus) -> Tokenizer:
+def fit_tokenizer(corpus: Corpus, allow_special: bool = False) -> Tokenizer:
     """Train byte-pair encoding with a vocabulary that suits the size of a text.
 
     Where a text repeats itself so much that hardly a token is left of its validation part, the
     tokens are the bytes.
     """
-    tokenizer = make_tokenizer("bpe", corpus.train, fit_vocabulary(corpus.train))
+    size = fit_vocabulary(corpus.train)
+    tokenizer = make_tokenizer("bpe", corpus.train, size, allow_special=allow_special)
     if len(tokenizer.encode(corpus.val)) < 16:
-        return make_tokenizer("bpe", corpus.train, fit_vocabulary(""))
+        size = fit_vocabulary("")
+        return make_tokenizer("bpe", corpus.train, size, allow_special=allow_special)
     return tokenizer
 
 

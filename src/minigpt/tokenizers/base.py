@@ -34,6 +34,7 @@ class Tokenizer(ABC):
     """
 
     kind: ClassVar[Kind]
+    _special_names: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._vocabulary: Vocabulary | None = None
@@ -43,7 +44,13 @@ class Tokenizer(ABC):
         def __getattr__(self, name):
             raise AttributeError(missing(self, name))
 
-    def train(self, text: str | Iterable[str], vocab_size: int | None = None) -> Self:
+    def train(
+        self,
+        text: str | Iterable[str],
+        vocab_size: int | None = None,
+        *,
+        allow_special: bool = False,
+    ) -> Self:
         """Learn a vocabulary from `text`.
 
         Parameters
@@ -55,6 +62,9 @@ class Tokenizer(ABC):
             The number of tokens, special tokens included. By default 1024 for byte-pair encoding;
             for words and characters all there are. A text that gives fewer tokens makes a smaller
             vocabulary: `vocab_size` of the tokenizer is the number there is.
+        allow_special : bool, default False
+            Whether names of special tokens in `text` stand for these tokens, as in `encode`: then
+            nothing is learned from their letters.
 
         Returns
         -------
@@ -68,9 +78,11 @@ class Tokenizer(ABC):
         ValueError
             If `text` is empty or holds a lone surrogate, or if `vocab_size` is too small.
         """
-        return self.learn(self.count_words(text), vocab_size)
+        return self.learn(self.count_words(text, allow_special=allow_special), vocab_size)
 
-    def count_words(self, text: str | Iterable[str]) -> Counter[str]:
+    def count_words(
+        self, text: str | Iterable[str], *, allow_special: bool = False
+    ) -> Counter[str]:
         """Return how often each word of `text` occurs: all that a tokenizer learns from.
 
         What a word is depends on the tokenizer; those of a text joined are the text. They stand in
@@ -81,8 +93,9 @@ class Tokenizer(ABC):
         counts: Counter[str] = Counter()
         for part in [text] if isinstance(text, str) else text:
             check_text(part)
-            for piece in pieces_of(part):
-                counts.update(self._split(piece))
+            for ordinary in self.without_special(part) if allow_special else [part]:
+                for piece in pieces_of(ordinary):
+                    counts.update(self._split(piece))
         return counts
 
     @abstractmethod
@@ -158,6 +171,13 @@ class Tokenizer(ABC):
         for piece in pieces_of(text):  # as the words of all of a long text would fill the memory
             ids += self._encode(piece)
         return ids
+
+    def without_special(self, text: str) -> list[str]:
+        """Return the parts of `text` that stand around the names of special tokens."""
+        longest_first = sorted(self.special_names, key=len, reverse=True)
+        if not longest_first:
+            return [text]
+        return re.split("|".join(map(re.escape, longest_first)), text)
 
     def spelling_nats(self, text: str) -> float:
         """Return what it costs to spell the pieces of `text` that are ``<unk>``, in nats.
@@ -239,6 +259,13 @@ class Tokenizer(ABC):
     def special_tokens(self) -> dict[str, int]:
         """The ids of the special tokens, which ordinary text never produces, by name."""
         return self.vocabulary.special_tokens
+
+    @property
+    def special_names(self) -> tuple[str, ...]:
+        """The names of the special tokens, known before training too."""
+        if self._vocabulary is None:
+            return self._special_names
+        return tuple(self._vocabulary.special_tokens)
 
     @property
     def end_of_text(self) -> int | None:

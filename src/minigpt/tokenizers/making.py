@@ -41,6 +41,8 @@ def make_tokenizer(
     text: str,
     vocab_size: int | None = None,
     say: Callable[[str], None] = lambda text: None,
+    *,
+    allow_special: bool = False,
 ) -> Tokenizer:
     """Train a tokenizer, "bpe", "char" or "word", on `text`.
 
@@ -49,7 +51,7 @@ def make_tokenizer(
     found = find_tokenizer(name, vocab_size)
     if isinstance(found, Tokenizer):
         return found
-    tokenizer = found().train(text, vocab_size)
+    tokenizer = found().train(text, vocab_size, allow_special=allow_special)
     if vocab_size is not None and tokenizer.vocab_size < vocab_size:
         say(fewer_tokens(tokenizer, vocab_size))
     return tokenizer

@@ -20,6 +20,8 @@ class PieceTokenizer(Tokenizer):
     Id 0 is ``<unk>``, for every piece that is not in the vocabulary.
     """
 
+    _special_names = (UNKNOWN,)
+
     def learn(
         self,
         word_counts: Mapping[str, int],
