@@ -79,7 +79,12 @@ def test_a_trace_shows_its_tokens_answers_and_shapes(model, tokenizer):
 
 def test_a_step_is_one_line():
     step = Step(7, 1.23456, 0.5, 1e-3, 2345.6)
-    assert "".join(Text(step._repr_html_()).texts) == "step 7 · loss 1.2346 · 2,346 tokens/s"
-    whole = Step(7, 1.23456, 0.5, 1e-3, 2345.6, 1.5, 0.75, TEXT)._repr_html_()
+    bare = "step 7 · training 1.2346 nats per token · 2,346 tokens/s"
+    assert "".join(Text(step._repr_html_()).texts) == bare
+    whole = Step(7, 1.23456, 0.5, 1e-3, 2345.6, 1.5, 0.75, TEXT, None, 0.625)._repr_html_()
     assert Text(whole).texts[-1] == TEXT
-    assert "validation 1.5000 · 0.750 bits per character" in whole
+    assert "training 1.2346, validation 1.5000 nats per token" in whole
+    assert "training 0.625, validation 0.750 bits per character" in whole
+    assert "unknown" not in whole
+    spelled = Step(7, 1.2, 0.5, 1e-3, 2.0, 1.5, 0.75, None, 0.25, 0.625)._repr_html_()
+    assert "0.250 of it to spell unknown words" in spelled

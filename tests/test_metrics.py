@@ -168,6 +168,8 @@ def test_history_tells_settings_progress_and_the_best(tmp_path):
     assert history.settings.d_model == facts["settings"]["d_model"] == 32
     assert (facts["step"], facts["steps"], history.saved) == (3, 9, 2)
     assert (facts["best_step"], facts["best_val_loss"], facts["best_val_bits"]) == (2, 1.5, 1.0)
+    assert facts["training_bits"] == pytest.approx(facts["training_loss"] / 1.5)
+    assert facts["training_loss"] == history.metrics.loss[1]
     assert facts["floor_bits_per_character"] == 0.4
     assert facts["tokens_per_second"] == 200
     unbegun = History.read(make_run(tmp_path / "b", floor=None)).to_dict()

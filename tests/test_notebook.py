@@ -19,7 +19,11 @@ from minigpt.views.live import loss_svg, round_numbers
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = [
-    Step(i, 5 / i**0.5, 1.0, 1e-3, 1234.5, *((4 / i**0.5, 2 / i**0.5) if i % 10 == 0 else ()))
+    Step(
+        *(i, 5 / i**0.5, 1.0, 1e-3, 1234.5),
+        *((4 / i**0.5, 2 / i**0.5) if i % 10 == 0 else ()),
+        loss_bits=2.5 / i**0.5,
+    )
     for i in range(1, 41)
 ]
 
@@ -29,7 +33,7 @@ def test_steps_pass_through_and_evaluations_are_lines(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 4
-    assert "step 40: loss 0.791, validation 0.316 bits/char (floor 0.200, +58%)" in err
+    assert "step 40: training 0.395, validation 0.316 bits/char (floor 0.200, +58%)" in err
 
 
 @pytest.fixture
@@ -83,7 +87,7 @@ def points(line):
 
 def test_the_picture_shows_the_losses_where_they_are():
     root = ElementTree.fromstring(loss_svg(STEPS, floor=0.2))
-    assert root.get("aria-label").startswith("step 40: loss 0.791 nats/token, validation 0.316")
+    assert root.get("aria-label").startswith("step 40: training 0.395, validation 0.316 bits/char")
     faint, _ = root.iter(f"{SVG}polyline")
     dots = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter(f"{SVG}circle")]
     bits = np.array([step.loss / 2 for step in STEPS])  # 2 nats a token are 1 bit a character

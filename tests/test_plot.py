@@ -1,16 +1,20 @@
 """Loss curves: the figure, the page and the text show the numbers of the runs, and no others."""
 
+import io
 import re
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from minigpt.runs.history import History
+from minigpt.runs.listing import show_runs
+from minigpt.runs.metrics import moving_mean
 from minigpt.views.save import page, save_figure
 from minigpt.views.style import GREY, PALETTE
 from minigpt.views.text import loss_text
-from minigpt.views.training import BITS, NATS, curves, loss_curves, moving_mean, thin
+from minigpt.views.training import BITS, NATS, curves, loss_curves, thin
 from test_metrics import make_run, minigpt, row
 
 
@@ -41,6 +45,16 @@ def test_what_spells_unknown_words_is_drawn_once(tmp_path):
     assert unit == BITS
     np.testing.assert_allclose(curve.loss, history.metrics.loss / 2 + 0.75)
     np.testing.assert_allclose(curve.validation[[0, 7]], [3.75, 1.75])
+    said = "0.750 of it to spell unknown words"
+    assert said in loss_curves([history]).layout.title.subtitle.text
+    assert said in loss_text([history]).plain
+    listed = io.StringIO()
+    show_runs([history], {}, Console(file=listed, width=200))
+    assert f"1.750 ({said})" in listed.getvalue()
+    assert history.to_dict()["spelling_bits"] == 0.75
+    unmeasured = History.read(make_run(tmp_path / "runs/b", [row(1)]))
+    (curve, _), unit = curves([history, unmeasured])
+    assert (unit, curve.unknown) == (NATS, "an unknown word counts as one token")
 
 
 def traces(figure, **wanted):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from minigpt.check.layers import check_fresh
 from minigpt.check.verdict import show
-from minigpt.display import TrainingDisplay
+from minigpt.display import TrainingDisplay, losses
 from minigpt.runs.history import History
 from minigpt.runs.listing import show_runs
 from minigpt.runs.metrics import MetricsFile
@@ -66,9 +66,8 @@ def test_a_pipe_gets_a_row_in_a_line(monkeypatch, capsys):
     monkeypatch.delenv("COLUMNS", raising=False)
     print_runs(stdout_console())
     head, *rows = capsys.readouterr().out.splitlines()
-    assert (
-        head.split() == "run layers × d tokens, text step tokens/s bits/char floor changed".split()
-    )
+    columns = "run layers × d tokens, text step tokens/s bits/char: training validation floor"
+    assert head.split() == [*columns.split(), "changed"]
     assert len(rows) == 2
     monkeypatch.setenv("COLUMNS", "40")
     print_runs(stdout_console())
@@ -103,6 +102,21 @@ def test_training_says_now_and_then_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(Clock, "SECONDS", np.inf)
     shown(steps)
     assert capsys.readouterr().err == ""
+
+
+def test_losses_stand_side_by_side_in_one_unit(capsys):
+    examined = {"val_loss": 4.0, "val_bits": 3.0, "spelling_bits": 1.0}
+    shown([Step(3, 2.0, 0.1, 1.0, 1000.0, loss_bits=2.0, **examined)])
+    assert capsys.readouterr().err == (
+        "step 3/9, training 2.000, validation 3.000 bits/char "
+        "(1.000 of it to spell unknown words), 2.000 and 4.000 nats/token, gradient 0.10, "
+        "1,000 tokens/s\n"
+    )
+    before, after = (Step(n, 1.0, 0.1, 1.0, 1000.0, loss_bits=1.5) for n in (2, 4))
+    last = Step(3, 2.0, 0.1, 1.0, 1000.0, loss_bits=2.0, **examined)
+    assert losses(before, 2.0) == "training 1.500 bits/char"
+    assert losses(after, 2.0, last).startswith("training 1.500, validation 3.000 bits/char (floor")
+    assert losses(last, None, before).startswith("training 2.000, validation 3.000 bits/char")
 
 
 def test_a_sample_is_shown_as_it_is(monkeypatch, capsys):

@@ -53,6 +53,7 @@ def test_each_step_tells_how_it_went_and_the_loss_falls():
     assert [s.learning_rate for s in steps] == rates
     last = steps[-1]
     assert last.val_bits == pytest.approx(last.val_loss / math.log(2))  # a token is a character
+    assert all(s.loss_bits == DATASET.bits_per_character(s.loss) for s in steps)
 
 
 def test_a_step_is_forward_backward_clip_and_update():

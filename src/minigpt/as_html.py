@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from minigpt.tracing.pieces import pieces, visible
-from minigpt.wording import counted, decimal, percent
+from minigpt.wording import counted, decimal, percent, to_spell
 
 if TYPE_CHECKING:
     from minigpt.analysis import Attribution, HeadScores
@@ -102,11 +102,16 @@ def trace_html(trace: Trace) -> str:
 
 def step_html(step: Step) -> str:
     """Show a training step in one line, and its sample if it has one."""
-    parts = [f"<b>step {step.number}</b>", f"loss {decimal(step.loss, 4)}"]
-    if step.val_loss is not None:
-        parts.append(f"validation {decimal(step.val_loss, 4)}")
-    if step.val_bits is not None:
-        parts.append(f"{decimal(step.val_bits, 3)} bits per character")
+    parts = [f"<b>step {step.number}</b>"]
+    for loss, validation, unit, digits in (
+        (step.loss, step.val_loss, "nats per token", 4),
+        (step.loss_bits, step.val_bits, "bits per character", 3),
+    ):
+        if loss is not None:
+            beside = "" if validation is None else f", validation {decimal(validation, digits)}"
+            parts.append(f"training {decimal(loss, digits)}{beside} {unit}")
+    if step.spelling_bits:
+        parts.append(to_spell(step.spelling_bits))
     parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
     sample = "" if step.sample is None else f"<pre>{html.escape(step.sample)}</pre>"
     return f"<div>{' · '.join(parts)}</div>{sample}"
@@ -132,6 +137,8 @@ def evaluation_html(evaluation: Evaluation) -> str:
         ("bits per byte", decimal(evaluation.bits_per_byte, 3)),
         ("bits per character", decimal(evaluation.bits_per_character, 3)),
     ]
+    if evaluation.spelling:
+        rows.append(("of it to spell unknown words", decimal(evaluation.spelling_bits, 3)))
     return table(f"Loss on {counted(evaluation.n_tokens, 'token')}", ("unit", ""), rows)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from minigpt.terminal import Clock, console, visible
 from minigpt.threads import can_start_threads
-from minigpt.wording import counted, decimal
+from minigpt.wording import counted, decimal, to_spell
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -29,7 +29,7 @@ class TrainingDisplay:
     def __init__(self, steps: int, floor: float | None = None) -> None:
         self.steps = steps
         self.floor = floor
-        self.validation = ""
+        self.examined: Step | None = None
         self.clock = Clock()
         self.console = console(stderr=True)
         self.progress = Progress(
@@ -55,29 +55,48 @@ class TrainingDisplay:
 
     def show(self, step: Step) -> None:
         """Show how a step went, and its evaluation and sample where it has one."""
-        loss = f"loss {decimal(step.loss, 3)}"
         pace = f"gradient {decimal(step.gradient_norm)}, {step.tokens_per_second:,.0f} tokens/s"
-        if step.val_bits is not None:
-            bits = against_floor(step.val_bits, self.floor, step.spelling_bits)
-            self.validation = f"validation {bits}"
-            line = f"step {step.number:>{len(str(self.steps))}}/{self.steps}, {self.validation}"
-            if not self.console.is_terminal and step.val_loss is not None:
-                line += f", {decimal(step.val_loss, 3)} nats/token, {loss}, {pace}"
+        line = f"step {step.number:>{len(str(self.steps))}}/{self.steps}, "
+        line += losses(step, self.floor)
+        if step.val_loss is not None:
+            if not self.console.is_terminal:
+                both = f"{decimal(step.loss, 3)} and {decimal(step.val_loss, 3)} nats/token"
+                line += f", {both}, {pace}"
             self.console.print(Text(line), soft_wrap=True)
+            self.examined = step
             self.clock.restart()
         elif not self.console.is_terminal and self.clock.strikes():
-            line = f"step {step.number}/{self.steps}, {loss} nats/token, {pace}"
-            self.console.print(Text(line), soft_wrap=True)
+            self.console.print(Text(f"{line}, {pace}"), soft_wrap=True)
         if step.sample is not None:
             self.show_sample(step.sample, f"a sample after {counted(step.number, 'step')}")
         self.progress.update(self.task, completed=step.number)
-        status = Text(f"{loss} nats/token, {pace}\n{self.validation}", style="dim")
+        last = self.examined
+        status = Text(f"{losses(step, self.floor, last)}\n{pace}", style="dim")
         self.live.update(Group(self.progress, status))
 
     def show_sample(self, text: str, title: str) -> None:
         """Print a text below a heading, with no line of it broken."""
         self.console.print(Text(f"──── {title} ────", style="dim"))
         self.console.print(Text(visible(text.strip("\n"))), soft_wrap=True)
+
+
+def losses(step: Step, floor: float | None, examined: Step | None = None) -> str:
+    """Say the loss of a step and that of the last evaluation side by side, in one unit.
+
+    Parameters
+    ----------
+    step : the step.
+    floor : lowest possible loss in bits per character, where known.
+    examined : the last step with an evaluation; `step` itself if None.
+    """
+    examined = examined if step.val_bits is None else step
+    if step.loss_bits is None:
+        return f"training {decimal(step.loss, 3)} nats/token"
+    training = f"training {decimal(step.loss_bits, 3)}"
+    if examined is None or examined.val_bits is None:
+        return f"{training} bits/char"
+    bits = against_floor(examined.val_bits, floor, examined.spelling_bits)
+    return f"{training}, validation {bits}"
 
 
 def against_floor(
@@ -89,5 +108,5 @@ def against_floor(
         over = f"{bits / floor - 1:+.0%}" if bits < 10 * floor else f"{bits / floor:.3g} times it"
         notes.append(f"floor {floor:.3f}, {over}")
     if spelling:
-        notes.append(f"{decimal(spelling, 3)} of it to spell unknown words")
+        notes.append(to_spell(spelling))
     return f"{decimal(bits, 3)}{unit}" + (f" ({'; '.join(notes)})" if notes else "")

@@ -88,6 +88,11 @@ class Evaluation:
         return self._nats / math.log(2) / self.n_characters if self.n_characters else math.nan
 
     @property
+    def spelling_bits(self) -> float:
+        """The part of the bits per character that spells unknown pieces."""
+        return self.spelling / math.log(2) / self.n_characters if self.n_characters else math.nan
+
+    @property
     def _nats(self) -> float:
         return self.loss * self.n_tokens + self.spelling
 

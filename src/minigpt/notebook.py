@@ -14,8 +14,6 @@ from collections.abc import Generator, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from minigpt.wording import decimal
-
 if TYPE_CHECKING:
     from minigpt.training import Step
 
@@ -57,13 +55,9 @@ class _Lines:
 
     def add(self, step: Step) -> None:
         if step.val_bits is not None:
-            from minigpt.display import against_floor
+            from minigpt.display import losses
 
-            bits = against_floor(step.val_bits, self.floor, step.spelling_bits)
-            print(
-                f"step {step.number}: loss {decimal(step.loss, 3)}, validation {bits}",
-                file=sys.stderr,
-            )
+            print(f"step {step.number}: {losses(step, self.floor)}", file=sys.stderr)
 
     def end(self) -> None:
         pass

@@ -50,6 +50,8 @@ class Step:
         or None where no evaluation was due.
     sample : text the model writes now, or None where none was due.
     spelling_bits : the part of val_bits that spells what is ``<unk>`` to the tokenizer, or None.
+    loss_bits : the loss in bits per character, to be held against val_bits: it is converted by the
+        same rule, with the tokens per character and the spelling of the validation text.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Step:
     val_bits: float | None = None
     sample: str | None = None
     spelling_bits: float | None = None
+    loss_bits: float | None = None
 
     __repr__ = brief
 
@@ -165,6 +168,7 @@ def train(
                 None if val_loss is None else dataset.bits_per_character(val_loss),
                 sample,
                 None if val_loss is None else dataset.spelling_bits or None,
+                dataset.bits_per_character(loss),
             )
 
 

@@ -19,6 +19,11 @@ def percent(share: float, digits: int = 0) -> str:
     return shown
 
 
+def to_spell(spelling_bits: float | None) -> str:
+    """Return which part of a number of bits per character spells unknown words, "" if none."""
+    return f"{decimal(spelling_bits, 3)} of it to spell unknown words" if spelling_bits else ""
+
+
 def decimal(number: float, digits: int = 2) -> str:
     """Return a number in at most a dozen characters: 1,234.57, or as 1.2e+99 and 3.4e-12."""
     fixed = f"{number:,.{digits}f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any
 
 from minigpt.commands.output import choose_model
@@ -115,7 +114,6 @@ def evaluate(args: argparse.Namespace) -> int:
     per_word = f", {decimal(result.word_perplexity)} per word" if result.n_words else ""
     print(f"perplexity          {decimal(result.perplexity)} per token{per_word}")
     print(f"bits per byte       {decimal(result.bits_per_byte, 3)}")
-    spelling = result.spelling / result.n_characters / math.log(2) if result.spelling else None
-    bits = against_floor(result.bits_per_character, floor, spelling, unit="")
+    bits = against_floor(result.bits_per_character, floor, result.spelling_bits, unit="")
     print(f"bits per character  {bits}")
     return 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 TAGS = {
     "loss": "loss/training",
     "val_loss": "loss/validation",
+    "loss_bits": "bits_per_character/training",
     "val_bits": "bits_per_character/validation",
     "learning_rate": "step/learning_rate",
     "gradient_norm": "step/gradient_norm",

@@ -74,8 +74,12 @@ class History:
         return int(self.metrics.number[-1]) if self.metrics.number.size else self.saved
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what matters by name, ready for JSON; None for what is not known."""
+        """Return what matters by name, ready for JSON; None for what is not known.
+
+        The training loss is the mean around the step where validation was best.
+        """
         metrics, best = self.metrics, self.metrics.best
+        training = metrics.smooth_loss
         speed = metrics.tokens_per_second[np.isfinite(metrics.tokens_per_second)]
         return {
             "folder": str(self.folder),
@@ -83,8 +87,11 @@ class History:
             "steps": self.settings.steps,
             "stopped_early": self.stopped_early,
             "best_step": None if best is None else int(metrics.number[best]),
+            "training_loss": None if best is None else _known(training[best]),
+            "training_bits": None if best is None else _known(metrics.in_bits(training)[best]),
             "best_val_loss": None if best is None else _known(metrics.val_loss[best]),
             "best_val_bits": None if best is None else _known(metrics.val_bits[best]),
+            "spelling_bits": metrics.spelling or None,
             "floor_bits_per_character": self.floor,
             "tokens_per_second": float(np.median(speed)) if speed.size else None,
             "changed": self.changed.astimezone().isoformat(timespec="seconds"),

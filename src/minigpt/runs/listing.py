@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from minigpt.runs.history import History
 from minigpt.terminal import json_line, visible
-from minigpt.wording import decimal
+from minigpt.wording import decimal, to_spell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,14 +56,14 @@ def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
     from rich.text import Text
 
     heads = [["run"], ["layers × d", "tokens, text"], ["step", "tokens/s"]]
-    heads += [["bits/char", "floor"], ["changed"]]
+    heads += [["bits/char: training", "validation", "floor"], ["changed"]]
 
     def placed(groups: list[list[str]]) -> list[str]:
         return ["\n".join(g) for g in groups] if stacked else list(itertools.chain(*groups))
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in placed(heads):
-        right = head.startswith(("step", "tokens/s", "bits/char", "floor"))
+        right = head.startswith(("step", "tokens/s", "bits/char", "validation", "floor"))
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     for groups in rows:
         table.add_row(*(Text(visible(cell)) for cell in placed(groups)))
@@ -71,14 +71,18 @@ def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
 
 
 def _cells(history: History) -> list[list[str]]:
-    facts, s = history.to_dict(), history.settings
+    facts, s, unknown = history.to_dict(), history.settings, to_spell(history.metrics.spelling)
     early = ", stopped early" if history.stopped_early else ""
     tokenizer, text = (Path(name).name for name in (s.tokenizer, s.data[0]))
     return [
         [str(history.folder)],
         [f"{s.n_layers} × {s.d_model}", f"{tokenizer}, {text}{' …' if s.data[1:] else ''}"],
         [f"{history.step}/{s.steps}{early}", _shown(facts["tokens_per_second"], 0)],
-        [_shown(facts["best_val_bits"], 3), _shown(history.floor, 3)],
+        [
+            _shown(facts["training_bits"], 3),
+            _shown(facts["best_val_bits"], 3) + (f" ({unknown})" if unknown else ""),
+            _shown(history.floor, 3),
+        ],
         [_ago(history.changed)],
     ]
 

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from minigpt.brief import brief
 from minigpt.files import open_to_read
 
+Floats = NDArray[np.float64]
+
 LONGEST_LINE = 4096
 """Bytes of the longest line that is read; a step has about 200."""
 MOST_STEPS = 5_000_000
@@ -39,19 +41,19 @@ class Metrics:
     ----------
     number : int64, how many steps were done then; it rises.
     loss, val_loss : nats per token, in training and in validation.
-    val_bits : the latter in bits per character.
+    val_bits : the latter in bits per character; `in_bits` converts the former.
     spelling_bits : the part of val_bits that spells unknown words.
     gradient_norm, learning_rate, tokens_per_second : see `minigpt.training.Step`.
     """
 
     number: NDArray[np.int64]
-    loss: NDArray[np.float64]
-    val_loss: NDArray[np.float64]
-    val_bits: NDArray[np.float64]
-    spelling_bits: NDArray[np.float64]
-    gradient_norm: NDArray[np.float64]
-    learning_rate: NDArray[np.float64]
-    tokens_per_second: NDArray[np.float64]
+    loss: Floats
+    val_loss: Floats
+    val_bits: Floats
+    spelling_bits: Floats
+    gradient_norm: Floats
+    learning_rate: Floats
+    tokens_per_second: Floats
 
     __repr__ = brief
 
@@ -59,8 +61,7 @@ class Metrics:
     def bits_per_nat(self) -> float | None:
         """What a nat per token is in bits per character of the validation text; None if unknown.
 
-        It is the same at every step: the tokens per character of that text, and 1 / ln 2. To
-        convert a loss, add `spelling`.
+        It is the same at every step: the tokens per character of that text, and 1 / ln 2.
         """
         i = self._measured
         return None if i is None else float((self.val_bits[i] - self.spelling) / self.val_loss[i])
@@ -76,10 +77,35 @@ class Metrics:
         known = np.flatnonzero((self.val_loss > 1e-9) & (self.val_bits > 0))
         return int(known[0]) if known.size else None
 
+    def in_bits(self, nats: Floats) -> Floats:
+        """Convert training losses to bits per character, to be held against val_bits.
+
+        All are NaN until the first evaluation.
+        """
+        scale = self.bits_per_nat
+        return nats * (math.nan if scale is None else scale) + self.spelling
+
+    @property
+    def smooth_loss(self) -> Floats:
+        """The training loss, each the mean of a fiftieth of all steps around it."""
+        return moving_mean(self.loss, 1 + len(self.loss) // 50)
+
     @property
     def best(self) -> int | None:
         """The index of the lowest validation loss; None if there is none."""
         return None if np.isnan(self.val_loss).all() else int(np.nanargmin(self.val_loss))
+
+
+def moving_mean(values: Floats, width: int) -> Floats:
+    """Return at each place the mean of about `width` values around it, gaps (NaN) left out."""
+    known = np.isfinite(values)
+    sums = np.cumsum(np.append(0.0, np.where(known, values, 0.0)))
+    counts = np.cumsum(np.append(0, known))
+    places = np.arange(len(values))
+    first = np.maximum(places - width // 2, 0)
+    end = np.minimum(places + width // 2 + 1, len(values))
+    count = counts[end] - counts[first]
+    return np.where(count > 0, (sums[end] - sums[first]) / np.maximum(count, 1), np.nan)
 
 
 def whole_lines(file: IO[bytes], longest: int) -> Iterator[bytes]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from minigpt.checked import checked
 from minigpt.runs.layer_metrics import LayerHistory
+from minigpt.runs.metrics import Floats
 from minigpt.views.style import GREY, figure
-from minigpt.views.training import Floats
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

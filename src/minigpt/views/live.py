@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minigpt.display import against_floor
+from minigpt.display import losses
+from minigpt.runs.metrics import Floats, moving_mean
 from minigpt.views.style import GREY, GRID, PALETTE
-from minigpt.views.training import BITS, NATS, Floats, moving_mean, thin
-from minigpt.wording import decimal
+from minigpt.views.training import BITS, NATS, thin
 
 if TYPE_CHECKING:
     from minigpt.training import Step
@@ -70,11 +70,8 @@ def loss_svg(steps: Sequence[Step], floor: float | None = None) -> str:
 
 
 def _say(step: Step, measured: Step | None, floor: float | None) -> str:
-    text = f"step {step.number:,}: loss {decimal(step.loss, 3)} nats/token"
-    if measured is not None and measured.val_bits is not None:
-        bits = against_floor(measured.val_bits, floor, measured.spelling_bits)
-        text += f", validation {bits}"
-    return f"{text}, {step.tokens_per_second:,.0f} tokens/s"
+    said = losses(step, floor, measured)
+    return f"step {step.number:,}: {said}, {step.tokens_per_second:,.0f} tokens/s"
 
 
 class _Axes:

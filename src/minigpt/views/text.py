@@ -69,7 +69,8 @@ def _letters(n: int) -> str:
 def _last(curve: Curve) -> str:
     known = curve.validation[np.isfinite(curve.validation)]
     validation = f", validation {decimal(known[-1], 3)}" if known.size else ""
-    return f"training {decimal(curve.smooth[-1], 3)}{validation}"
+    unknown = f" ({curve.unknown})" if curve.unknown else ""
+    return f"training {decimal(curve.smooth[-1], 3)}{validation}{unknown}"
 
 
 class _Canvas:

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from minigpt.brief import brief
 from minigpt.checked import checked
 from minigpt.runs.history import History, short_names
+from minigpt.runs.metrics import Floats
 from minigpt.views.style import GREY, PALETTE, figure
+from minigpt.wording import to_spell
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-Floats = NDArray[np.float64]
-
 BITS, NATS = "bits per character", "nats per token"
+UNKNOWN_AS_ONE = "an unknown word counts as one token"
 MOST_POINTS = 4000
 """Points of a line that are drawn; a screen has fewer columns."""
 
@@ -35,6 +36,7 @@ class Curve:
     loss, smooth : float64 arrays (N,), the training loss and its mean over the steps around.
     validation : float64 array (N,), NaN at steps without an evaluation.
     floor : the lowest possible loss, where known in this unit.
+    unknown : what counts in it for text that is unknown to the tokenizer; "" if there is none.
     history : all else.
     """
 
@@ -45,6 +47,7 @@ class Curve:
     smooth: Floats
     validation: Floats
     floor: float | None
+    unknown: str
     history: History
 
     __repr__ = brief
@@ -80,9 +83,10 @@ def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
                 PALETTE[i % len(PALETTE)],
                 metrics.number,
                 loss,
-                moving_mean(loss, 1 + len(loss) // 50),
+                metrics.smooth_loss * factor + shift,
                 metrics.val_loss * factor + shift,
                 history.floor if unit == BITS else None,
+                to_spell(shift) or (UNKNOWN_AS_ONE if metrics.spelling else ""),
                 history,
             )
         )
@@ -112,10 +116,13 @@ def loss_curves(histories: Sequence[History]) -> go.Figure:
     drawn, unit = curves(histories)
     floor = shared_floor(drawn)
     known = [f"{curve.name} {curve.floor:.3f}" for curve in drawn if curve.floor is not None]
+    unknown = "".join(f" {c.name}: {c.unknown}." for c in drawn if c.unknown)
     lowest = "Dashed: lowest possible." if floor else f"Lowest possible: {', '.join(known)}."
     made = figure(
         "Loss while training",
-        "Line: training (faint: each step). Dots: validation." + (f" {lowest}" if known else ""),
+        "Line: training (faint: each step). Dots: validation."
+        + (f" {lowest}" if known else "")
+        + unknown,
         rows=3,
         shared_xaxes=True,
         vertical_spacing=0.04,
@@ -169,18 +176,6 @@ def _add_line(made: go.Figure, row: int, curve: Curve, values: Floats, form: str
 def _add(made: go.Figure, row: int, curve: Curve, x: Any, y: Any, **how: Any) -> None:
     style = {"mode": "lines", "name": curve.name, "legendgroup": curve.name, "showlegend": False}
     made.add_scatter(x=x, y=y, row=row, col=1, **(style | how))
-
-
-def moving_mean(values: Floats, width: int) -> Floats:
-    """Give at each place the mean of about `width` values around it, gaps (NaN) left out."""
-    known = np.isfinite(values)
-    sums = np.cumsum(np.append(0.0, np.where(known, values, 0.0)))
-    counts = np.cumsum(np.append(0, known))
-    places = np.arange(len(values))
-    first = np.maximum(places - width // 2, 0)
-    end = np.minimum(places + width // 2 + 1, len(values))
-    count = counts[end] - counts[first]
-    return np.where(count > 0, (sums[end] - sums[first]) / np.maximum(count, 1), np.nan)
 
 
 def thin(
