@@ -62,6 +62,10 @@ class World:
         """Tell every process whether one of them brings True."""
         return wish
 
+    def gather(self, value: Value) -> list[Value]:
+        """Return what each process brings, in the order of their ranks, to all of them."""
+        return [value]
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError unless each process gets a row of the batch."""
         if batch_size < self.size:
@@ -115,6 +119,11 @@ class Processes(World):
         """See `World`."""
         with self._asking():
             return bool(self._comm.allreduce(wish, self._mpi.LOR))
+
+    def gather(self, value: Value) -> list[Value]:
+        """See `World`."""
+        with self._asking():
+            return list(self._comm.allgather(value))
 
     def check_same(self, params: Array) -> None:
         """See `World`."""

@@ -37,14 +37,22 @@ def prepared_folder(data: Sequence[str | Path]) -> Path | None:
     return None
 
 
-def tokenizer_of(folder: Path, name: str, of_the_model: Tokenizer | None = None) -> Tokenizer:
+def tokenizer_of(
+    folder: Path, name: str | None = None, of_the_model: Tokenizer | None = None
+) -> Tokenizer:
     """Give the tokenizer that made the tokens in `folder`.
 
     Parameters
     ----------
     folder : has it as tokenizer.json; nanoGPT's folders do not.
-    name : for these, a tokenizer.json or its folder.
+    name : what was chosen: its kind, or, as nanoGPT's folders need it, a tokenizer.json or the
+        folder of one. None if nothing was.
     of_the_model : that of a model which is to go on learning, and must be the same.
+
+    Raises
+    ------
+    ValueError
+        If something else was chosen than what made the tokens, or nothing says what did.
     """
     if (folder / "tokenizer.json").exists():
         tokenizer = load_tokenizer(folder)
@@ -53,9 +61,15 @@ def tokenizer_of(folder: Path, name: str, of_the_model: Tokenizer | None = None)
                 f"the tokens in {folder} were not made by the tokenizer of the model: prepare the "
                 "text again, with --tokenizer and the model's folder"
             )
+        if not _is_called(tokenizer, name):
+            raise ValueError(
+                f"tokenizer must be left out, got {name}: the tokens in {folder} were made by "
+                f"another, of the kind {tokenizer.kind} with {tokenizer.vocab_size:,} tokens. Or "
+                "prepare the text again"
+            )
         return tokenizer
     given = of_the_model
-    if given is None and name not in TOKENIZERS:
+    if given is None and name is not None and name not in TOKENIZERS:
         given = make_tokenizer(name, "")
     if (folder / "meta.pkl").exists() and (given is None or given.kind != "char"):
         text = folder / "input.txt"
@@ -73,13 +87,53 @@ def tokenizer_of(folder: Path, name: str, of_the_model: Tokenizer | None = None)
     return given
 
 
+def _is_called(tokenizer: Tokenizer, name: str | None) -> bool:
+    """Return whether `name` is that of the kind of a tokenizer, or of a file with the same one."""
+    if name is None or name in TOKENIZERS:
+        return name in (None, tokenizer.kind)
+    return make_tokenizer(name, "").vocabulary == tokenizer.vocabulary
+
+
+def check_reading(folder: Path, field: str | None, skip_undecodable: bool) -> None:
+    """Raise if it is said how texts are to be read, where there are tokens already."""
+    if field is not None:
+        raise ValueError(f"{folder} has tokens already, and no fields: leave out --field")
+    if skip_undecodable:
+        raise ValueError(
+            f"{folder} has tokens already, and no text that is decoded: leave out "
+            "--skip-undecodable, or prepare the text again with it"
+        )
+
+
+def beginning_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str | None:
+    """Return a sentence with the text that tokens begin with, if nothing says what made them.
+
+    Whoever reads it sees whether `tokenizer` is the right one.
+    """
+    if (folder / "tokenizer.json").exists():
+        return None
+    text = tokenizer.decode(dataset.train[:24].tolist())
+    return f"{folder} has no tokenizer.json: with this one, its text begins {text[:60]!r}"
+
+
+def _check_ids(path: Path, tokens: Array, tokenizer: Tokenizer) -> None:
+    """Raise if there are ids that a tokenizer does not have."""
+    for start in range(0, len(tokens), CHUNK):
+        largest = int(tokens[start : start + CHUNK].max())
+        if largest >= tokenizer.vocab_size:
+            raise ValueError(
+                f"{path} has the token {largest}, but the tokenizer has {tokenizer.vocab_size:,} "
+                "only: another one made these tokens"
+            )
+
+
 def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
     """Map the tokens in `folder` into memory.
 
     Raises
     ------
     ValueError
-        If preparing them was not finished, or a file is damaged.
+        If preparing them was not finished, a file is damaged, or another tokenizer made them.
     FileNotFoundError
         If one of the two files is missing.
     """
@@ -97,6 +151,11 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
                 f"{folder / part}.bin has {len(tokens):,} tokens, but dataset.json says it should "
                 f"have {about[f'{part}_tokens']:,}: prepare it again"
             )
+    if (folder / "tokenizer.json").exists():
+        tokenizer_of(folder, of_the_model=tokenizer)
+    else:
+        for part, tokens in (("train", train), ("val", val)):
+            _check_ids(folder / f"{part}.bin", tokens, tokenizer)
     n_characters = about.get("val_characters")
     if n_characters is None:
         n_characters = sum(map(len, texts_of(val, tokenizer)))
@@ -107,7 +166,8 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
             "what spelling them costs, without which no loss per character can be told: make the "
             "folder again by `minigpt prepare`"
         )
-    return Dataset(folder.resolve().name, train, val, n_characters, val_spelling=spelling or 0.0)
+    about_val = n_characters, None, spelling or 0.0
+    return Dataset(folder.resolve().name, train, val, *about_val, tokenizer)
 
 
 def evaluation_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer, loss: float) -> Evaluation:

@@ -104,7 +104,7 @@ def train(
     Raises
     ------
     ValueError
-        If there are more processes than rows in a batch.
+        If there are more processes than rows in a batch, or another tokenizer made the dataset.
     TrainingDiverged
         If the loss or the gradient is not finite: that step is not taken. Or if the loss on the
         validation sample is not.
@@ -121,10 +121,18 @@ def train(
     check_has("dataset", dataset, "train", "a Dataset")
     check_has("settings", settings, "learning_rate", "Settings")
     check_whole(start=start)
-    if tokenizer is not None:
-        check_tokenizer(tokenizer, model.vocab_size)
-        if settings.sample_every:
-            prompt_ids(model, tokenizer, settings.prompt)
+    made_by = getattr(dataset, "tokenizer", None)
+    for each in (tokenizer, made_by):
+        if each is not None:
+            check_tokenizer(each, model.vocab_size)
+    if tokenizer and made_by and tokenizer.vocabulary != made_by.vocabulary:
+        raise ValueError(
+            f"the dataset was made with another tokenizer, {made_by!r}, than {tokenizer!r}: the "
+            "same id is another piece of text to each. Make it with the one of the model, by "
+            "Dataset.from_corpus(corpus, tokenizer)"
+        )
+    if tokenizer is not None and settings.sample_every:
+        prompt_ids(model, tokenizer, settings.prompt)
     if optimizer is not None:
         check_has("optimizer", optimizer, "step", "an AdamW or SGD")
     if start < 0:

@@ -11,7 +11,7 @@ from typing import Any
 
 from minigpt.commands.parsing import typed_text
 from minigpt.fitting import FITTED
-from minigpt.settings import OF_A_MODEL, Settings, preset, read_toml
+from minigpt.settings import OF_A_MODEL, PRESETS, Settings, preset, read_toml
 
 
 def add_settings(
@@ -58,6 +58,8 @@ def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
     The settings, and the names of those that nobody has chosen and that are to be fitted to the
     text: it is one of the user's own, and no preset says how to learn it.
     """
+    from minigpt.prepared import prepared_folder, tokenizer_of
+
     base = preset(args.preset) if args.preset else Settings()
     in_file = {} if args.config is None else read_toml(args.config)
     given = in_file | given_settings(args)
@@ -66,6 +68,11 @@ def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
     except (ValueError, TypeError):
         _check_file(base, in_file, args.config)
         raise
+    if settings.init_from is not None and args.preset:
+        _check_preset(args.preset)
+    folder = prepared_folder(settings.data)
+    if folder is not None and "tokenizer" in given:
+        tokenizer_of(folder, settings.tokenizer)
     is_own = args.preset is None and settings.data != Settings().data
     return settings, [name for name in FITTED if is_own and name not in given]
 
@@ -75,7 +82,20 @@ def _put_together(base: Settings, given: Mapping[str, Any]) -> Settings:
     brought = [name for name in OF_A_MODEL if name in given]
     if settings.init_from is not None and brought:
         raise ValueError(f"{brought[0]} comes from the model in init_from: leave it out")
+    useless = [name for name in ("beta1", "beta2", "weight_decay") if name in given]
+    if settings.optimizer == "sgd" and useless:
+        raise ValueError(f"{useless[0]} must be left out with sgd: it is for AdamW")
     return settings
+
+
+def _check_preset(name: str) -> None:
+    """Raise if a preset chooses what a trained model brings along."""
+    brought = [setting for setting in OF_A_MODEL if setting in PRESETS[name][1]]
+    if brought:
+        raise ValueError(
+            f"--preset {name} chooses {', '.join(brought)}, and so does the model in --init-from: "
+            "leave out the preset, and give single settings as flags"
+        )
 
 
 def _check_file(base: Settings, in_file: Mapping[str, Any], path: Path) -> None:
@@ -84,6 +104,13 @@ def _check_file(base: Settings, in_file: Mapping[str, Any], path: Path) -> None:
         _put_together(base, in_file)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{path}: {error}") from None
+
+
+def as_flags(values: Mapping[str, Any]) -> str:
+    """Return settings as they are typed."""
+    return " ".join(
+        f"--{name.replace('_', '-')} {_shown(value)}" for name, value in sorted(values.items())
+    )
 
 
 def preset_name(name: str) -> str:

@@ -46,7 +46,14 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.data import encode, load_corpus
     from minigpt.display import against_floor
     from minigpt.evaluation import Evaluation, evaluate
-    from minigpt.prepared import evaluation_of, open_dataset, prepared_folder, tokenizer_of
+    from minigpt.prepared import (
+        beginning_of,
+        check_reading,
+        evaluation_of,
+        open_dataset,
+        prepared_folder,
+        tokenizer_of,
+    )
     from minigpt.runs.own_text import find_own_text, is_corpus_of, record_of_run
     from minigpt.runs.starting import say_reading
     from minigpt.tokenizers.vocabulary import UNKNOWN
@@ -75,7 +82,10 @@ def evaluate(args: argparse.Namespace) -> int:
         how = {**record["settings"], "data": find_own_text(folder, record, tokenizer)[0]}
     floor = None
     if (tokens := prepared_folder(how["data"])) is not None:
-        dataset = open_dataset(tokens, tokenizer_of(tokens, str(folder), tokenizer))
+        check_reading(tokens, how.get("field"), how.get("skip_undecodable", False))
+        dataset = open_dataset(tokens, tokenizer_of(tokens, of_the_model=tokenizer))
+        if beginning := beginning_of(tokens, dataset, tokenizer):
+            say(beginning)
         what, ids = f"validation part of {dataset.name}", dataset.val
     else:
         corpus = load_corpus(how["data"], how.get("field"), how.get("skip_undecodable", False), say)

@@ -32,9 +32,7 @@ def add_tokenize(subparsers: Any) -> None:
         help="bpe, word, char (trained on --data), or a tokenizer.json, its folder or gpt2 "
         "(bpe word char)",
     )
-    parser.add_argument(
-        "--data", nargs="+", default=["plays"], metavar="TEXT", help="text to train them on (plays)"
-    )
+    parser.add_argument("--data", nargs="+", metavar="TEXT", help="text to train them on (plays)")
     add_reading(parser)
     add_allow_special(parser)
     parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
@@ -50,15 +48,23 @@ def tokenize(args: argparse.Namespace) -> int:
     from minigpt.tokenizers import TOKENIZERS
     from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
 
-    for name in args.tokenizer:
-        find_tokenizer(name, args.vocab_size)
+    are_trained = bool(TOKENIZERS.keys() & set(args.tokenizer))
+    for flag, value in (("data", args.data), ("vocab-size", args.vocab_size)):
+        if value is not None and not are_trained:
+            raise ValueError(
+                f"--{flag} is for tokenizers that are trained, bpe, word or char, and none of "
+                f"{', '.join(args.tokenizer)} is: leave it out"
+            )
+    sizes = {name: args.vocab_size if name in TOKENIZERS else None for name in args.tokenizer}
+    for name, size in sizes.items():
+        find_tokenizer(name, size)
     text = read_stdin() if args.text == "-" else args.text
     learn = ""
-    if TOKENIZERS.keys() & set(args.tokenizer):
-        learn = load_corpus(args.data, args.field, args.skip_undecodable, say).train
+    if are_trained:
+        learn = load_corpus(args.data or ["plays"], args.field, args.skip_undecodable, say).train
     tokenizers = {
-        name: make_tokenizer(name, learn, args.vocab_size, say, allow_special=args.allow_special)
-        for name in args.tokenizer
+        name: make_tokenizer(name, learn, size, say, allow_special=args.allow_special)
+        for name, size in sizes.items()
     }
     showdown(tokenizers, text, stdout_console(), args.allow_special)
     return 0

@@ -8,19 +8,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigpt.commands.arguments import add_settings, given_settings, preset_name, settings_from
+from minigpt.commands.arguments import (
+    add_settings,
+    as_flags,
+    given_settings,
+    preset_name,
+    settings_from,
+)
 from minigpt.commands.output import print_text, write
 from minigpt.commands.parsing import command
 from minigpt.machines import world
 from minigpt.sampling import Sampling
-from minigpt.settings import PRESETS, preset
+from minigpt.settings import PRESETS, Settings, preset
 from minigpt.signals import StopSignal
 from minigpt.terminal import say
 from minigpt.wording import counted
 
 if TYPE_CHECKING:
     from minigpt.runs import Run
-    from minigpt.settings import Settings
 
 
 def add_demo(subparsers: Any) -> None:
@@ -104,6 +109,7 @@ def train(args: argparse.Namespace) -> int:
                     f"--{name}, and give single settings as flags"
                 )
         changes = given_settings(args)
+        world().check_command(f"train --resume {args.resume} {as_flags(changes)}".strip())
 
         def resume() -> Run:
             return Run.resume(args.resume, changes, say, unfinished=True, world=world())
@@ -124,6 +130,9 @@ def _new_run(settings: Settings, folder: Path | None, name: str, free: Sequence[
     from minigpt.runs.starting import free_folder
 
     world().check_batch(settings.batch_size)
+    out, usual = "" if folder is None else f"--out {folder} ", Settings().to_dict()
+    chosen = {name: v for name, v in settings.to_dict().items() if v != usual[name]}
+    world().check_command(f"train {out}{as_flags(chosen)}".strip())
     return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say, free))
 
 

@@ -145,6 +145,38 @@ def find_own_text(
     )
 
 
+def find_same_text(
+    settings: Settings, base: Path, tokenizer: Tokenizer, text: dict[str, Any]
+) -> Dataset:
+    """Open the tokens that another process trains on, where they are on this machine.
+
+    Parameters
+    ----------
+    settings : its `data` is a folder of tokens.
+    base : the folder in which its name leads there on the other's machine.
+    tokenizer : what made them.
+    text : their fingerprint there.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If it is not there, or something else is.
+    """
+    here = settings.data[0]
+    names = names_from(base, settings.data) if not Path(here).exists() else settings.data
+    if not Path(names[0]).exists():
+        raise FileNotFoundError(
+            f"there is no {here}: a folder of tokens must be at the same place for all processes"
+        )
+    dataset = find_data(settings.replace({"data": names}), tokenizer)[1]
+    if fingerprint(dataset) != text:
+        raise ValueError(
+            f"{names[0]} has other tokens than it has for process 0: copy the folder to all "
+            "machines again"
+        )
+    return dataset
+
+
 def _check_ordinary(names: Sequence[str], folder: Path) -> None:
     """Raise unless what names lead to can be read to its end."""
     for name in names:

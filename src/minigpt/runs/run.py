@@ -21,16 +21,16 @@ from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
 from minigpt.runs.keeper import Keeper, Onlooker
 from minigpt.runs.layer_metrics import measure_layers
 from minigpt.runs.lock import FolderLock
-from minigpt.runs.own_text import find_own_text, fingerprint, started_in
+from minigpt.runs.own_text import find_own_text, find_same_text, fingerprint, started_in
 from minigpt.runs.progress import Progress, progress_of
 from minigpt.runs.starting import (
     STATE,
     begin,
     check_place,
-    find_data,
     open_checkpoint,
 )
 from minigpt.settings import OF_A_MODEL, Settings
+from minigpt.terminal import sentence
 from minigpt.tokenizers import Tokenizer
 from minigpt.training import Step, TrainingDiverged, optimizer_of, train
 from minigpt.weights import write_tensors
@@ -102,11 +102,22 @@ class Run:
         if world.rank == 0:
             run = make()
             dataset = None if prepared_folder(run.settings.data) else run.dataset
-            parts = run.folder, run.settings, run.tokenizer, dataset, run.model
-        folder, settings, tokenizer, dataset, model = world.from_first(parts)
+            parts = run.folder, run.settings, run.tokenizer, dataset, run.model, run.text, run.base
+        folder, settings, tokenizer, dataset, model, text, base = world.from_first(parts)
+        problem = None
         if world.rank > 0:
-            dataset = dataset or find_data(settings, tokenizer)[1]
-            run = cls(folder, settings, tokenizer, dataset, model, optimizer_of(settings, model))
+            try:
+                dataset = dataset or find_same_text(settings, base, tokenizer, text)
+            except (OSError, ValueError) as error:
+                problem = sentence(error)
+        wrong = [f"process {i}: {p}" for i, p in enumerate(world.gather(problem)) if p is not None]
+        if wrong:
+            if world.rank == 0:
+                run.keeper.withdraw()
+            raise RuntimeError("; ".join(wrong))
+        if world.rank > 0:
+            optimizer = optimizer_of(settings, model)
+            run = cls(folder, settings, tokenizer, dataset, model, optimizer, base=base)
             run.keeper = Onlooker(folder)
         run.world = world
         run._share()

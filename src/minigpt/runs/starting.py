@@ -13,12 +13,18 @@ from minigpt.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
 from minigpt.flat import freeze
 from minigpt.model import miniGPT
 from minigpt.optim import Optimizer
-from minigpt.prepared import open_dataset, prepared_folder, tokenizer_of
+from minigpt.prepared import (
+    beginning_of,
+    check_reading,
+    open_dataset,
+    prepared_folder,
+    tokenizer_of,
+)
 from minigpt.settings import OF_A_MODEL, Settings
 from minigpt.special_names import count_names, no_borders, note_of
 from minigpt.token_roles import prompt_ids
 from minigpt.tokenizers import Tokenizer
-from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
+from minigpt.tokenizers.making import check_vocab_size, find_tokenizer, make_tokenizer
 from minigpt.training import optimizer_of
 from minigpt.weights import read_like
 
@@ -57,10 +63,14 @@ def find_data(
     """
     folder = prepared_folder(settings.data)
     if folder is not None:
-        if settings.field is not None:
-            raise ValueError(f"{folder} has tokens already, and no fields: leave out --field")
-        tokenizer = tokenizer_of(folder, settings.tokenizer, tokenizer)
-        return tokenizer, open_dataset(folder, tokenizer)
+        check_reading(folder, settings.field, settings.skip_undecodable)
+        usual = settings.tokenizer == Settings().tokenizer
+        tokenizer = tokenizer_of(folder, None if usual else settings.tokenizer, tokenizer)
+        check_vocab_size(tokenizer, settings.vocab_size, folder)
+        dataset = open_dataset(folder, tokenizer)
+        if beginning := beginning_of(folder, dataset, tokenizer):
+            say(beginning)
+        return tokenizer, dataset
     corpus = load_corpus(settings.data, settings.field, settings.skip_undecodable, say)
     texts = f"{len(corpus.ends) + 1:,} documents, " if corpus.ends else ""
     say(f"text: {corpus.name}, {texts}{len(corpus.train):,} + {len(corpus.val):,} characters")

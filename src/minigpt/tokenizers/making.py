@@ -19,7 +19,8 @@ def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type
     FileNotFoundError
         If it cannot be downloaded.
     ValueError
-        If there is neither, or no tokenizer of that class can have as few as `vocab_size` tokens.
+        If there is neither, or it cannot have `vocab_size` tokens: a class no so few, and a
+        tokenizer that is there only those that it has.
     """
     if name in TOKENIZERS:
         if vocab_size is not None:
@@ -33,7 +34,18 @@ def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type
         )
     config = found / "config.json"  # of its model, whose rows are the ids there can be
     n_rows = read_json(config).get("vocab_size") if config.is_file() else None
-    return load_tokenizer(found, n_rows if isinstance(n_rows, int) else None)
+    tokenizer = load_tokenizer(found, n_rows if isinstance(n_rows, int) else None)
+    check_vocab_size(tokenizer, vocab_size, name)
+    return tokenizer
+
+
+def check_vocab_size(tokenizer: Tokenizer, vocab_size: int | None, where: str | Path) -> None:
+    """Raise if another `vocab_size` is asked for than the tokenizer `where` has."""
+    if vocab_size not in (None, tokenizer.vocab_size):
+        raise ValueError(
+            f"vocab_size is {vocab_size}, but the tokenizer of {where} has "
+            f"{tokenizer.vocab_size:,} tokens: leave out vocab_size"
+        )
 
 
 def make_tokenizer(
