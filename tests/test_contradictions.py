@@ -50,7 +50,10 @@ def place(tmp_path, monkeypatch) -> Path:
         (["--data", "bpe", "--vocab-size", "300"], "--vocab-size is 300, but the tokenizer of bpe"),
         (["--data", "char", "--vocab-size", "300"], "the tokenizer of char has"),
         (["--data", "bpe", "--field", "text"], "bpe has tokens already, and no fields: leave out"),
-        (["--data", "bpe", "--skip-undecodable"], "bpe has tokens already, and no text that is decoded"),
+        (
+            ["--data", "bpe", "--skip-undecodable"],
+            "bpe has tokens already, and no text",
+        ),
         (["--data", "text.txt", "--field", "text"], "leave out --field"),
         (["--data", "plays", "--field", "text"], "leave out --field"),
         (["--data", "text.txt", "--tokenizer", "other.json", "--vocab-size", "300"], "has 270"),

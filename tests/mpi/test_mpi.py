@@ -198,6 +198,54 @@ def test_what_is_wrong_in_one_process_ends_all(settings, tmp_path, wrong, senten
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("change", [["--data", "other.txt"], ["--seed", "3"], ["--out", "run-2"]])
+def test_processes_that_are_to_do_something_else_are_refused(settings, tmp_path, change):
+    (tmp_path / "other.txt").write_text("my dear quagga " * 99, encoding="utf-8")
+    one = ["-n", "1", sys.executable, RANK, tmp_path, "none", "train", *settings, "--out", "run"]
+    done = subprocess.run(
+        [MPIEXEC, *one, ":", *one, *change],
+        capture_output=True, encoding="utf-8", cwd=tmp_path, timeout=HANGS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "all processes need the same command" in done.stderr
+    assert " ".join(change) in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damage", ["a token", "no folder", None])
+def test_token_files_must_be_the_same_for_all_processes(settings, tmp_path, damage):
+    """Each process opens its own, which may lie on a machine of its own."""
+    text = settings[settings.index("--data") + 1]
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+        assert minigpt(0, tmp_path, "prepare", text, "-o", f"{name}/data")[0] == 0
+    file = tmp_path / "1/data/train.bin"
+    content = file.read_bytes()
+    if damage == "a token":
+        file.write_bytes(content[:-2] + bytes([content[-2] ^ 1, 0]))
+    if damage == "no folder":
+        (tmp_path / "1/data").rename(tmp_path / "1/elsewhere")
+        (tmp_path / "1/data").mkdir()
+    rest = [*settings[settings.index("--tokenizer") + 2 :], "--data", "data", "--steps", "20"]
+    command = [sys.executable, RANK, tmp_path, "none", "train", *rest]
+
+    def run(*arguments):
+        parts = [["-n", "1", "-wdir", tmp_path / rank, *command, *arguments] for rank in "01"]
+        return subprocess.run(
+            [MPIEXEC, *parts[0], ":", *parts[1]],
+            capture_output=True, encoding="utf-8", timeout=HANGS, check=False,
+        )  # fmt: skip
+
+    done = run("--out", tmp_path / "run")
+    if damage is None:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 1
+    assert "process 1: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_processes_than_rows_leave_no_folder_and_change_none(settings, tmp_path):
     code, said = minigpt(4, tmp_path, "train", *settings, "--batch-size", "3", "--out", "run")
     assert code == 1
