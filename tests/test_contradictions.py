@@ -170,3 +170,8 @@ def test_a_dataset_of_more_tokens_than_the_model_has_is_refused_at_the_door():
 def test_a_folder_is_not_opened_with_another_tokenizer(place):
     with pytest.raises(ValueError, match="not made by the tokenizer"):
         open_dataset(Path("bpe"), BPETokenizer.load("other.json"))
+
+
+def test_whether_names_are_tokens_is_settled_when_a_run_begins(place, capsys):
+    assert main(["train", "--resume", "model", "--steps", "3", "--allow-special"]) == 1
+    assert "--allow-special cannot change when a run goes on" in capsys.readouterr().err

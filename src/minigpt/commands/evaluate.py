@@ -89,13 +89,12 @@ def evaluate(args: argparse.Namespace) -> int:
         what, ids = f"validation part of {dataset.name}", dataset.val
     else:
         corpus = load_corpus(how["data"], how.get("field"), how.get("skip_undecodable", False), say)
-        own = args.data is None or is_corpus_of(record, corpus)
         allow = how.get("allow_special", False)
         if args.data is not None:
             say_reading(corpus, tokenizer, allow, say)
         if allow:
             corpus = corpus.with_whole_names(tokenizer)
-        if own:
+        if args.data is None or is_corpus_of(record, corpus):
             what, floor = f"validation part of {corpus.name}", corpus.floor
             text, ends = corpus.val, corpus.val_ends
         else:

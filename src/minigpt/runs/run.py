@@ -37,7 +37,7 @@ from minigpt.weights import write_tensors
 
 FIXED = (
     *OF_A_MODEL,
-    *("init_from", "freeze", "block_size", "dropout", "optimizer", "seed"),
+    *("init_from", "freeze", "block_size", "dropout", "optimizer", "seed", "allow_special"),
 )
 """Settings that a run keeps for good; the others may change when it goes on.
 
