@@ -355,6 +355,32 @@ module.prepare(["a.jsonl"], Path(sys.argv[1]), vocab_size=280, n_processes=1)
 """
 
 
+def test_two_at_once_do_not_write_into_one_folder(tmp_path):
+    source, folder = write(tmp_path / "a.txt", TEXT), tmp_path / "data"
+    refused = []
+
+    def meanwhile(what, total=None):
+        """Try the same again whenever something is done; in this process the lock counts too."""
+
+        def go_through(items):
+            for item in items:
+                with pytest.raises(
+                    BlockingIOError, match=f"being prepared by process {os.getpid()}"
+                ):
+                    prepare([source], folder, vocab_size=270)
+                refused.append(what.split()[0])
+                yield item
+
+        return go_through
+
+    prepare([source], folder, vocab_size=270, n_processes=1, progress=meanwhile)
+    assert set(refused) == {"reading", "counting", "learning", "encoding"}
+    prepare([source], tmp_path / "alone", vocab_size=270)
+    for path in (tmp_path / "alone").iterdir():  # all, and no lock beside them
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+    assert len(list(folder.iterdir())) == len(list((tmp_path / "alone").iterdir())) == 4
+
+
 def test_killed_at_any_moment_the_same_command_ends_well(tmp_path):
     write(tmp_path / "a.jsonl", "\n".join(json.dumps({"text": TEXT}) for _ in range(40)))
 

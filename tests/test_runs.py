@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -422,6 +423,33 @@ def test_a_lock_may_be_entered_again_inside(tmp_path):
         pass
     with FolderLock(tmp_path), pytest.raises(BlockingIOError, match=str(os.getpid())), lock:
         pass
+
+
+def test_a_lock_can_leave_nothing_behind(tmp_path):
+    path = tmp_path / ".lock"
+    with FolderLock(tmp_path, stays=False):
+        assert path.read_text() == str(os.getpid())
+    assert not path.exists()
+    path.write_text("7")  # as a process leaves it that is killed
+    with suppress(ZeroDivisionError), FolderLock(tmp_path, stays=False):
+        raise ZeroDivisionError
+    assert path.read_text() == "7"
+    with FolderLock(tmp_path, stays=False):
+        pass
+    assert not path.exists()
+
+
+def test_a_model_is_not_saved_where_another_is_being_written(run, tmp_path):
+    model = Run.resume(run.folder, {}).model
+    before = contents(run.folder)
+    refused = pytest.raises(BlockingIOError, match=f"being written by process {os.getpid()}")
+    with FolderLock(run.folder), refused:
+        model.save_pretrained(run.folder)
+    assert contents(run.folder) == before
+    model.save_pretrained(tmp_path / "model")
+    with FolderLock(tmp_path / "model", stays=False), pytest.raises(BlockingIOError):
+        model.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model" / ".lock").exists()
 
 
 def test_a_run_that_another_has_taken_further_is_refused(run):

@@ -28,6 +28,7 @@ from minigpt.gpt2 import (
     to_gpt2,
 )
 from minigpt.hub import find_model
+from minigpt.runs.lock import FolderLock
 from minigpt.token_roles import check_tokenizer, generation_config_of, read_generation_config
 from minigpt.weights import Tensor, open_weights, write_tensors
 
@@ -45,11 +46,22 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
 
     Each file is written whole or not at all. What `bias=False` leaves out is stored as zeros, as
     GPT-2 has no such option; `config.json` notes it, so that it is left out again on reading.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process or thread is writing into the folder: half of the files would be its.
     """
     if tokenizer is not None:
         check_tokenizer(tokenizer, model.vocab_size)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder, stays=False, doing="written"):
+        write_pretrained(model, folder, tokenizer)
+
+
+def write_pretrained(model: miniGPT, folder: Path, tokenizer: Tokenizer | None = None) -> None:
+    """Write the files of `save_pretrained` into a folder that nobody else writes into."""
     write_tensors(folder / "model.safetensors", to_gpt2(model))
     generation_config = generation_config_of(model, tokenizer)
     write_json(folder / "config.json", config_of(model, generation_config))

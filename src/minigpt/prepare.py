@@ -29,6 +29,7 @@ from minigpt.checkpoint import write_json
 from minigpt.encoding import count_words, encode_pieces
 from minigpt.files import check_can_be_made, never_ends, open_to_change, read_json
 from minigpt.prepared import LONGEST
+from minigpt.runs.lock import FolderLock
 from minigpt.sources import (
     FIELD,
     STDIN,
@@ -119,6 +120,8 @@ def prepare(
     ------
     FileExistsError
         If the folder has tokens already, or a half of what is not the same.
+    BlockingIOError
+        If another process is preparing tokens in this folder.
     ValueError, FileNotFoundError
         If a file cannot be read, there is no text, or the tokenizer is not known.
     """
@@ -148,45 +151,50 @@ def prepare(
         "allow_special": allow_special,
         "version": __version__,
     }
-    state = _begin(folder, order)
-    if state.done:
-        say(f"going on in {folder}: {state.done} of {state.n_pieces} pieces are done")
-    if not state.n_pieces:
-        names_in_text: Counter[str] = Counter()
-        with naming_undecodable(files):
-            for _, texts in progress(f"reading {counted(len(files), 'file')}")(
-                _pieces(files, text_field, None)
-            ):
-                state.n_pieces += 1
-                state.n_characters += sum(map(len, texts))
-                for text in texts:
-                    names_in_text += count_names(text, reader)
-        if state.n_characters < 2:
-            raise ValueError(f"there is no text in {' '.join(map(str, names))}")
-        write_json(folder / "preparing.json", vars(state))
-        if note := note_of(names_in_text, reader, allow_special):
-            say(note)
-    say(f"text: {counted(len(files), 'file')}, {counted(state.n_characters, 'character')}")
-    cut = state.n_characters - max(1, round(state.n_characters * val_fraction))
-    n_pieces = state.n_pieces + 1  # as one is cut in two
+    check_can_be_made(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder, stays=False, doing="prepared"):
+        state = _begin(folder, order)
+        if state.done:
+            say(f"going on in {folder}: {state.done} of {state.n_pieces} pieces are done")
+        if not state.n_pieces:
+            names_in_text: Counter[str] = Counter()
+            with naming_undecodable(files):
+                for _, texts in progress(f"reading {counted(len(files), 'file')}")(
+                    _pieces(files, text_field, None)
+                ):
+                    state.n_pieces += 1
+                    state.n_characters += sum(map(len, texts))
+                    for text in texts:
+                        names_in_text += count_names(text, reader)
+            if state.n_characters < 2:
+                raise ValueError(f"there is no text in {' '.join(map(str, names))}")
+            write_json(folder / "preparing.json", vars(state))
+            if note := note_of(names_in_text, reader, allow_special):
+                say(note)
+        say(f"text: {counted(len(files), 'file')}, {counted(state.n_characters, 'character')}")
+        cut = state.n_characters - max(1, round(state.n_characters * val_fraction))
+        n_pieces = state.n_pieces + 1  # as one is cut in two
 
-    trained = folder / "tokenizer.json"
-    if not trained.exists():
-        if tokenizer in TOKENIZERS:
-            pieces = progress("counting words", n_pieces)(_pieces(files, text_field, cut))
-            texts_to_learn = (texts for part, texts in pieces if part == "train")
-            learner = TOKENIZERS[tokenizer]()
-            words = count_words(learner, texts_to_learn, n_processes, allow_special=allow_special)
-            learner.learn(words, vocab_size, progress("learning tokens")).save(folder)
-            del words
-        else:
-            make_tokenizer(tokenizer, "").save(folder)
-    found = load_tokenizer(folder)
-    if vocab_size is not None and found.vocab_size < vocab_size and tokenizer in TOKENIZERS:
-        say(fewer_tokens(found, vocab_size))
-    say(f"tokens: {found}")
-    _encode(state, folder, found, files, text_field, cut, n_processes, progress)
-    return _finish(state, folder, found)
+        trained = folder / "tokenizer.json"
+        if not trained.exists():
+            if tokenizer in TOKENIZERS:
+                pieces = progress("counting words", n_pieces)(_pieces(files, text_field, cut))
+                texts_to_learn = (texts for part, texts in pieces if part == "train")
+                learner = TOKENIZERS[tokenizer]()
+                words = count_words(
+                    learner, texts_to_learn, n_processes, allow_special=allow_special
+                )
+                learner.learn(words, vocab_size, progress("learning tokens")).save(folder)
+                del words
+            else:
+                make_tokenizer(tokenizer, "").save(folder)
+        found = load_tokenizer(folder)
+        if vocab_size is not None and found.vocab_size < vocab_size and tokenizer in TOKENIZERS:
+            say(fewer_tokens(found, vocab_size))
+        say(f"tokens: {found}")
+        _encode(state, folder, found, files, text_field, cut, n_processes, progress)
+        return _finish(state, folder, found)
 
 
 def _find_files(names: Sequence[str | Path], text_field: str | None) -> list[Path]:
@@ -231,7 +239,7 @@ def _pieces(files: Sequence[Path], text_field: str | None, cut: int | None) -> I
 
 
 def _begin(folder: Path, order: dict[str, Any]) -> Progress:
-    """Give how far an earlier call for the same came; make the folder if there was none."""
+    """Return how far an earlier call for the same came."""
     path = folder / "preparing.json"
     if path.exists():
         try:
@@ -253,8 +261,6 @@ def _begin(folder: Path, order: dict[str, Any]) -> Progress:
     taken = [name for name in made if (folder / name).exists()]
     if taken:
         raise FileExistsError(f"{folder} has {taken[0]} already: choose another folder")
-    check_can_be_made(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = Progress(order)
     write_json(path, vars(state))
     return state

@@ -1,4 +1,4 @@
-"""One process at a time in a run folder."""
+"""One process at a time in a folder that is written: a run, tokens being prepared, a model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ class FolderLock:
 
     The operating system keeps the lock and drops it with the process, however that ends, so none
     is left behind by a crash. Meanwhile the file `.lock` has the number of the process. One that
-    was there before is then as it was; a new one stays, unless the block ends with an error.
+    was there before is then as it was; a new one stays, unless the block ends with an error. With
+    `stays` false, none is there after a block that ends well.
 
     Parameters
     ----------
     folder : what to lock; it has to be there.
+    stays : whether `.lock` stays in the folder after a block that ends well.
+    doing : what is done in the folder meanwhile, for the message to others.
 
     Raises
     ------
@@ -35,8 +38,9 @@ class FolderLock:
         On entering, if `.lock` is a link or the like, as it could be in a stranger's folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stays: bool = True, doing: str = "trained") -> None:
         self.folder = folder
+        self.stays, self.doing = stays, doing
         self.depth = 0
         self.file: BufferedRandom | None = None
         self._before: bytes | None = None  # what the file held; None if there was none
@@ -50,13 +54,15 @@ class FolderLock:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.depth -= 1
         if self.depth == 0 and self.file is not None:
-            if self._before is not None:
+            goes = not self.stays if kind is None else self._before is None
+            if goes:
+                goes = not _removed(self.folder / NAME)  # Windows keeps what is open
+            elif self._before is not None:
                 _write(self.file, self._before)
-            elif kind is not None:
-                with suppress(OSError):  # Windows keeps what is open
-                    (self.folder / NAME).unlink()
             self.file.close()
             self.file = None
+            if goes:
+                _removed(self.folder / NAME)
 
     def _open(self) -> BufferedRandom:
         path = self.folder / NAME
@@ -69,14 +75,14 @@ class FolderLock:
             file.close()
             holder = content.decode("ascii", "replace").strip() or "another"
             raise BlockingIOError(
-                f"{self.folder} is being trained by process {holder}: wait for it, stop it, or "
-                "choose another folder"
+                f"{self.folder} is being {self.doing} by process {holder}: wait for it, stop it, "
+                "or choose another folder"
             ) from None
         except OSError:  # some network file systems have no locks
             pass
         if len(content) > LONGEST:
             file.close()
-            raise ValueError(f"{path} is not the lock of a run: move it away")
+            raise ValueError(f"{path} is not the lock of a folder: move it away")
         try:
             is_there = os.path.samestat(path.lstat(), os.fstat(file.fileno()))
         except FileNotFoundError:
@@ -87,6 +93,14 @@ class FolderLock:
         self._before = None if is_new else content
         _write(file, str(os.getpid()).encode())
         return file
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _write(file: BufferedRandom, content: bytes) -> None:

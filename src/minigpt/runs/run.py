@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.brief import brief, brief_html
-from minigpt.checkpoint import save_pretrained
+from minigpt.checkpoint import write_pretrained
 from minigpt.data import Dataset
 from minigpt.machines import ALONE, World
 from minigpt.model import miniGPT
@@ -274,7 +274,7 @@ class Run:
     def _write_into(self, folder: Path) -> None:
         from minigpt import __version__
 
-        save_pretrained(self.model, folder, self.tokenizer)
+        write_pretrained(self.model, folder, self.tokenizer)
         if self.optimizer.state:
             write_tensors(folder / STATE, self.optimizer.state)
         record = {
