@@ -22,7 +22,7 @@ from benchmarks.options import Options
 from benchmarks.plots import draw_bars
 from benchmarks.report import Table
 from minigpt import miniGPT, preset
-from minigpt.functional import Array
+from minigpt.core.functional import Array
 
 N_NEW = 128
 DEMO_TOKENS_PER_SECOND = 2000

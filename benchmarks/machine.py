@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from minigpt.threads import available_cores
+from minigpt.fast.threads import available_cores
 
 PACKAGES = ("minigpt", "numpy", "torch", "transformers", "tokenizers", "tiktoken")
 

@@ -65,7 +65,7 @@ def in_a_process(what: str, *arguments: object) -> dict[str, Any]:
 
 def recomputed(name: str, n_threads: str) -> dict[str, Any]:
     """Take some of our training steps with all blocks recomputed."""
-    from minigpt.recompute import recompute
+    from minigpt.fast.recompute import recompute
 
     return ours(name, n_threads, recompute)
 
@@ -75,7 +75,7 @@ def ours(
 ) -> dict[str, Any]:
     """Take some of our training steps, with a model that was prepared for it."""
     from minigpt import AdamW, clip_gradients
-    from minigpt.parallel import Replicas
+    from minigpt.fast.replicas import Replicas
 
     def train(c: Configuration) -> int:
         x, y = batch_of(c)
@@ -123,7 +123,7 @@ def train_tokenizer(path: str, vocab_size: str, n_processes: str) -> dict[str, A
     """Train our tokenizer on a file."""
     from benchmarks import texts
     from minigpt import BPETokenizer
-    from minigpt.encoding import count_words
+    from minigpt.text.encoding import count_words
 
     def work() -> int:
         tokenizer = BPETokenizer()
@@ -137,7 +137,7 @@ def encode_file(path: str, out: str, quick: str, n_processes: str) -> dict[str, 
     """Encode a file to a file of ids; give their number."""
     from benchmarks import texts
     from minigpt import BPETokenizer
-    from minigpt.encoding import encode_pieces
+    from minigpt.text.encoding import encode_pieces
 
     def work() -> int:
         tokenizer = BPETokenizer.from_vocabulary(texts.vocabulary(quick == "True"))

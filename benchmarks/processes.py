@@ -20,7 +20,7 @@ from benchmarks.interleave import Spread
 from benchmarks.options import Options
 from benchmarks.report import Table
 from minigpt import Dataset, Settings, train
-from minigpt.machines import world
+from minigpt.fast.machines import world
 
 WARM_UP = 3
 """Steps that are not counted."""

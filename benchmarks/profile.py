@@ -20,8 +20,11 @@ from benchmarks.interleave import Spread
 from benchmarks.options import Options
 from benchmarks.report import Table
 from benchmarks.training import Ours
-from minigpt import AdamW, attention, layers, parallel
-from minigpt.parallel import WIDE
+from minigpt import AdamW
+from minigpt.core import layers
+from minigpt.fast import attention
+from minigpt.fast import replicas as parallel
+from minigpt.fast.replicas import WIDE
 
 REST = "the rest: residuals, dropout, Python"
 KINDS: dict[str, list[tuple[Any, str]]] = {

@@ -15,7 +15,7 @@ from benchmarks.interleave import Spread, always, interleave
 from benchmarks.options import Options
 from benchmarks.report import Table
 from minigpt import BPETokenizer
-from minigpt.corpus import plays
+from minigpt.text.corpus import plays
 
 TIMED = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
 IMPORTS = {

@@ -11,11 +11,11 @@ import numpy as np
 
 from benchmarks.configurations import Configuration
 from minigpt import BPETokenizer, get_batch, load_tokenizer, token_array
-from minigpt.corpus import plays, scenes
-from minigpt.corpus.fetch import fetch
-from minigpt.functional import Array
-from minigpt.tokenizers.stream import PIECE, cut_between_words
-from minigpt.tokenizers.vocabulary import Vocabulary
+from minigpt.core.functional import Array
+from minigpt.text.corpus import plays, scenes
+from minigpt.text.corpus.fetch import fetch
+from minigpt.text.tokenizers.stream import PIECE, cut_between_words
+from minigpt.text.tokenizers.vocabulary import Vocabulary
 
 
 def find(name: str) -> Path | None:

@@ -24,10 +24,10 @@ from benchmarks.memory import in_a_process
 from benchmarks.options import Options
 from benchmarks.report import Table
 from minigpt import BPETokenizer
-from minigpt.encoding import count_words, encode_pieces
-from minigpt.functional import Array
-from minigpt.tokenizers.stream import pieces_of
-from minigpt.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
+from minigpt.core.functional import Array
+from minigpt.text.encoding import count_words, encode_pieces
+from minigpt.text.tokenizers.stream import pieces_of
+from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
 
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 

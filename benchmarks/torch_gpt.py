@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.configurations import Configuration
-from minigpt.functional import Array
+from minigpt.core.functional import Array
 
 
 class Attention(nn.Module):

@@ -25,9 +25,9 @@ from benchmarks.report import Table
 from benchmarks.texts import batch_of
 from benchmarks.torch_gpt import TorchGPT, adamw, copy_weights, paired, step_of
 from minigpt import AdamW, clip_gradients
-from minigpt.functional import Array
-from minigpt.parallel import Replicas
-from minigpt.recompute import recompute
+from minigpt.core.functional import Array
+from minigpt.fast.recompute import recompute
+from minigpt.fast.replicas import Replicas
 
 LEARNING_RATE = 1e-4
 N_BATCHES = 20  # in turns, as a batch that is known by heart has gradients like no other

@@ -20,28 +20,28 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from minigpt import CharTokenizer, Sampling, WordTokenizer, get_batch, load_corpus, trace
-from minigpt.analysis.plays import play_scores
-from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.optim import AdamW
+from minigpt.core.optim import AdamW
+from minigpt.folders.pretrained import load_model_and_tokenizer
+from minigpt.inside.plays import play_scores
+from minigpt.inside.slow_step import slow_step
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import read_layers
 from minigpt.runs.stages import stages
-from minigpt.tracing.slow_step import slow_step
-from minigpt.views.attention import attention_arcs, attention_heads, attention_matrix
-from minigpt.views.attribution import attribution
-from minigpt.views.checkpoints import embeddings_over_time, head_over_time
-from minigpt.views.embeddings import embeddings, positions
-from minigpt.views.heads import heads
-from minigpt.views.layers import gradient_norms, update_ratios
-from minigpt.views.lens import lens
-from minigpt.views.neurons import neurons
-from minigpt.views.probabilities import next_token
-from minigpt.views.save import png
-from minigpt.views.slow_step import slow_step as slow_step_figure
-from minigpt.views.stream import stream
-from minigpt.views.surprise import surprise
-from minigpt.views.tokens import showdown, tokens
-from minigpt.views.training import loss_curves
+from minigpt.show.figures.attention_maps import attention_arcs, attention_heads, attention_matrix
+from minigpt.show.figures.attribution_bars import attribution
+from minigpt.show.figures.embedding_map import embeddings, positions
+from minigpt.show.figures.figure_file import png
+from minigpt.show.figures.head_table import heads
+from minigpt.show.figures.layer_curves import gradient_norms, update_ratios
+from minigpt.show.figures.lens_table import lens
+from minigpt.show.figures.loss_curves import loss_curves
+from minigpt.show.figures.neuron_texts import neurons
+from minigpt.show.figures.next_token import next_token
+from minigpt.show.figures.over_time import embeddings_over_time, head_over_time
+from minigpt.show.figures.residual_stream import stream
+from minigpt.show.figures.slow_motion import slow_step as slow_step_figure
+from minigpt.show.figures.surprise_text import surprise
+from minigpt.show.figures.token_cells import showdown, tokens
 
 TEXT = (
     "An old kitchen, at noon. Enter Agatha, a duke, and Hugo, a brewer.\n"

@@ -44,9 +44,9 @@ from minigpt import (
     train,
     warmup_cosine,
 )
-from minigpt.cache import KVCache, new_cache
-from minigpt.flat import freeze
-from minigpt.parallel import Replicas
+from minigpt.core.cache import KVCache, new_cache
+from minigpt.core.flat import freeze
+from minigpt.fast.replicas import Replicas
 
 NAN, INF = math.nan, math.inf
 TOKENIZER = CharTokenizer().train("my dear")

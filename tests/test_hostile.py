@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fuzz import DOCUMENTED, MOST_MEMORY, STATE, fuzz, make_folder, make_index
-from minigpt import load_corpus, load_tokenizer, miniGPT
-from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.files import append_text, read_json
-from minigpt.runs.checkpoints import read_record
-from minigpt.settings import Settings, read_toml
-from minigpt.weights import INDEX, SINGLE, open_file, read_like, write_tensors
 from odd_texts import try_texts
+
+from minigpt import load_corpus, load_tokenizer, miniGPT
+from minigpt.folders.pretrained import load_model_and_tokenizer
+from minigpt.folders.weights import INDEX, SINGLE, open_file, read_like, write_tensors
+from minigpt.runs.checkpoints import read_record
+from minigpt.support.files import append_text, read_json
+from minigpt.training.settings import Settings, read_toml
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
 

@@ -17,7 +17,7 @@ import sys
 import minigpt
 assert "numpy" not in sys.modules
 minigpt.miniGPT
-assert "minigpt.model" in sys.modules and "minigpt.training" not in sys.modules
+assert "minigpt.core.model" in sys.modules and "minigpt.training.loop" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -25,7 +25,7 @@ assert "minigpt.model" in sys.modules and "minigpt.training" not in sys.modules
 def test_every_public_name_is_there_and_an_unknown_one_is_not():
     assert set(minigpt.__all__) <= set(dir(minigpt))
     assert all(hasattr(minigpt, name) for name in minigpt.__all__)
-    assert minigpt.layers.Linear is minigpt.Linear
+    assert minigpt.core.layers.Linear is minigpt.Linear
     with pytest.raises(AttributeError, match="no attribute 'minGPT'"):
         minigpt.minGPT  # noqa: B018
 

@@ -6,11 +6,13 @@ import threading
 import numpy as np
 import pytest
 
-from minigpt import Dataset, Settings, encoding, miniGPT, threads, train
-from minigpt.cli import main
-from minigpt.explorer.following import Following
-from minigpt.explorer.learning import Lesson
-from minigpt.threads import Threads, can_start_threads, share_out
+from minigpt import Dataset, Settings, miniGPT, train
+from minigpt.commands.cli import main
+from minigpt.fast import threads
+from minigpt.fast.threads import Threads, can_start_threads, share_out
+from minigpt.text import encoding
+from minigpt.web.learn.following import Following
+from minigpt.web.learn.lesson import Lesson
 
 TEXT = "my dear goose, my dear fox, where is my lantern? " * 60
 SIZES = [

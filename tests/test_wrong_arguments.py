@@ -12,39 +12,25 @@ import pytest
 
 import minigpt
 import minigpt.runs
-from minigpt import (
-    AdamW,
-    CharTokenizer,
-    Sampling,
-    Settings,
-    analysis,
-    complete,
-    evaluate,
-    get_batch,
-    miniGPT,
-    softmax,
-    split_text,
-    trace,
-)
-from minigpt.tracing import slow_step
-from minigpt.tracing.walk import walk
-from minigpt.views import (
-    attention,
-    checkpoints,
-    embeddings,
-    heads,
-    layers,
-    lens,
-    neurons,
-    probabilities,
-    stream,
-    surprise,
-    text,
-    tokens,
-    training,
-)
-from minigpt.views import attribution as view_of_attribution
-from minigpt.views import slow_step as view_of_slow_step
+from minigpt. import inside as analysis
+from minigpt import (AdamW, CharTokenizer, Sampling, Settings, complete, evaluate, get_batch, miniGPT, softmax, split_text, trace)
+from minigpt.inside import slow_step
+from minigpt.inside.trace_in_words import walk
+from minigpt.show.figures import attention_maps as attention
+from minigpt.show.figures import over_time as checkpoints
+from minigpt.show.figures import embedding_map as embeddings
+from minigpt.show.figures import head_table as heads
+from minigpt.show.figures import layer_curves as layers
+from minigpt.show.figures import lens_table as lens
+from minigpt.show.figures import neuron_texts as neurons
+from minigpt.show.figures import next_token as probabilities
+from minigpt.show.figures import residual_stream as stream
+from minigpt.show.figures import surprise_text as surprise
+from minigpt.show.figures import loss_in_terminal as text
+from minigpt.show.figures import token_cells as tokens
+from minigpt.show.figures import loss_curves as training
+from minigpt.show.figures import attribution_bars as view_of_attribution
+from minigpt.show.figures import slow_motion as view_of_slow_step
 
 TEXT = "hello dear\nworld abc"
 TOKENIZER = CharTokenizer().train(TEXT)
@@ -221,7 +207,7 @@ def test_names_of_other_libraries_lead_to_ours(thing, name, hint):
 
 
 def test_no_hint_leads_to_what_is_not_there():
-    from minigpt.hints import HINTS
+    from minigpt.support.hints import HINTS
 
     owners = {
         "miniGPT": MODEL,
@@ -244,6 +230,6 @@ def test_what_the_packages_show_is_theirs():
 
 
 def test_a_module_not_imported_yet_is_pointed_to():
-    code = "import minigpt; minigpt.notebook"
+    code = "import minigpt; minigpt.show.notebook"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "write import minigpt.notebook first" in done.stderr
+    assert "write import minigpt.show.notebook first" in done.stderr

@@ -3,20 +3,14 @@
 __version__: str
 
 from . import check as check
-from . import corpus as corpus
-from . import data as data
-from . import functional as functional
-from . import layers as layers
-from . import model as model
-from . import optim as optim
-from . import tokenizers as tokenizers
 from .check import GradientCheck, check_gradients
-from .completion import Completion, complete, stream_text
-from .data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
-from .evaluation import Evaluation, evaluate
-from .functional import cross_entropy, softmax
-from .generation import generate, stream
-from .layers import (
+from .core import functional as functional
+from .core import layers as layers
+from .core import model as model
+from .core import optim as optim
+from .core.functional import cross_entropy, softmax
+from .core.generation import generate, stream
+from .core.layers import (
     GELU,
     Dropout,
     Embedding,
@@ -29,19 +23,25 @@ from .layers import (
     ReLU,
     TransformerBlock,
 )
-from .model import miniGPT
-from .optim import SGD, AdamW, clip_gradients, warmup_cosine
-from .sampling import Sampling
-from .settings import PRESETS, Settings, preset
-from .tokenizers import (
+from .core.model import miniGPT
+from .core.optim import SGD, AdamW, clip_gradients, warmup_cosine
+from .core.sampling import Sampling
+from .inside import Target, Trace, trace
+from .text import corpus as corpus
+from .text import data as data
+from .text import tokenizers as tokenizers
+from .text.completion import Completion, complete, stream_text
+from .text.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
+from .text.tokenizers import (
     BPETokenizer,
     CharTokenizer,
     Tokenizer,
     WordTokenizer,
     load_tokenizer,
 )
-from .tracing import Target, Trace, trace
-from .training import Step, TrainingDiverged, train
+from .training.evaluation import Evaluation, evaluate
+from .training.loop import Step, TrainingDiverged, train
+from .training.settings import PRESETS, Settings, preset
 
 __all__ = [
     "GELU",

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 
 from minigpt import BPETokenizer, Settings, miniGPT
-from minigpt.checkpoint import save_pretrained
-from minigpt.corpus import plays
+from minigpt.folders.pretrained import save_pretrained
+from minigpt.text.corpus import plays
 
 HOST = ("--host", "0.0.0.0")
 

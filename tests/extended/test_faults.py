@@ -15,7 +15,7 @@ TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" *
 
 LIMITED = """
 import resource, sys
-from minigpt import cli
+from minigpt.commands import cli
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 sys.exit(cli.main(sys.argv[2:]))
 """

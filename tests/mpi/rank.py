@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from minigpt import cli, training
+from minigpt.commands import cli
+from minigpt.training import loop as training
 
 folder, fault, *arguments = sys.argv[1:]
 rank = int(os.environ["PMI_RANK"])

@@ -262,7 +262,7 @@ def test_more_processes_than_rows_leave_no_folder_and_change_none(settings, tmp_
 
 def test_without_mpiexec_nothing_of_mpi_is_imported(settings, tmp_path):
     program = (
-        "import sys; from minigpt.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from minigpt.commands.cli import main; code = main(sys.argv[1:]); "
         "assert 'mpi4py' not in sys.modules; sys.exit(code)"
     )
     command = [sys.executable, "-c", program, "train", *settings, "--steps", "2", "--out", "run"]

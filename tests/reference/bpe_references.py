@@ -10,8 +10,8 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from minigpt.tokenizers import BPETokenizer
-from minigpt.tokenizers.byte_level import spell
+from minigpt.text.tokenizers import BPETokenizer
+from minigpt.text.tokenizers.byte_level import spell
 
 
 @dataclass

@@ -171,7 +171,7 @@ def shared_data() -> Callable[[str], Path]:
         if path.exists():
             return path
         if name == "shakespeare.txt":
-            from minigpt.corpus.fetch import fetch
+            from minigpt.text.corpus.fetch import fetch
 
             return fetch("shakespeare")
         from huggingface_hub import hf_hub_download

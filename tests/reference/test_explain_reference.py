@@ -8,8 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from minigpt import BPETokenizer, miniGPT
-from minigpt.corpus.author import plays
-from minigpt.explain.walk import explain
+from minigpt.show.explain.walk import explain
+from minigpt.text.corpus.author import plays
 
 TEXT = "A windy tavern, at noon. Enter Agatha.\n  Agatha: My dear </script><b>"
 

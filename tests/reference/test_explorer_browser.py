@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 from minigpt import BPETokenizer, miniGPT
-from minigpt.checkpoint import save_pretrained
-from minigpt.corpus import plays
+from minigpt.folders.pretrained import save_pretrained
+from minigpt.text.corpus import plays
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -260,7 +260,7 @@ def test_a_huge_text_and_one_of_markup(new_page):
 def test_the_source_leads_to_its_file(new_page):
     page = new_page()
     page.get_by_text("Read the source").first.click()
-    link = page.get_by_role("link", name="minigpt/tokenizers/base.py").first
+    link = page.get_by_role("link", name="minigpt/text/tokenizers/base.py").first
     line = re.search(r"line (\d+)", link.inner_text())[1]
     with page.context.expect_page() as opened:
         link.click()

@@ -8,9 +8,9 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, StopStringCriteria
 
 from minigpt import BPETokenizer, CharTokenizer, miniGPT
-from minigpt.completion import TextWriter, complete
-from minigpt.generation import Reader, side_by_side
-from minigpt.sampling import Sampling
+from minigpt.core.generation import Reader, side_by_side
+from minigpt.core.sampling import Sampling
+from minigpt.text.completion import TextWriter, complete
 
 NO_END = {"bos_token_id": None, "eos_token_id": None}
 LENGTHS = [1, 19, 7, 7, 30, 2]

@@ -15,8 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.activations import ACT2CLS
 
 from minigpt import miniGPT
-from minigpt.gpt2 import to_gpt2
-from minigpt.token_roles import end_ids
+from minigpt.folders.gpt2 import to_gpt2
+from minigpt.text.token_roles import end_ids
 
 VOCAB_SIZE, MAX_LEN = 97, 80
 NEW_TOKENS = 64

@@ -18,7 +18,7 @@ from torch_model import (
     gradients,
 )
 
-from minigpt import functional, layers
+from minigpt.core import functional, layers
 
 C, FF, MAX_LEN = 12, 20, 12
 HEADS = [1, 2, 3, 4, 6, 12]

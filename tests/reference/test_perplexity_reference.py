@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from minigpt import BPETokenizer, miniGPT
-from minigpt.evaluation import Evaluation, evaluate
+from minigpt.training.evaluation import Evaluation, evaluate
 
 MAX_LEN, VOCAB_SIZE = 128, 300
 

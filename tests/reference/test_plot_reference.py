@@ -19,8 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from minigpt.runs.events import TAGS
 from minigpt.runs.history import History
-from minigpt.views.save import save_figure
-from minigpt.views.training import loss_curves
+from minigpt.show.figures.figure_file import save_figure
+from minigpt.show.figures.loss_curves import loss_curves
 
 TINY = (
     *("--n-layers", "1", "--n-heads", "2", "--d-model", "16", "--block-size", "16"),

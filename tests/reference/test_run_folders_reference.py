@@ -13,7 +13,7 @@ from open_with_transformers import PROMPT
 from transformers import AutoModelForCausalLM
 
 from minigpt import Settings, miniGPT
-from minigpt.gpt2 import to_gpt2
+from minigpt.folders.gpt2 import to_gpt2
 from minigpt.runs import Run
 
 TEXT = "My dear goose, take this lantern.\nMy dear fox, where is my lantern? "

@@ -15,8 +15,8 @@ from transformers import (
 )
 
 from minigpt import miniGPT
-from minigpt.generation import stream_choices
-from minigpt.sampling import Sampling
+from minigpt.core.generation import stream_choices
+from minigpt.core.sampling import Sampling
 
 N_ROWS = {50: 400, 1000: 200, 50257: 12}
 """Vocabulary size → how many rows of logits are drawn for each case."""
@@ -148,7 +148,7 @@ def test_log_probabilities_of_what_was_drawn(deviation, monkeypatch, tmp_path, s
     prompt = np.random.default_rng(1).integers(0, 97, (8, 5))
     ids, expected = written_by(theirs, prompt, do_sample=True, **{"top_k": 0} | settings)
     forced = iter(ids.T)
-    monkeypatch.setattr("minigpt.sampling.draw", lambda probabilities, rng: next(forced))
+    monkeypatch.setattr("minigpt.core.sampling.draw", lambda probabilities, rng: next(forced))
     choices = stream_choices(ours, prompt, 60, Sampling(**settings))
     log_probs = np.stack([log_prob for _, log_prob in choices], axis=1)
     deviation("log-probabilities of drawn tokens, float32", log_probs, expected)

@@ -10,8 +10,8 @@ import transformers
 from bpe_references import hugging_face_trained
 from texts import END, samples, written
 
-from minigpt.checkpoint import write_json
-from minigpt.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer
+from minigpt.folders.pretrained import write_json
+from minigpt.text.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer
 
 WHAT = "tokenizer files: ids and text"
 TRAINING_TEXT = written(0, 20_000)

@@ -22,7 +22,7 @@ from minigpt import (
     train,
     warmup_cosine,
 )
-from minigpt.optim import SGD
+from minigpt.core.optim import SGD
 
 STEPS, WARMUP, PEAK, FINAL = 100, 10, 1e-2, 1e-3
 both_dtypes = pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.brief import LONGEST, brief, cut
 from minigpt.check.slopes import LIMIT, Slopes
-from minigpt.functional import Array
+from minigpt.core.functional import Array
+from minigpt.support.brief import LONGEST, brief, cut
 
 NOTHING = 1e-12
 """So small a part of what it should be, a gradient is but rounding."""

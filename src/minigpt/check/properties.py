@@ -13,15 +13,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigpt.brief import brief
-from minigpt.corpus import scenes
-from minigpt.functional import softmax
-from minigpt.generation import Reader
-from minigpt.gpt2 import arguments_of, config_of
-from minigpt.layers import twin
-from minigpt.model import miniGPT
-from minigpt.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
-from minigpt.tokenizers.pieces import PieceTokenizer
+from minigpt.core.functional import softmax
+from minigpt.core.generation import Reader
+from minigpt.core.layers import twin
+from minigpt.core.model import miniGPT
+from minigpt.folders.gpt2 import arguments_of, config_of
+from minigpt.support.brief import brief
+from minigpt.text.corpus import scenes
+from minigpt.text.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from minigpt.text.tokenizers.piece_tokenizer import PieceTokenizer
 
 TEXTS = (
     "my dear friend, where is my lantern?",

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigpt.functional import Array
+from minigpt.core.functional import Array
 
 # The first step is right nearly always. Smaller ones stay on one side of a kink, as in ReLU, and
 # larger ones rise above rounding; a gradient that is wrong is wrong for all of them.

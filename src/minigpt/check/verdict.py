@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minigpt.check.layers import LayerCheck, culprits
+from minigpt.check.proof import LayerCheck, culprits
 from minigpt.check.properties import Property
-from minigpt.tables import show_table
+from minigpt.support.tables import show_table
 
 MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red")}
 

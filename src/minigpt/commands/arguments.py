@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import typed_text
-from minigpt.fitting import FITTED
-from minigpt.settings import OF_A_MODEL, PRESETS, Settings, preset, read_toml
+from minigpt.training.fitting import FITTED
+from minigpt.training.settings import OF_A_MODEL, PRESETS, Settings, preset, read_toml
 
 
 def add_settings(
@@ -58,7 +58,7 @@ def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
     The settings, and the names of those that nobody has chosen and that are to be fitted to the
     text: it is one of the user's own, and no preset says how to learn it.
     """
-    from minigpt.prepared import prepared_folder, tokenizer_of
+    from minigpt.text.prepared import prepared_folder, tokenizer_of
 
     base = preset(args.preset) if args.preset else Settings()
     in_file = {} if args.config is None else read_toml(args.config)

@@ -8,7 +8,7 @@ from typing import Any
 
 from minigpt.commands.output import choose_model
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
-from minigpt.terminal import console, now_and_then
+from minigpt.support.terminal import console, now_and_then
 
 
 def add_check(subparsers: Any) -> None:
@@ -35,10 +35,10 @@ def add_check(subparsers: Any) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """Print a table of proofs; 1 if one of them fails."""
-    from minigpt.check.layers import check_folder, check_fresh
+    from minigpt.check.proof import check_folder, check_fresh
     from minigpt.check.verdict import show
-    from minigpt.tables import stdout_console
-    from minigpt.threads import can_start_threads
+    from minigpt.fast.threads import can_start_threads
+    from minigpt.support.tables import stdout_console
 
     if args.model and Path(args.model).suffix == ".py":
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from minigpt.commands.output import choose_model
 from minigpt.commands.parsing import MODEL, add_allow_special, add_checkpoint, add_reading, command
-from minigpt.terminal import progress, say
+from minigpt.support.terminal import progress, say
 
 
 def add_eval(subparsers: Any) -> None:
@@ -42,11 +42,13 @@ def evaluate(args: argparse.Namespace) -> int:
     """Print the loss of a model on a text."""
     import numpy as np
 
-    from minigpt.checkpoint import load_model_and_tokenizer
-    from minigpt.data import encode, load_corpus
-    from minigpt.display import against_floor
-    from minigpt.evaluation import Evaluation, evaluate
-    from minigpt.prepared import (
+    from minigpt.folders.pretrained import load_model_and_tokenizer
+    from minigpt.runs.own_text import find_own_text, is_corpus_of, record_of_run
+    from minigpt.runs.starting import say_reading
+    from minigpt.show.display import against_floor
+    from minigpt.support.wording import counted, decimal, percent
+    from minigpt.text.data import encode, load_corpus
+    from minigpt.text.prepared import (
         beginning_of,
         check_reading,
         evaluation_of,
@@ -54,10 +56,8 @@ def evaluate(args: argparse.Namespace) -> int:
         prepared_folder,
         tokenizer_of,
     )
-    from minigpt.runs.own_text import find_own_text, is_corpus_of, record_of_run
-    from minigpt.runs.starting import say_reading
-    from minigpt.tokenizers.vocabulary import UNKNOWN
-    from minigpt.wording import counted, decimal, percent
+    from minigpt.text.tokenizers.vocabulary import UNKNOWN
+    from minigpt.training.evaluation import Evaluation, evaluate
 
     folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)

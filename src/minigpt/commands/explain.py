@@ -40,12 +40,12 @@ def add_explain(subparsers: Any) -> None:
 
 def explain(args: argparse.Namespace) -> int:
     """Write the page, and print its path."""
-    from minigpt.checkpoint import load_model_and_tokenizer
-    from minigpt.explain.page import check_extra
-    from minigpt.explain.walk import explain as page_of
-    from minigpt.files import write_text
-    from minigpt.sources import read_stdin
-    from minigpt.terminal import say
+    from minigpt.folders.pretrained import load_model_and_tokenizer
+    from minigpt.show.explain.page import check_extra
+    from minigpt.show.explain.walk import explain as page_of
+    from minigpt.support.files import write_text
+    from minigpt.support.terminal import say
+    from minigpt.text.sources import read_stdin
 
     if args.out.suffix.lower() != ".html":
         raise ValueError(f"the page is written as .html, got {str(args.out)!r}")
@@ -65,8 +65,8 @@ def explain(args: argparse.Namespace) -> int:
 
 def _scenes(folder: Path) -> str:
     """Give scenes of the built-in plays if the model in `folder` was trained on them, else none."""
-    from minigpt.data import load_corpus
     from minigpt.runs.checkpoints import read_record
+    from minigpt.text.data import load_corpus
 
     if not (folder / "training.json").is_file():
         return ""

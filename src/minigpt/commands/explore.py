@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
-from minigpt.terminal import say
+from minigpt.support.terminal import say
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -54,19 +54,19 @@ def explore(args: argparse.Namespace) -> int:
     try:
         import uvicorn  # noqa: F401 - the next imports need it
 
-        from minigpt.explorer.connections import server_of
-        from minigpt.explorer.server import make_app
+        from minigpt.web.connections import server_of
+        from minigpt.web.server import make_app
     except ImportError:
         raise ImportError("the live page needs: pip install 'minigpt-numpy[explore]'") from None
     from threadpoolctl import threadpool_limits
 
-    from minigpt.explorer.lessons import Lessons
-    from minigpt.explorer.models import Models
-    from minigpt.explorer.opening import open_browser
-    from minigpt.explorer.safety import LOOPBACK
-    from minigpt.explorer.work import Work
-    from minigpt.parallel import WIDE
-    from minigpt.threads import can_start_threads
+    from minigpt.fast.replicas import WIDE
+    from minigpt.fast.threads import can_start_threads
+    from minigpt.web.browser import open_browser
+    from minigpt.web.learn.lessons import Lessons
+    from minigpt.web.look.models import Models
+    from minigpt.web.safety import LOOPBACK
+    from minigpt.web.work import Work
 
     if not can_start_threads():
         raise RuntimeError(

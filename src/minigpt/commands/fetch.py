@@ -22,7 +22,7 @@ def add_fetch(subparsers: Any) -> None:
 
 def fetch(args: argparse.Namespace) -> int:
     """Download a text, and print where it is."""
-    from minigpt.corpus.fetch import fetch
+    from minigpt.text.corpus.fetch import fetch
 
     print(fetch(args.name))
     return 0

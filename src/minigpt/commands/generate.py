@@ -16,8 +16,8 @@ from minigpt.commands.parsing import (
     typed_text,
     whole_number,
 )
-from minigpt.sampling import Sampling
-from minigpt.terminal import json_line, progress
+from minigpt.core.sampling import Sampling
+from minigpt.support.terminal import json_line, progress
 
 
 def add_generate(subparsers: Any) -> None:
@@ -83,7 +83,7 @@ def add_generate(subparsers: Any) -> None:
 
 def generate(args: argparse.Namespace) -> int:
     """Print what the model makes of its prompts."""
-    from minigpt.sources import read_stdin
+    from minigpt.text.sources import read_stdin
 
     sampling = Sampling(
         args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
@@ -104,8 +104,8 @@ def generate(args: argparse.Namespace) -> int:
             print_text(text)
         return 0
 
-    from minigpt.checkpoint import load_model_and_tokenizer
-    from minigpt.completion import complete
+    from minigpt.folders.pretrained import load_model_and_tokenizer
+    from minigpt.text.completion import complete
 
     model, tokenizer = load_model_and_tokenizer(folder)
     n_tokens = args.max_new_tokens

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minigpt.sampling import Sampling
-from minigpt.terminal import exact, say
+from minigpt.core.sampling import Sampling
+from minigpt.support.terminal import exact, say
 
 if TYPE_CHECKING:
-    from minigpt.tokenizers import Tokenizer
+    from minigpt.text.tokenizers import Tokenizer
 
 
 def choose_model(name: str, which: str) -> Path:
     """Find the folder of a model, of a run that of a checkpoint; say which where it matters."""
-    from minigpt.runs.opening import find_checkpoint
+    from minigpt.runs.model_of_run import find_checkpoint
 
     folder, note = find_checkpoint(name, which)
     if note is not None:
@@ -34,10 +34,10 @@ def write(
     allow_special: bool = False,
 ) -> Iterator[str]:
     """Yield what a model writes after `prompt`, as it writes it."""
-    from minigpt.checkpoint import load_model_and_tokenizer
-    from minigpt.completion import stream_text
-    from minigpt.generation import stream
-    from minigpt.token_roles import drawable, end_ids, prompt_ids
+    from minigpt.core.generation import stream
+    from minigpt.folders.pretrained import load_model_and_tokenizer
+    from minigpt.text.completion import stream_text
+    from minigpt.text.token_roles import drawable, end_ids, prompt_ids
 
     model, tokenizer = load_model_and_tokenizer(name)
     ends, allowed = end_ids(model, tokenizer), drawable(model, tokenizer)
@@ -49,7 +49,7 @@ def write(
 
 def say_names(prompt: str, tokenizer: Tokenizer, allow_special: bool) -> None:
     """Say so if a prompt has names of special tokens that are read as letters."""
-    from minigpt.special_names import count_names, note_of
+    from minigpt.text.special_names import count_names, note_of
 
     if note := note_of(count_names(prompt, tokenizer), tokenizer, allow_special, "the prompt"):
         say(note)

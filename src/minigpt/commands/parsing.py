@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minigpt.checks import nearest, unknown
+from minigpt.core.checks import nearest, unknown
 
 MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
 
@@ -56,7 +56,9 @@ class Parser(argparse.ArgumentParser):
                 2, f"{self.prog}: {message}\n{self.format_usage()}For help: {self.prog} --help\n"
             )
         except SystemExit as end:
-            end.add_note(f"{self.prog}: {message}")  # for other processes, see `minigpt.machines`
+            end.add_note(
+                f"{self.prog}: {message}"
+            )  # for other processes, see `minigpt.fast.machines`
             raise
 
     def _print_message(self, message: str, file: Any = None) -> None:

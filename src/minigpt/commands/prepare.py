@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import add_allow_special, add_reading, command, whole_number
-from minigpt.terminal import progress, say
+from minigpt.support.terminal import progress, say
 
 
 def add_prepare(subparsers: Any) -> None:
@@ -55,7 +55,7 @@ def add_prepare(subparsers: Any) -> None:
 
 def prepare(args: argparse.Namespace) -> int:
     """Make a folder of tokens out of files of any size."""
-    from minigpt.prepare import prepare
+    from minigpt.text.prepare import prepare
 
     try:
         found = prepare(

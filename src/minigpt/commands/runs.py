@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.commands.parsing import command
-from minigpt.terminal import say
+from minigpt.support.terminal import say
 
 
 def add_runs(subparsers: Any) -> None:
@@ -54,8 +54,8 @@ def add_plot(subparsers: Any) -> None:
 def runs(args: argparse.Namespace) -> int:
     """Print a table of runs."""
     from minigpt.runs.history import find_runs
-    from minigpt.runs.listing import json_lines, read_runs, show_runs
-    from minigpt.tables import stdout_console
+    from minigpt.show.run_table import json_lines, read_runs, show_runs
+    from minigpt.support.tables import stdout_console
 
     usual = Path("runs")
     folders = args.folders or ([usual] if usual.is_dir() else [])
@@ -76,14 +76,14 @@ def plot(args: argparse.Namespace) -> int:
 
     histories = [History.read(folder) for folder in args.runs]
     if args.text:
-        from minigpt.tables import stdout_console
-        from minigpt.views.text import loss_text
+        from minigpt.show.figures.loss_in_terminal import loss_text
+        from minigpt.support.tables import stdout_console
 
         console = stdout_console()
         console.print(loss_text(histories, min(console.width, 100)), end="", soft_wrap=True)
         return 0
-    from minigpt.views.save import check_ending, save_figure
-    from minigpt.views.training import loss_curves
+    from minigpt.show.figures.figure_file import check_ending, save_figure
+    from minigpt.show.figures.loss_curves import loss_curves
 
     check_ending(args.out)
     save_figure(loss_curves(histories), args.out, "Loss while training")

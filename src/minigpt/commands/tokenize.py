@@ -40,13 +40,13 @@ def add_tokenize(subparsers: Any) -> None:
 
 def tokenize(args: argparse.Namespace) -> int:
     """Print a text as its tokens, by several tokenizers."""
-    from minigpt.data import load_corpus
-    from minigpt.showdown import showdown
-    from minigpt.sources import read_stdin
-    from minigpt.tables import stdout_console
-    from minigpt.terminal import say
-    from minigpt.tokenizers import TOKENIZERS
-    from minigpt.tokenizers.making import find_tokenizer, make_tokenizer
+    from minigpt.show.showdown import showdown
+    from minigpt.support.tables import stdout_console
+    from minigpt.support.terminal import say
+    from minigpt.text.data import load_corpus
+    from minigpt.text.sources import read_stdin
+    from minigpt.text.tokenizers import TOKENIZERS
+    from minigpt.text.tokenizers.making import find_tokenizer, make_tokenizer
 
     are_trained = bool(TOKENIZERS.keys() & set(args.tokenizer))
     for flag, value in (("data", args.data), ("vocab-size", args.vocab_size)):

@@ -17,12 +17,12 @@ from minigpt.commands.arguments import (
 )
 from minigpt.commands.output import print_text, write
 from minigpt.commands.parsing import command
-from minigpt.machines import world
-from minigpt.sampling import Sampling
-from minigpt.settings import PRESETS, Settings, preset
-from minigpt.signals import StopSignal
-from minigpt.terminal import say
-from minigpt.wording import counted
+from minigpt.core.sampling import Sampling
+from minigpt.fast.machines import world
+from minigpt.support.signals import StopSignal
+from minigpt.support.terminal import say
+from minigpt.support.wording import counted
+from minigpt.training.settings import PRESETS, Settings, preset
 
 if TYPE_CHECKING:
     from minigpt.runs import Run
@@ -98,7 +98,7 @@ def demo(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     """Train a model, new or half done."""
     from minigpt.runs import Run
-    from minigpt.sources import name_of
+    from minigpt.text.sources import name_of
 
     _check_tensorboard(args)
     if args.resume is not None:
@@ -144,9 +144,9 @@ def _check_tensorboard(args: argparse.Namespace) -> None:
 
 
 def _train(run: Run, tensorboard: bool = False) -> int:
-    from minigpt.display import TrainingDisplay
     from minigpt.runs.events import EventFile
-    from minigpt.training import TrainingDiverged
+    from minigpt.show.display import TrainingDisplay
+    from minigpt.training.loop import TrainingDiverged
 
     steps, start, stopped = run.steps(), run.step, False
     events = None

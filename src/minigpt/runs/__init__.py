@@ -1,6 +1,6 @@
 """A run is a folder: a model that others can open, and beside it how it came to be.
 
-    config.json, model.safetensors, tokenizer.json …    see `minigpt.checkpoint`
+    config.json, model.safetensors, tokenizer.json …    see `minigpt.folders.pretrained`
     training.json                 all settings, the seed, the version, how far it is
     training_state.safetensors    what the optimizer remembers
     metrics.jsonl                 one line for each step

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minigpt.checkpoint import write_json
-from minigpt.files import (
+from minigpt.folders.pretrained import write_json
+from minigpt.support.files import (
     never_ends,
     open_to_read,
     place,
@@ -28,7 +28,7 @@ from minigpt.files import (
     remove_folder,
     why_without,
 )
-from minigpt.settings import Settings
+from minigpt.training.settings import Settings
 
 RECORD = "training.json"
 _NAME = re.compile(r"checkpoint-(\d+)")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from minigpt.training import Step, TrainingDiverged
-from minigpt.wording import decimal
+from minigpt.support.wording import decimal
+from minigpt.training.loop import Step, TrainingDiverged
 
 MOST_SETBACKS = 3
 """So often a run goes back to its last checkpoint; then it stops."""

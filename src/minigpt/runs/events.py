@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from minigpt.training import Step
+    from minigpt.training.loop import Step
 
 TAGS = {
     "loss": "loss/training",

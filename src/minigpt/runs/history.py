@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.brief import brief, brief_html
-from minigpt.files import why_without
 from minigpt.runs.checkpoints import RECORD, read_run
 from minigpt.runs.metrics import Metrics, MetricsFile
 from minigpt.runs.progress import METRICS, has_stopped_early
-from minigpt.settings import Settings
+from minigpt.support.brief import brief, brief_html
+from minigpt.support.files import why_without
+from minigpt.training.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)

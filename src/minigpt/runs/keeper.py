@@ -11,7 +11,9 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
-from minigpt.files import (
+from minigpt.runs import checkpoints
+from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, Progress
+from minigpt.support.files import (
     append_text,
     flush,
     open_to_change,
@@ -19,11 +21,9 @@ from minigpt.files import (
     remove_leftovers,
     replacing_folder,
 )
-from minigpt.runs import checkpoints
-from minigpt.runs.lock import FolderLock
-from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, Progress
-from minigpt.terminal import sentence
-from minigpt.training import Step
+from minigpt.support.lock import FolderLock
+from minigpt.support.terminal import sentence
+from minigpt.training.loop import Step
 
 
 class RunNotWritten(OSError):

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minigpt.brief import brief
-from minigpt.files import open_to_read
-from minigpt.functional import Array
-from minigpt.optim import PIECE
+from minigpt.core.functional import Array
+from minigpt.core.optim import PIECE
 from minigpt.runs.metrics import whole_lines
+from minigpt.support.brief import brief
+from minigpt.support.files import open_to_read
 
 if TYPE_CHECKING:
-    from minigpt.model import miniGPT
-    from minigpt.optim import Optimizer
-    from minigpt.training import Step
+    from minigpt.core.model import miniGPT
+    from minigpt.core.optim import Optimizer
+    from minigpt.training.loop import Step
 
 LONGEST_LINE = 2**16
 """Bytes of the longest line that is read: about 500 blocks."""

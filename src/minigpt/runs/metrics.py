@@ -1,6 +1,6 @@
 """metrics.jsonl read back: how a run went, step by step, also while it still goes on.
 
-Each line is a JSON object with the numbers of one step; see `minigpt.training.Step`.
+Each line is a JSON object with the numbers of one step; see `minigpt.training.loop.Step`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigpt.brief import brief
-from minigpt.files import open_to_read
+from minigpt.support.brief import brief
+from minigpt.support.files import open_to_read
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class Metrics:
     loss, val_loss : nats per token, in training and in validation.
     val_bits : the latter in bits per character; `in_bits` converts the former.
     spelling_bits : the part of val_bits that spells unknown words.
-    gradient_norm, learning_rate, tokens_per_second : see `minigpt.training.Step`.
+    gradient_norm, learning_rate, tokens_per_second : see `minigpt.training.loop.Step`.
     """
 
     number: NDArray[np.int64]

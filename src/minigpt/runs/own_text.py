@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.data import Corpus, Dataset
-from minigpt.files import never_ends
-from minigpt.functional import Array
+from minigpt.core.functional import Array
 from minigpt.runs.checkpoints import RECORD, read_run, run_of
 from minigpt.runs.starting import find_data
-from minigpt.settings import Settings
-from minigpt.tokenizers import Tokenizer
+from minigpt.support.files import never_ends
+from minigpt.text.data import Corpus, Dataset
+from minigpt.text.tokenizers import Tokenizer
+from minigpt.training.settings import Settings
 
 CHUNK = 2**20  # tokens
 HOW_IT_IS_READ = ("data", "field", "skip_undecodable")

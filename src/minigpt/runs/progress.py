@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt.brief import brief
-from minigpt.files import open_to_read
-from minigpt.settings import Settings
-from minigpt.training import Step
+from minigpt.support.brief import brief
+from minigpt.support.files import open_to_read
+from minigpt.training.loop import Step
+from minigpt.training.settings import Settings
 
 METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
 

@@ -9,18 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from minigpt.brief import brief, brief_html
-from minigpt.checkpoint import write_pretrained
-from minigpt.data import Dataset
-from minigpt.machines import ALONE, World
-from minigpt.model import miniGPT
-from minigpt.optim import Optimizer
-from minigpt.prepared import prepared_folder
+from minigpt.core.model import miniGPT
+from minigpt.core.optim import Optimizer
+from minigpt.fast.machines import ALONE, World
+from minigpt.folders.pretrained import write_pretrained
+from minigpt.folders.weights import write_tensors
 from minigpt.runs import checkpoints
 from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
 from minigpt.runs.keeper import Keeper, Onlooker
 from minigpt.runs.layer_metrics import measure_layers
-from minigpt.runs.lock import FolderLock
 from minigpt.runs.own_text import find_own_text, find_same_text, fingerprint, started_in
 from minigpt.runs.progress import Progress, progress_of
 from minigpt.runs.starting import (
@@ -29,11 +26,14 @@ from minigpt.runs.starting import (
     check_place,
     open_checkpoint,
 )
-from minigpt.settings import OF_A_MODEL, Settings
-from minigpt.terminal import sentence
-from minigpt.tokenizers import Tokenizer
-from minigpt.training import Step, TrainingDiverged, optimizer_of, train
-from minigpt.weights import write_tensors
+from minigpt.support.brief import brief, brief_html
+from minigpt.support.lock import FolderLock
+from minigpt.support.terminal import sentence
+from minigpt.text.data import Dataset
+from minigpt.text.prepared import prepared_folder
+from minigpt.text.tokenizers import Tokenizer
+from minigpt.training.loop import Step, TrainingDiverged, optimizer_of, train
+from minigpt.training.settings import OF_A_MODEL, Settings
 
 FIXED = (
     *OF_A_MODEL,
@@ -138,7 +138,7 @@ class Run:
         settings : all that decides how it goes.
         folder : where it will be kept; not there yet, or empty.
         say : is told what is being done, a line at a time.
-        free : names of settings that are fitted to the size of the text: see `minigpt.fitting`.
+        free : names of settings that are fitted to the size of the text: see `minigpt.training.fitting`.
         """
         check_place(folder)
         settings, tokenizer, dataset, model = begin(settings, say, free)

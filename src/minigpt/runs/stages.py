@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minigpt.brief import brief
-from minigpt.checkpoint import load_model_and_tokenizer
+from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.runs.checkpoints import path_of, require_run, steps_of
+from minigpt.support.brief import brief
 
 if TYPE_CHECKING:
-    from minigpt.model import miniGPT
-    from minigpt.tokenizers import Tokenizer
+    from minigpt.core.model import miniGPT
+    from minigpt.text.tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)

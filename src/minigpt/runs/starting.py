@@ -6,27 +6,27 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from minigpt.checkpoint import load_model_and_tokenizer
-from minigpt.data import Corpus, Dataset, load_corpus
-from minigpt.files import check_can_be_made
-from minigpt.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
-from minigpt.flat import freeze
-from minigpt.model import miniGPT
-from minigpt.optim import Optimizer
-from minigpt.prepared import (
+from minigpt.core.flat import freeze
+from minigpt.core.model import miniGPT
+from minigpt.core.optim import Optimizer
+from minigpt.folders.pretrained import load_model_and_tokenizer
+from minigpt.folders.weights import read_like
+from minigpt.support.files import check_can_be_made
+from minigpt.text.data import Corpus, Dataset, load_corpus
+from minigpt.text.prepared import (
     beginning_of,
     check_reading,
     open_dataset,
     prepared_folder,
     tokenizer_of,
 )
-from minigpt.settings import OF_A_MODEL, Settings
-from minigpt.special_names import count_names, no_borders, note_of
-from minigpt.token_roles import prompt_ids
-from minigpt.tokenizers import Tokenizer
-from minigpt.tokenizers.making import check_vocab_size, find_tokenizer, make_tokenizer
-from minigpt.training import optimizer_of
-from minigpt.weights import read_like
+from minigpt.text.special_names import count_names, no_borders, note_of
+from minigpt.text.token_roles import prompt_ids
+from minigpt.text.tokenizers import Tokenizer
+from minigpt.text.tokenizers.making import check_vocab_size, find_tokenizer, make_tokenizer
+from minigpt.training.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
+from minigpt.training.loop import optimizer_of
+from minigpt.training.settings import OF_A_MODEL, Settings
 
 STATE = "training_state.safetensors"
 

@@ -1,0 +1,1 @@
+"""The textbook: every formula in plain NumPy, beside its derivative."""

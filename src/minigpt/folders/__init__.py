@@ -1,0 +1,1 @@
+"""A model on disk: Hugging Face's GPT-2 folders, safetensors, the hub."""

@@ -1,0 +1,48 @@
+"""Switch heads off, to see what the model would answer without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigpt.core.checks import check_below, is_list
+from minigpt.core.layers import twin
+from minigpt.support.checked import checked
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+
+
+@checked
+def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
+    """Give a model that shares all weights of `model`, but in which some heads write nothing.
+
+    What a head has gathered reaches the residual stream through its rows of the projection W_o.
+    With those at zero the head still looks, and nobody hears of it ("zero ablation").
+
+    Parameters
+    ----------
+    model : stays as it was.
+    heads : (layer, head) of each head to switch off.
+
+    Raises
+    ------
+    ValueError
+        If there is no such head.
+    """
+    if not is_list(heads):
+        raise TypeError(f"heads must be a list of pairs (layer, head), got {heads!r:.100}")
+    other = twin(model)
+    for pair in heads:
+        if np.shape(pair) != (2,):
+            raise ValueError(f"heads must be pairs (layer, head), such as [(0, 1)], got {pair!r}")
+        layer, head = pair
+        check_below(model.n_layers, layer=layer)
+        attention = other.blocks[layer].attention
+        check_below(attention.n_heads, head=head)
+        projection = attention.projection
+        projection.weight = projection.weight.copy()
+        projection.weight.reshape(attention.n_heads, -1, model.d_model)[head] = 0
+    return other

@@ -1,0 +1,160 @@
+"""Which head does something that has a name: how much of its attention goes where it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigpt.core.checks import check_scores, check_sizes, check_tokens, rng_of
+from minigpt.core.functional import Array
+from minigpt.inside.record import trace
+from minigpt.support.brief import brief
+from minigpt.support.checked import checked
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """How much of its attention each head spends on each relation, from 0 to 1.
+
+    Attributes
+    ----------
+    names : of the relations, R of them.
+    values : (R, n_layers, H).
+    even : (R,), what a head would have that attends to all it can see alike.
+    """
+
+    names: list[str]
+    values: Array
+    even: Array
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        from minigpt.show.html import heads_html
+
+        return heads_html(self)
+
+    @checked
+    def found(self, threshold: float = 0.5) -> Iterator[tuple[int, int, str, float]]:
+        """Yield (layer, head, what it does, score) of each head that does it most of the time.
+
+        A head is named after its largest score, if that is at least `threshold` and twice what
+        even attention would have.
+        """
+        for layer, head in np.ndindex(self.values.shape[1:]):
+            best = int(self.values[:, layer, head].argmax())
+            score = float(self.values[best, layer, head])
+            if score >= max(threshold, 2 * self.even[best]):
+                yield layer, head, self.names[best], score
+
+
+@checked
+def relations(ids: Any, pieces: Sequence[str] | None = None) -> dict[str, Array]:
+    """Tell which earlier tokens stand in a relation to each: name → bool (T, T), row by query.
+
+    - previous token: the one before;
+    - duplicate token: an earlier one of the same id;
+    - induction: one that came after such a duplicate, and so may come next;
+    - first token: the first of the text;
+    - itself.
+
+    With the `pieces`, two that go by lines (in the plays, a line of dialogue begins with the name
+    of its speaker, which a token with the line's end goes before):
+
+    - start of line: the first token after the latest end of a line;
+    - start of the line before.
+
+    Source: Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021; Olsson et
+    al., "In-context Learning and Induction Heads", 2022.
+    """
+    ids = check_tokens(ids)
+    if pieces is not None and len(pieces) != len(ids):
+        raise ValueError(f"pieces must be one for each of {len(ids)} ids, got {len(pieces)}")
+    at = np.arange(len(ids))
+    earlier = at[None] < at[:, None]
+    same = ids[None] == ids[:, None]
+    found = {
+        "previous token": at[None] == at[:, None] - 1,
+        "duplicate token": same & earlier,
+        "induction": np.pad(same, ((0, 0), (1, 0)))[:, :-1] & earlier,
+        "first token": (at[None] == 0) & earlier,
+        "itself": np.eye(len(ids), dtype=bool),
+    }
+    found["itself"][0] = False  # the first token has no other to look at
+    if pieces is not None:
+        ends = np.array(["\n" in piece for piece in pieces])
+        line = np.cumsum(ends) - ends  # a line's end belongs to its line
+        first = np.append(False, ends[:-1])
+        found["start of line"] = first[None] & (line[None] == line[:, None]) & earlier
+        found["start of the line before"] = first[None] & (line[None] == line[:, None] - 1)
+    return found
+
+
+@checked
+def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
+    """Measure the part of their attention that heads spend on each relation.
+
+    Parameters
+    ----------
+    weights : (n_layers, H, T, T), as `Trace.weights`.
+    related : name → bool (T, T), as of `relations`. The mean goes over the tokens that have one so
+        related; where none has, the score is 0.
+    """
+    weights = check_scores(weights, "weights")
+    T = weights.shape[-1] if weights.ndim == 4 else 0
+    if weights.shape[-2:] != (T, T) or not T:
+        raise ValueError(f"weights must have the shape (layers, H, T, T), got {weights.shape}")
+    if not related:
+        raise ValueError("related must have at least one relation, got none")
+    for name, relation in related.items():
+        if relation.shape != (T, T) or relation.dtype != bool:
+            raise ValueError(
+                f"related[{name!r}] must be bool of the shape {(T, T)}, got {relation.dtype} of "
+                f"the shape {relation.shape}"
+            )
+    even = np.tri(T) / np.arange(1, T + 1)[:, None]
+    values, by_chance = [], []
+    for relation in related.values():
+        queries = relation.any(axis=1)
+        n = max(1, queries.sum())
+        values.append((weights[:, :, queries] * relation[queries]).sum(axis=(-2, -1)) / n)
+        by_chance.append((even[queries] * relation[queries]).sum() / n)
+    return HeadScores(list(related), np.stack(values), np.array(by_chance))
+
+
+@checked
+def repeated_tokens(model: miniGPT, rng: np.random.Generator) -> Array:
+    """Draw different random tokens, and say them twice: int (T,), at most 128.
+
+    Nothing but the repetition tells what comes next, so that only it can be what a head uses.
+    """
+    n = min(64, model.max_len // 2, model.vocab_size)
+    if n < 2:
+        raise ValueError(f"a context of {model.max_len} tokens is too short to repeat anything")
+    return np.tile(rng.choice(model.vocab_size, n, replace=False), 2)
+
+
+@checked
+def head_scores(model: miniGPT, n_texts: int = 4, seed: int = 0) -> HeadScores:
+    """Measure the heads of `model` on `repeated_tokens`: see `relations`.
+
+    Parameters
+    ----------
+    model : miniGPT
+    n_texts : how many texts to take the mean over.
+    seed : a whole number; the same gives the same texts.
+    """
+    check_sizes(n_texts=n_texts)
+    rng = rng_of(seed)
+    all_scores = []
+    for _ in range(n_texts):
+        seen = trace(model, repeated_tokens(model, rng))
+        all_scores.append(score_heads(seen.weights, relations(seen.ids)))
+    values = np.mean([scores.values for scores in all_scores], axis=0)
+    return HeadScores(all_scores[0].names, values, all_scores[0].even)

@@ -1,0 +1,20 @@
+"""Where in a text a model was surprised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigpt.core.functional import Array, softmax
+from minigpt.inside.activations import Trace
+from minigpt.support.checked import checked
+
+
+@checked
+def surprise(trace: Trace) -> Array:
+    """Give −log p of every token but the first, as the model saw it coming, float64 (T − 1,) nats.
+
+    Their mean is the loss of the text.
+    """
+    probabilities = softmax(trace.logits[:-1].astype(float))
+    with np.errstate(divide="ignore"):  # −log 0 is ∞: it was thought impossible
+        return -np.log(probabilities[np.arange(len(trace.ids) - 1), trace.ids[1:]])

@@ -1,0 +1,1 @@
+"""What people look at: figures, the page that explains, tables and displays."""

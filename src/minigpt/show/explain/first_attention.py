@@ -1,0 +1,221 @@
+"""The first half of the first block: attention, for the last token of the text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minigpt.core.functional import causal_mask, softmax
+from minigpt.core.layers import (
+    MultiHeadAttention,
+)
+from minigpt.fast.attention import Attention
+from minigpt.show.explain.attention_drawn import by_share, only_last, telling_head, window
+from minigpt.show.explain.gathering import gather_step, heads_step, projection_step
+from minigpt.show.explain.half_block import norm_step, plus_bias, residual_step
+from minigpt.show.explain.page import Picture, Step, Table
+from minigpt.show.explain.page_words import (
+    dims,
+    entries,
+    entry_names,
+    last,
+    last_of,
+    number,
+    percent,
+    quoted,
+    shown,
+)
+from minigpt.show.figures import attention_maps as views
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+    from minigpt.inside import Trace
+
+
+def attention_steps(model: miniGPT, seen: Trace) -> list[Step]:
+    """Tell what the first half of block 0 does."""
+    b, token = seen.blocks[0], quoted(seen.pieces[-1])
+    h, best = telling_head(b.weights)
+    added = [("stream x", b.input), ("attention adds", b.attention), ("sum h", b.middle)]
+    return [
+        norm_step("norm-1", token, b.input[-1], b.norm_1[-1], b.norm_1, model.blocks[0].norm_1),
+        _qkv(model, seen, h),
+        _scores(seen, h, best),
+        _mask(seen, h),
+        _softmax(seen, h, best),
+        gather_step(seen, h),
+        heads_step(seen),
+        projection_step(model, seen),
+        residual_step("residual-1", "attention", "what attention gathered", token, added),
+    ]
+
+
+def _qkv(model: miniGPT, seen: Trace, h: int) -> Step:
+    b, token = seen.blocks[0], quoted(seen.pieces[-1])
+    (H, _, D), C = b.q.shape, b.input.shape[-1]
+    return Step(
+        "qkv",
+        "Make a query, a key and a value of each token",
+        [
+            "Three learned matrices make three new vectors of each. The query says "
+            "what the token looks for, the key what it can be found by, and the value what it "
+            "hands over when it is found.",
+            f"This is done {H} times side by side, with other matrices: each is a head and may "
+            f"look for something else. We follow head {h}."
+            if H > 1
+            else "Models with several heads do this several times side by side; this one has "
+            "a single head.",
+        ],
+        [f"{x} = n W_{x}{plus_bias(model, x)}" for x in "qkv"],
+        [("q, k, v", "(H, T, D)", dims(b.q)), ("of which D", "C / H", f"{C} / {H} = {D}")],
+        [
+            Table(
+                f"Of {token} in head {h}, the first of {D} numbers",
+                ["vector", *entry_names(D)],
+                [
+                    ["query q", *entries(b.q[h, -1])],
+                    ["key k", *entries(b.k[h, -1])],
+                    ["value v", *entries(b.v[h, -1])],
+                ],
+            )
+        ],
+        code=[MultiHeadAttention.forward],
+    )
+
+
+def _scores(seen: Trace, h: int, best: int) -> Step:
+    b, token = seen.blocks[0], quoted(seen.pieces[-1])
+    _, T, D = b.q.shape
+    scores = b.scores[h, -1]
+    product = float(b.q[h, -1] @ b.k[h, best])
+    return Step(
+        "scores",
+        "Compare each query with each key",
+        [
+            "How well does what I look for match what you can be found by? Multiply the two "
+            "vectors number by number and add it all up: a large sum is a good match. Division "
+            f"by √{D} keeps the scores in a range in which learning works.",
+            f"Example: {token} looks at {quoted(seen.pieces[best])}. Its query times that key "
+            f"is {number(product)}; divided by √{D} = {number(D**0.5)}, the score is "
+            f"{number(float(scores[best]))}.",
+        ],
+        ["s_tj = q_t · k_j / √D"],
+        [("scores", "(H, T, T)", dims(b.scores))],
+        [
+            Table(
+                f"Scores of the query of {token} in head {h}. {last_of(T, 'key')}",
+                ["key of", "place j", "q · k", "score s"],
+                [
+                    [
+                        quoted(p),
+                        str(j),
+                        number(float(b.q[h, -1] @ b.k[h, j])),
+                        number(float(scores[j])),
+                    ]
+                    for j, p in last(seen.pieces)
+                ],
+            )
+        ],
+        code=[Attention.forward],
+    )
+
+
+def _mask(seen: Trace, h: int) -> Step:
+    n = min(6, len(seen.ids))
+    scores = seen.blocks[0].scores[h, -n:, -n:]
+    return Step(
+        "mask",
+        "Hide the future",
+        [
+            "The model is to guess what comes next, so no token may look at those after it. Their "
+            "scores are set to −∞. Because of this the model learns from every place of a text at "
+            "once: each place has its own question and cannot see the answer.",
+        ],
+        ["s_tj = −∞  where j > t"],
+        [("scores", "(T, T) in each head", f"{len(seen.ids)} × {len(seen.ids)}")],
+        [
+            Table(
+                f"Scores of the last {n} tokens in head {h}: rows look, columns are looked at"
+                if n > 1
+                else f"The only score in head {h}",
+                ["looks", *(quoted(p) for p in seen.pieces[-n:])],
+                [
+                    [quoted(p), *(number(float(s)) for s in row)]
+                    for p, row in zip(seen.pieces[-n:], scores, strict=True)
+                ],
+            )
+        ],
+        code=[causal_mask],
+    )
+
+
+def _softmax(seen: Trace, h: int, best: int) -> Step:
+    b, token = seen.blocks[0], quoted(seen.pieces[-1])
+    row = b.weights[h, -1]
+    return Step(
+        "softmax",
+        "Turn scores into shares",
+        [
+            "Softmax takes e to the power of each score and divides by the sum of them all. "
+            "What comes out is positive and sums to 100%: shares of attention. A score that "
+            "is larger by 1 gets a share e ≈ 2.7 times as large; −∞ gets none. Taking the "
+            "largest score off all of them first changes nothing and keeps the powers small.",
+            f"{token} gives {percent(float(row[best]))} of its attention in head {h} to "
+            f"{quoted(seen.pieces[best])}.",
+        ],
+        ["a_tj = exp(s_tj) / Σ_i exp(s_ti)"],
+        [("weights a", "(H, T, T)", dims(b.weights))],
+        [_shares(seen, h)],
+        [_matrix(seen, h)],
+        code=[softmax],
+    )
+
+
+def _shares(seen: Trace, h: int) -> Table:
+    b = seen.blocks[0]
+    order = by_share(b.weights[h, -1])
+    n = shown(len(order))
+    scores = b.scores[h, -1].astype(float)
+    powers = np.exp(scores - scores.max())
+    rows = [
+        [
+            quoted(seen.pieces[j]),
+            str(j),
+            number(scores[j]),
+            number(float(powers[j]), 3),
+            percent(float(b.weights[h, -1, j])),
+        ]
+        for j in order[:n]
+    ]
+    if rest := order[n:]:
+        total = number(float(powers[rest].sum()), 3)
+        rows.append(
+            [f"{len(rest)} others", "", "", total, percent(float(b.weights[h, -1, rest].sum()))]
+        )
+    total = number(float(powers.sum()), 3)
+    rows.append(["sum", "", "", total, percent(round(float(b.weights[h, -1].sum()), 6))])
+    return Table(
+        f"Where {quoted(seen.pieces[-1])} looks in head {h}, the most first",
+        ["token", "place j", "score s", "exp(s − largest)", "share a"],
+        rows,
+    )
+
+
+def _matrix(seen: Trace, h: int) -> Picture:
+    n = min(6, len(seen.ids))
+    weights = seen.blocks[0].weights[h, -n:, -n:]
+    return Picture(
+        views.attention_matrix(window(seen), 0, h),
+        "A row is a token that looks, a column one that is looked at, and the future stays empty. "
+        f"{only_last(seen)}",
+        Table(
+            f"Shares among the last {n} tokens" if n > 1 else "The only share",
+            ["looks", *(quoted(p) for p in seen.pieces[-n:])],
+            [
+                [quoted(p), *(percent(float(a)) for a in row)]
+                for p, row in zip(seen.pieces[-n:], weights, strict=True)
+            ],
+        ),
+        width=480,
+    )

@@ -1,0 +1,134 @@
+"""What attention brings: of one head, of all heads, and of all together."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from minigpt.show.explain.attention_drawn import by_share, looks, only_last, window
+from minigpt.show.explain.half_block import plus_bias
+from minigpt.show.explain.page import Picture, Step, Table
+from minigpt.show.explain.page_words import (
+    dims,
+    entries,
+    entry_names,
+    percent,
+    quoted,
+    shown,
+)
+from minigpt.show.figures import attention_maps as views
+from minigpt.support.wording import counted
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+    from minigpt.inside import Trace
+
+
+def gather_step(seen: Trace, h: int) -> Step:
+    """Tell what head `h` gathers."""
+    b = seen.blocks[0]
+    return Step(
+        "gather",
+        "Gather the values",
+        [
+            "Each token now takes the values of the tokens it looks at, each by its share, "
+            "and adds them up. This is the only place in the model where something moves from "
+            "one token to another.",
+        ],
+        ["o_t = Σ_j a_tj v_j"],
+        [("gathered o", "(H, T, D)", dims(b.heads))],
+        [_gathered(seen, h)],
+    )
+
+
+def _gathered(seen: Trace, h: int) -> Table:
+    b = seen.blocks[0]
+    order = by_share(b.weights[h, -1])
+    rows = []
+    n = shown(len(order), 4)
+    for j in order[:n]:
+        share = float(b.weights[h, -1, j])
+        rows.append([f"{percent(share)} of {quoted(seen.pieces[j])}", *entries(share * b.v[h, j])])
+    if rest := order[n:]:
+        rows.append([f"{len(rest)} others", *entries(b.weights[h, -1, rest] @ b.v[h, rest])])
+    rows.append(["sum o", *entries(b.heads[h, -1])])
+    return Table(
+        f"What {quoted(seen.pieces[-1])} gathers in head {h}",
+        ["share of a value", *entry_names(b.v.shape[-1])],
+        rows,
+    )
+
+
+def heads_step(seen: Trace) -> Step:
+    """Tell what all heads of the block look at."""
+    H = len(seen.blocks[0].weights)
+    first = dataclasses.replace(window(seen), blocks=window(seen).blocks[:1])
+    token = quoted(seen.pieces[-1])
+    shown = range(min(H, 12))
+    table = Table(
+        f"What {token} looks at most",
+        ["head", "most", "second", "third"],
+        [[f"head {h}", *looks(seen, 0, h)] for h in shown],
+    )
+    return Step(
+        "heads",
+        "All heads, side by side",
+        [
+            f"All {H} heads of the block do this at the same time, each with matrices of its own, "
+            "and each can find something else."
+            if H > 1
+            else "This block has one head; there is nothing to compare it with."
+        ],
+        shapes=[("heads", "H", str(H))],
+        tables=[table],
+        pictures=[
+            Picture(
+                views.attention_heads(first),
+                "Each square is a head, as in the picture above: rows look, columns are looked "
+                f"at, brighter is more. {only_last(seen)}",
+                table,
+                width=480,
+            )
+        ]
+        if H > 1
+        else (),
+    )
+
+
+def projection_step(model: miniGPT, seen: Trace) -> Step:
+    """Tell how the heads become one vector."""
+    b = seen.blocks[0]
+    (H, T, D), C = b.q.shape, b.input.shape[-1]
+    return Step(
+        "projection",
+        "Bring the heads together",
+        [
+            f"The findings of the {counted(H, 'head')}, {D} numbers each, are laid side by side: "
+            f"{H} × {D} = {C}. One more learned matrix turns them into a vector of the "
+            "stream's kind. It is a sum with one part for each head, so that we can see what "
+            "each head writes.",
+        ],
+        [f"attention = [o of head 0, o of head 1, …] W_o{plus_bias(model, 'o')}"],
+        [
+            ("side by side", "(T, H · D)", f"{T} × {H * D}"),
+            ("out", "(T, C)", dims(b.attention)),
+        ],
+        [_written(model, seen)],
+    )
+
+
+def _written(model: miniGPT, seen: Trace) -> Table:
+    b = seen.blocks[0]
+    H, C = len(b.q), b.input.shape[-1]
+    writes = b.head_writes[:, -1]
+    n = shown(H)
+    rows = [[f"head {h}", *entries(writes[h])] for h in range(n)]
+    if n < H:
+        rows.append([f"{H - n} other heads", *entries(writes[n:].sum(axis=0))])
+    bias = model.blocks[0].attention.projection.bias
+    if bias is not None:
+        rows.append(["bias b", *entries(bias)])
+    rows.append(["sum", *entries(b.attention[-1])])
+    return Table(
+        f"What attention writes for {quoted(seen.pieces[-1])}", ["from", *entry_names(C)], rows
+    )

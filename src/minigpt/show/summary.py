@@ -1,0 +1,72 @@
+"""A model as a table: its layers, the shapes of their parameters, how many numbers they hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minigpt.support.wording import counted
+
+if TYPE_CHECKING:
+    from minigpt.core.layers import Layer
+    from minigpt.core.model import miniGPT
+
+Row = tuple[str, str, str, str]
+
+
+def summary(model: miniGPT) -> str:
+    """Describe the architecture of `model`; blocks after the first, being alike, in one line."""
+    table = rows(model)
+    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    lines = [about(model), ""]
+    for row in table:
+        *texts, number = row
+        cells = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
+        lines.append("  ".join([*cells, number.rjust(widths[-1])]))
+    rule = "─" * len(lines[-1])
+    lines.insert(3, rule)
+    lines.insert(-1, rule)
+    return "\n".join(lines)
+
+
+def summary_html(model: miniGPT) -> str:
+    """Describe it as HTML, for a notebook."""
+    from minigpt.show.html import table
+
+    head, *body = rows(model)
+    return table(about(model), head, body)
+
+
+def about(model: miniGPT) -> str:
+    """Describe it in one line."""
+    return (
+        f"miniGPT: {counted(model.n_layers, 'layer')}, {counted(model.n_heads, 'head')}, "
+        f"d_model {model.d_model}, d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
+        f"vocabulary {model.vocab_size}, {model.dtype}"
+    )
+
+
+def rows(model: miniGPT) -> list[Row]:
+    """Give the rows of the table: the headings, the parameters, the sum."""
+    rows: list[Row] = [("layer", "parameter", "shape", "numbers")]
+    for path, layer, name in model.slots():
+        if not path.startswith("blocks.") or path.startswith("blocks.0."):
+            value = getattr(layer, name)
+            where = path.removesuffix(f".{name}")
+            rows.append(
+                (f"{where} ({type(layer).__name__})", name, str(value.shape), f"{value.size:,}")
+            )
+    last_of_block = max(i for i, row in enumerate(rows) if row[0].startswith("blocks.0."))
+    if model.n_layers > 1:
+        per_block = n_parameters(model.blocks[0])
+        others = "blocks.1" if model.n_layers == 2 else f"blocks.1 … blocks.{model.n_layers - 1}"
+        rows.insert(
+            last_of_block + 1, (others, "as blocks.0", "", f"{(model.n_layers - 1) * per_block:,}")
+        )
+    if model.tie_weights:
+        rows.append(("head (Linear)", "weight", "token_embedding's, transposed", "0"))
+    return [*rows, ("all", "", "", f"{n_parameters(model):,}")]
+
+
+def n_parameters(layer: Layer) -> int:
+    """Count the numbers that a layer, or a model, learns; it is not laid flat for that."""
+    return sum(getattr(owner, name).size for _, owner, name in layer.slots())

@@ -1,0 +1,54 @@
+"""Short reprs: what a notebook shows at the end of a cell may hold millions of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+LONGEST = 400
+"""Characters of a whole repr."""
+
+
+def brief(record: Any) -> str:
+    """Return the repr of a dataclass or NamedTuple, in which large values are only described."""
+    return named(record, _values(record))
+
+
+def brief_html(record: Any) -> str:
+    """Return the same as a table, for a notebook."""
+    from minigpt.show.html import table
+
+    rows = [(name, brief_value(value)) for name, value in _values(record).items()]
+    return table(type(record).__name__, ("", ""), rows)
+
+
+def _values(record: Any) -> dict[str, Any]:
+    names = [f.name for f in fields(record)] if is_dataclass(record) else record._fields
+    return {name: getattr(record, name) for name in names}
+
+
+def named(record: Any, values: dict[str, Any]) -> str:
+    """Return "Name(a=1, b=2)" with the class of `record` and short values, cut where too long."""
+    shown = ", ".join(f"{name}={brief_value(value)}" for name, value in values.items())
+    return f"{type(record).__name__}({cut(shown, LONGEST)})"
+
+
+def brief_value(value: Any) -> str:
+    """Return a short repr of any value."""
+    if isinstance(value, np.ndarray):
+        return f"<{value.dtype} {value.shape}>"
+    if isinstance(value, str | bytes):
+        if len(value) <= 40:
+            return repr(value)
+        unit = "characters" if isinstance(value, str) else "bytes"
+        return f"<{value[:20]!r} and more, {len(value):,} {unit}>"
+    if isinstance(value, list | tuple | dict) and len(value) > 3 and not hasattr(value, "_fields"):
+        return f"<{type(value).__name__} of {len(value):,}>"
+    return cut(repr(value), 100)
+
+
+def cut(text: str, length: int) -> str:
+    """Cut off the end of a text that is too long."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,123 @@
+"""One process at a time in a folder that is written: a run, tokens being prepared, a model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from io import BufferedRandom
+from pathlib import Path
+from typing import Self
+
+from minigpt.support.files import open_to_change
+
+NAME = ".lock"
+LONGEST = 20
+"""Bytes of the process id in it, at most."""
+
+
+class FolderLock:
+    """Held in a `with` block, which may be entered again inside.
+
+    The operating system keeps the lock and drops it with the process, however that ends, so none
+    is left behind by a crash. Meanwhile the file `.lock` has the number of the process. One that
+    was there before is then as it was; a new one stays, unless the block ends with an error. With
+    `stays` false, none is there after a block that ends well.
+
+    Parameters
+    ----------
+    folder : what to lock; it has to be there.
+    stays : whether `.lock` stays in the folder after a block that ends well.
+    doing : what is done in the folder meanwhile, for the message to others.
+
+    Raises
+    ------
+    BlockingIOError
+        On entering, if another holds it; the message says which process.
+    ValueError
+        On entering, if `.lock` is a link or the like, as it could be in a stranger's folder.
+    """
+
+    def __init__(self, folder: Path, stays: bool = True, doing: str = "trained") -> None:
+        self.folder = folder
+        self.stays, self.doing = stays, doing
+        self.depth = 0
+        self.file: BufferedRandom | None = None
+        self._before: bytes | None = None  # what the file held; None if there was none
+
+    def __enter__(self) -> Self:
+        if self.depth == 0:
+            self.file = self._open()
+        self.depth += 1
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.depth -= 1
+        if self.depth == 0 and self.file is not None:
+            goes = not self.stays if kind is None else self._before is None
+            if goes:
+                goes = not _removed(self.folder / NAME)  # Windows keeps what is open
+            elif self._before is not None:
+                _write(self.file, self._before)
+            self.file.close()
+            self.file = None
+            if goes:
+                _removed(self.folder / NAME)
+
+    def _open(self) -> BufferedRandom:
+        path = self.folder / NAME
+        is_new = not os.path.lexists(path)
+        file = open_to_change(path, make=True)
+        content = file.read(LONGEST + 1)
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            file.close()
+            holder = content.decode("ascii", "replace").strip() or "another"
+            raise BlockingIOError(
+                f"{self.folder} is being {self.doing} by process {holder}: wait for it, stop it, "
+                "or choose another folder"
+            ) from None
+        except OSError:  # some network file systems have no locks
+            pass
+        if len(content) > LONGEST:
+            file.close()
+            raise ValueError(f"{path} is not the lock of a folder: move it away")
+        try:
+            is_there = os.path.samestat(path.lstat(), os.fstat(file.fileno()))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:  # its last holder has just removed it
+            file.close()
+            return self._open()
+        self._before = None if is_new else content
+        _write(file, str(os.getpid()).encode())
+        return file
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _write(file: BufferedRandom, content: bytes) -> None:
+    handle = file.fileno()
+    with suppress(OSError):  # on a full disk it stays nameless
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, content)
+
+
+def _lock(file: BufferedRandom) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(2**30)  # a byte far behind the process id, which others can then still read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

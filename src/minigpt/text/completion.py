@@ -1,0 +1,194 @@
+"""From prompts to texts: generation in words, with where and why it ended."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from minigpt.core.checks import check_has, check_model, check_sizes, is_list
+from minigpt.core.generation import Choice, stream_choices
+from minigpt.core.sampling import Sampling
+from minigpt.support.brief import brief
+from minigpt.text.token_roles import drawable, end_ids, prompt_ids
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+    from minigpt.text.tokenizers import Tokenizer
+
+
+@dataclass
+class Completion:
+    """What a model wrote after a prompt.
+
+    Attributes
+    ----------
+    prompt : the text it was given.
+    text : what it wrote, without the stop string that ended it.
+    ids : the tokens it chose, to the last.
+    log_probs : the natural logarithm of the probability of each choice; see `Sampling.choose`.
+    finish_reason : "stop" if a stop string or an end-of-text token came, "length" if all the
+        tokens asked for were written.
+    """
+
+    prompt: str
+    text: str = ""
+    ids: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    finish_reason: str = "length"
+
+    __repr__ = brief
+
+    def _repr_html_(self) -> str:
+        from minigpt.show.html import completion_html
+
+        return completion_html(self)
+
+
+def complete(
+    model: miniGPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
+    n_samples: int = 1,
+    stop: Sequence[str] = (),
+    seed: int | None = None,
+    track: Callable[[Iterable[Choice]], Iterable[Choice]] = iter,
+    allow_special: bool = False,
+) -> list[Completion]:
+    """Let the model go on with every prompt, all at once.
+
+    Parameters
+    ----------
+    prompts : texts of any lengths. After an empty one a new document begins, if the model knows
+        a token that begins or ends one.
+    max_new_tokens : how many tokens to add to each at most.
+    sampling : how tokens are chosen; as the model gives them if None.
+    n_samples : how many texts to write for each prompt.
+    stop : strings that end a text where they first appear in what is new. The tokens that end a
+        text of this model end it too (see `minigpt.text.token_roles.end_ids`).
+    seed : a whole number for the same choices each time.
+    track : goes through the choices; one such as rich.progress.track shows how far it is.
+    allow_special : whether the name of a special token in a prompt, such as ``<|endoftext|>``,
+        gives that token; else it is text like any other.
+
+    Returns
+    -------
+    len(prompts) · n_samples completions, those of the first prompt first.
+    """
+    check_model(model)
+    allowed, ends = drawable(model, tokenizer), end_ids(model, tokenizer)
+    if isinstance(prompts, str):
+        raise TypeError(f"prompts must be a list of texts, not one text: write [{prompts!r}]")
+    if not is_list(prompts):
+        raise TypeError(f"prompts must be a list of texts, got {prompts!r:.100}")
+    if not len(prompts):
+        raise ValueError("prompts must be a list of at least one text, got none")
+    check_sizes(n_samples=n_samples)
+    completions = [Completion(prompt) for prompt in prompts for _ in range(n_samples)]
+    context = [prompt_ids(model, tokenizer, each.prompt, allow_special) for each in completions]
+    writers = [TextWriter(tokenizer, stop, ends) for _ in completions]
+    choices = stream_choices(model, context, max_new_tokens, sampling, seed, allowed=allowed)
+    for tokens, log_probs in track(choices):
+        for each, writer, token, log_prob in zip(
+            completions, writers, tokens.tolist(), log_probs.tolist(), strict=True
+        ):
+            if not writer.ended:
+                each.ids.append(token)
+                each.log_probs.append(log_prob)
+                each.text += writer.write(token)
+        if all(writer.ended for writer in writers):
+            break
+    for each, writer in zip(completions, writers, strict=True):
+        each.text += writer.close()
+        each.finish_reason = "stop" if writer.ended else "length"
+    return completions
+
+
+def stream_text(
+    tokenizer: Tokenizer,
+    tokens: Iterable[int],
+    stop: Sequence[str] = (),
+    ends: Collection[int] | None = None,
+) -> Iterator[str]:
+    """Yield the text of tokens as they come, in whole characters only.
+
+    It ends before the first of the strings `stop`, and before a token of `ends`: by default the
+    tokenizer's own end of text, see `minigpt.text.token_roles.end_ids` for those of a model.
+    """
+    check_has("tokens", tokens, "__iter__", "token ids")
+    return _write_all(TextWriter(tokenizer, stop, ends), tokens)
+
+
+def _write_all(writer: TextWriter, tokens: Iterable[int]) -> Iterator[str]:
+    for token in tokens:
+        if text := writer.write(token):
+            yield text
+        if writer.ended:
+            return
+    if text := writer.close():
+        yield text
+
+
+class TextWriter:
+    """Turns tokens into text, one after another, until a stop string comes.
+
+    A byte-level token may end in the middle of a character, whose bytes wait for the rest; and
+    what could be the beginning of a stop string waits until it is clear whether it is one.
+
+    Attributes
+    ----------
+    ended : whether a stop string, or an end-of-text token, has come.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        stop: Sequence[str] = (),
+        ends: Collection[int] | None = None,
+    ) -> None:
+        check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+        check_has("stop", stop, "__iter__", "a list of texts")
+        if isinstance(stop, str) or not all(isinstance(each, str) and each for each in stop):
+            raise ValueError(f"stop must be a list of texts, none of them empty, got {stop!r}")
+        self.tokenizer = tokenizer
+        self.stop = tuple(stop)
+        self.ends = (tokenizer.end_of_text,) if ends is None else ends
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.waiting = ""
+        self.ended = False
+
+    def write(self, token: int) -> str:
+        """Take one more token; give the text that is certain by now."""
+        if token in self.ends:
+            text = self.close()
+            self.ended = True
+            return text
+        return self._certain(self.decoder.decode(self.tokenizer.token_bytes(token)))
+
+    def close(self) -> str:
+        """Give what still waits, as no more tokens will come."""
+        if self.ended:
+            return ""
+        text = self._certain(self.decoder.decode(b"", final=True))
+        text, self.waiting = text + self.waiting, ""
+        return text
+
+    def _certain(self, more: str) -> str:
+        text = self.waiting + more
+        found = [place for each in self.stop if (place := text.find(each)) >= 0]
+        if found:
+            self.ended, self.waiting = True, ""
+            return text[: min(found)]
+        could_begin_a_stop = (
+            n
+            for each in self.stop
+            for n in range(min(len(each) - 1, len(text)), 0, -1)
+            if text.endswith(each[:n])
+        )
+        n_waiting = max(could_begin_a_stop, default=0)
+        cut = len(text) - n_waiting
+        self.waiting = text[cut:]
+        return text[:cut]

@@ -1,0 +1,263 @@
+"""From text to batches: where texts come from, token arrays, and the windows a model trains on."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigpt.core.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens
+from minigpt.core.functional import Array
+from minigpt.support.brief import brief, brief_html
+from minigpt.support.wording import counted
+from minigpt.text.special_names import count_names, note_of
+
+if TYPE_CHECKING:
+    from minigpt.text.tokenizers import Tokenizer
+
+PART = 2**20  # characters
+
+
+def get_batch(
+    data: Any,
+    block_size: int,
+    batch_size: int,
+    rng: np.random.Generator | None = None,
+    part: slice = slice(None),
+) -> tuple[Array, Array]:
+    """Draw `batch_size` windows from anywhere in `data`.
+
+    Parameters
+    ----------
+    data : integer array (N,) of token ids, longer than block_size.
+    block_size : length of a window in tokens (T).
+    batch_size : number of windows (B).
+    rng : where chance comes from; a fresh generator if None.
+    part : which windows to give, all by default. The others are drawn but not looked up: so
+        processes that share a batch agree on it.
+
+    Returns
+    -------
+    x : int64 (B, T), the windows.
+    y : int64 (B, T), the same windows one token later: what the model shall predict.
+    """
+    check_sizes(block_size=block_size, batch_size=batch_size)
+    data = check_tokens(data)
+    if len(data) <= block_size:
+        raise ValueError(
+            f"data has {counted(len(data), 'token')}, but a window of block_size = {block_size} "
+            f"and the token after it need {block_size + 1}: give more text or a smaller block_size"
+        )
+    rng = np.random.default_rng() if rng is None else rng
+    check_has("rng", rng, "integers", "a NumPy Generator")
+    starts = rng.integers(0, len(data) - block_size, size=batch_size)[part]
+    windows = data[starts[:, None] + np.arange(block_size + 1)].astype(np.int64)  # (B, T + 1)
+    return windows[:, :-1], windows[:, 1:]
+
+
+def token_array(ids: Sequence[int], vocab_size: int) -> Array:
+    """Store token ids as the smallest unsigned type that fits the vocabulary."""
+    check_sizes(vocab_size=vocab_size)
+    check_has("ids", ids, "__len__", "a list of token ids")
+    array = check_ids(check_tokens(ids) if len(ids) else np.empty(0, int), vocab_size)
+    return array.astype(np.min_scalar_type(vocab_size - 1))
+
+
+def encode(
+    text: str,
+    tokenizer: Tokenizer,
+    ends: Sequence[int] = (),
+    *,
+    allow_special: bool = False,
+) -> Array:
+    """Encode a text, piece by piece so that the ids are never all there as Python's numbers.
+
+    Parameters
+    ----------
+    text : str
+    tokenizer : a trained one.
+    ends : places in `text`, in ascending order, where one document ends and another may begin:
+        the tokenizer's end of text comes there, if it has one.
+    allow_special : whether names of special tokens give these tokens: see `Tokenizer.encode`.
+    """
+    from minigpt.text.encoding import encode_pieces
+    from minigpt.text.tokenizers.stream import last_border, pieces_of
+
+    may_be_cut = allow_special and any(last_border(name) for name in tokenizer.special_names)
+
+    def pieces() -> Iterator[str | list[str]]:
+        for start, end in pairwise((0, *ends, len(text))):
+            if start > 0:
+                yield ["", ""]  # between these, a document ends
+            document = text[start:end]
+            yield from [document] if may_be_cut else pieces_of(document)
+
+    arrays = encode_pieces(tokenizer, pieces(), allow_special=allow_special)
+    return np.concatenate([token_array([], tokenizer.vocab_size), *arrays])
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to learn from, and another, not to be learned from, to be examined on.
+
+    `floor` is the lowest possible loss on `val`, in bits per character, where it is known. `ends`
+    are the places where one document ends and the next begins, counted in characters of `train` +
+    `val`.
+    """
+
+    name: str
+    train: str
+    val: str
+    floor: float | None = None
+    ends: tuple[int, ...] = ()
+
+    __repr__ = brief
+    _repr_html_ = brief_html
+
+    @property
+    def train_ends(self) -> tuple[int, ...]:
+        """The places in `train` where a document ends."""
+        return tuple(end for end in self.ends if end <= len(self.train))
+
+    @property
+    def val_ends(self) -> tuple[int, ...]:
+        """The places in `val` where a document ends."""
+        return tuple(end - len(self.train) for end in self.ends if end > len(self.train))
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of both parts, as UTF-8, each behind a byte that is none, and ends."""
+        found = hashlib.sha256()
+        for text in (self.train, self.val):
+            found.update(b"\xff")
+            for start in range(0, len(text), PART):
+                found.update(text[start : start + PART].encode("utf-8"))
+        found.update(b"\xff" + repr(self.ends).encode())
+        return found.hexdigest()
+
+    def with_whole_names(self, tokenizer: Tokenizer) -> Corpus:
+        """Return this text, cut behind the name of a special token if it is cut within one."""
+        for name in tokenizer.special_names:
+            for n in range(1, len(name)):
+                if self.train.endswith(name[:n]) and self.val.startswith(name[n:]):
+                    n_moved = len(name) - n
+                    train, val = self.train + self.val[:n_moved], self.val[n_moved:]
+                    return replace(self, train=train, val=val)
+        return self
+
+
+def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
+    """Cut off the last part of a text for validation."""
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {text!r:.100}")
+    check_numbers(val_fraction=val_fraction)
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"val_fraction must be between 0 and 1, got {val_fraction}")
+    cut = int(len(text) * (1 - val_fraction))
+    return text[:cut], text[cut:]
+
+
+def load_corpus(
+    sources: Sequence[str | Path],
+    field: str | None = None,
+    skip_undecodable: bool = False,
+    say: Callable[[str], object] = warnings.warn,
+) -> Corpus:
+    """Find the text that `sources` name, and set its last tenth aside for validation.
+
+    Parameters
+    ----------
+    sources : "plays" (built in), "shakespeare" (see `minigpt fetch`), "-" (standard input), or
+        any number of files, folders and patterns: see `minigpt.text.sources`.
+    field : the field of .jsonl and .json, or column of .parquet, that has the text; "text" if
+        None.
+    skip_undecodable : whether to leave out files that are not UTF-8; else they are an error.
+    say : is told which files are left out.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        If there is no such text, or it is empty or cannot be decoded.
+    """
+    from minigpt.text.sources import check_field, name_of, read_texts
+
+    if isinstance(sources, str | Path):
+        raise TypeError(f"sources must be a list of names, not one: write [{str(sources)!r}]")
+    check_has("sources", sources, "__iter__", "a list of names")
+    names = [str(source) for source in sources]
+    if names == ["plays"]:
+        check_field([Path("plays")], field)
+        from minigpt.text.corpus import plays
+
+        built_in = plays()
+        return Corpus("plays", built_in.train, built_in.val, built_in.floor)
+    texts = read_texts(names, field, skip_undecodable, say)
+    text = "".join(texts)
+    if not text.strip():
+        raise ValueError(f"there is no text in {' '.join(names)}: give one to learn from")
+    ends = tuple(accumulate(map(len, texts)))[:-1]
+    return Corpus(name_of(names[0]), *split_text(text), ends=ends)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A corpus as token ids: integer arrays (N,), and what their loss means in characters.
+
+    `val_spelling` is what spelling the unknown pieces of `val` costs, in nats: see
+    `Tokenizer.spelling_nats`. `tokenizer` is what made the ids, and `text_checksum` that of the
+    `Corpus`, where they are known.
+    """
+
+    name: str
+    train: Array
+    val: Array
+    val_characters: int
+    floor: float | None = None
+    val_spelling: float = 0.0
+    tokenizer: Tokenizer | None = None
+    text_checksum: str | None = None
+
+    __repr__ = brief
+    _repr_html_ = brief_html
+
+    @classmethod
+    def from_corpus(
+        cls, corpus: Corpus, tokenizer: Tokenizer, allow_special: bool | None = None
+    ) -> Dataset:
+        """Encode both parts of `corpus`.
+
+        Parameters
+        ----------
+        allow_special : whether names of special tokens in the text, such as ``<|endoftext|>``, give
+            these tokens, or are letters. None for letters too, with a warning if there are any.
+        """
+        if allow_special is None:
+            names = count_names(corpus.train, tokenizer) + count_names(corpus.val, tokenizer)
+            if note := note_of(names, tokenizer, False, switch="allow_special=True"):
+                warnings.warn(note, stacklevel=2)
+        allow_special = bool(allow_special)
+        if allow_special:
+            corpus = corpus.with_whole_names(tokenizer)
+        train = encode(corpus.train, tokenizer, corpus.train_ends, allow_special=allow_special)
+        val = encode(corpus.val, tokenizer, corpus.val_ends, allow_special=allow_special)
+        parts = tokenizer.without_special(corpus.val) if allow_special else [corpus.val]
+        n_characters, spelling = sum(map(len, parts)), sum(map(tokenizer.spelling_nats, parts))
+        if n_characters == 0:
+            raise ValueError("the validation part of the text has nothing but special tokens")
+        about = corpus.floor, spelling, tokenizer, corpus.checksum()
+        return cls(corpus.name, train, val, n_characters, *about)
+
+    def bits_per_character(self, nats_per_token: float) -> float:
+        """Convert a loss on `val`, so that different tokenizers can be compared."""
+        bits = nats_per_token * len(self.val) / self.val_characters / float(np.log(2))
+        return bits + self.spelling_bits
+
+    @property
+    def spelling_bits(self) -> float:
+        """The part of the bits per character that spells what is ``<unk>``."""
+        return self.val_spelling / self.val_characters / float(np.log(2))

@@ -1,0 +1,143 @@
+"""What token ids mean besides text: which begin, end and fill up a text, and which mean nothing.
+
+A model has a row for each id from 0 to its vocab_size − 1. Many models have more rows than their
+tokenizer has tokens, since some sizes multiply faster; such an id is never drawn.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigpt.core.checks import check_has
+from minigpt.core.functional import Array
+from minigpt.folders.gpt2 import TOKEN_IDS
+from minigpt.support.files import read_json
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+    from minigpt.text.tokenizers import Tokenizer
+
+_NOT_KEPT = ("transformers_version", "_from_model_config")
+"""What transformers notes about its own writing of generation_config.json."""
+
+
+def read_generation_config(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Read generation_config.json, whose tokens count more than those in config.json.
+
+    As in transformers, a generation_config.json that names no end of text hides the one that
+    config.json names.
+
+    Raises
+    ------
+    ValueError
+        If bos_token_id or pad_token_id is not an integer, or eos_token_id neither an integer nor a
+        list of integers. Integers that no token has are read: they end nothing.
+    """
+    path = folder / "generation_config.json"
+    given = read_json(path) if path.is_file() else {"eos_token_id": config.get("eos_token_id")}
+    for key in ("bos_token_id", "pad_token_id"):
+        if given.get(key) is None:
+            given[key] = config.get(key)
+    for content, file in ((given, path), (config, folder / "config.json")):
+        _check_ids(content, file)
+    return {key: value for key, value in given.items() if key not in _NOT_KEPT}
+
+
+def _check_ids(content: dict[str, Any], file: Path) -> None:
+    for key in TOKEN_IDS:
+        value = content.get(key)
+        many = value if key == "eos_token_id" and isinstance(value, list) and value else [value]
+        if value is not None and not all(type(each) is int for each in many):
+            expected = "a token id, a list of them or null" if key[0] == "e" else "an id or null"
+            raise ValueError(f"{file}: {key} must be {expected}, got {value!r:.100}")
+
+
+def generation_config_of(model: miniGPT, tokenizer: Tokenizer | None) -> dict[str, Any]:
+    """Return the content of generation_config.json for `model`.
+
+    It is what the model's folder had when it was opened. Where that names no token of the model,
+    the tokenizer's own end of text begins and ends a text.
+    """
+    own = None if tokenizer is None else tokenizer.end_of_text
+    found = {"bos_token_id": None, "eos_token_id": None} | model.generation_config
+    found = {k: v for k, v in found.items() if k != "pad_token_id" or v is not None}
+    for key in ("bos_token_id", "eos_token_id"):
+        if own is not None and not _rows(found[key], model):
+            found[key] = own
+    return found
+
+
+def end_ids(model: miniGPT, tokenizer: Tokenizer | None) -> list[int]:
+    """Return the ids that end a text of `model`; there may be none."""
+    return _rows(generation_config_of(model, tokenizer)["eos_token_id"], model)
+
+
+def prompt_ids(
+    model: miniGPT, tokenizer: Tokenizer, text: str, allow_special: bool = False
+) -> list[int]:
+    """Return the ids of a text to go on with; of an empty one, that which begins a new document.
+
+    Parameters
+    ----------
+    allow_special : whether names of special tokens in `text` give them: see `Tokenizer.encode`.
+
+    Raises
+    ------
+    ValueError
+        If the text is empty, and the model knows no token that begins or ends a document.
+    """
+    ids = tokenizer.encode(text, allow_special=allow_special)
+    if ids:
+        return ids
+    if (begin := begin_id(model, tokenizer)) is None:
+        raise ValueError(
+            "an empty prompt has nothing to continue: this model knows no end-of-text token, after "
+            "which a new document begins. Give a text of at least one character"
+        )
+    return [begin]
+
+
+def begin_id(model: miniGPT, tokenizer: Tokenizer | None) -> int | None:
+    """Return the id that begins a text of `model`; None if there is none."""
+    config = generation_config_of(model, tokenizer)
+    found = _rows(config["bos_token_id"], model) or _rows(config["eos_token_id"], model)
+    return found[0] if found else None
+
+
+def _rows(ids: Any, model: miniGPT) -> list[int]:
+    """Return those of `ids`, one or several or None, that the model has a row for."""
+    many = ids if isinstance(ids, list) else [ids]
+    return [each for each in many if each is not None and 0 <= each < model.vocab_size]
+
+
+def check_tokenizer(tokenizer: Tokenizer, n_rows: int) -> None:
+    """Raise unless a model of vocab_size `n_rows` has a row for every token of `tokenizer`."""
+    check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
+    if tokenizer.vocab_size > n_rows:
+        last = tokenizer.vocab_size - 1
+        name = tokenizer.token_bytes(last).decode("utf-8", "replace")
+        raise ValueError(
+            f"the tokenizer has {tokenizer.vocab_size} tokens, but the model knows only "
+            f"{n_rows}: it has no row for {name!r:.100}, id {last}. They do not belong "
+            "together"
+        )
+
+
+def drawable(model: miniGPT, tokenizer: Tokenizer) -> Array | None:
+    """Return which ids may be drawn, bool (V,): those of tokens. None if these are all.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has more tokens than the model has rows.
+    """
+    check_tokenizer(tokenizer, model.vocab_size)
+    n_tokens, holes = tokenizer.vocab_size, tokenizer.vocabulary.holes
+    if n_tokens == model.vocab_size and not holes:
+        return None
+    is_token = np.arange(model.vocab_size) < n_tokens
+    is_token[list(holes)] = False
+    return is_token

@@ -1,0 +1,169 @@
+"""Byte-pair encoding: a token for each byte, and for each run of bytes that occurs often.
+
+A vocabulary of words never ends, and one of characters makes long sequences. Byte-pair encoding
+finds the middle: it starts from the 256 bytes, in which every text can be written, and then again
+and again makes one token of the two neighbours that occur together most often.
+
+Take training on "ear dear year". The text is first cut into words, whose borders no token will
+cross; a space goes with the word after it:
+
+    e a r      ␣ d e a r      ␣ y e a r
+
+1. "a r" and "e a" both occur three times. On a tie the pair with the smaller ids goes first, so
+   "ar" is token 256:  e ar      ␣ d e ar      ␣ y e ar
+2. Now "e ar" occurs three times, and "ear" is token 257:  ear      ␣ d ear      ␣ y ear
+3. All pairs that are left occur once. Training stops here if 258 tokens were asked for.
+
+The pairs in the order in which they were learned are called merges, and the place of a pair among
+them is its rank. Encoding repeats what training did: in each word it joins neighbours, lowest rank
+first, until there is nothing left to join. So "fear" becomes "f", "ear".
+
+Sources: Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units",
+2016; on bytes: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Self
+
+from minigpt.text.tokenizers.base import Tokenizer, check_counts, check_text
+from minigpt.text.tokenizers.byte_level import BYTE_ORDER, spell
+from minigpt.text.tokenizers.merges import Pair, apply_merges, learn_merges
+from minigpt.text.tokenizers.patterns import GPT2_PATTERN, split
+from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
+
+DEFAULT_VOCAB_SIZE = 1024
+
+# The ids of so many words are remembered, if the words are not longer than this. Text consists of
+# the same words again and again.
+REMEMBERED_WORDS = 2**17
+REMEMBERED_LENGTH = 100
+
+
+class BPETokenizer(Tokenizer):
+    """Cuts words into tokens learned by byte-pair encoding, as GPT-2 does.
+
+    Ids are the 256 bytes in GPT-2's order, then the merges as they were learned, then the special
+    tokens. Every text can be encoded, and ``decode(encode(text)) == text`` always.
+
+    Parameters
+    ----------
+    special_tokens : iterable of str, default ("<|endoftext|>",)
+        Tokens that are never learned or produced from text, to mark, say, where a text ends.
+
+    >>> tokenizer = BPETokenizer().train("ear dear year", vocab_size=259)
+    >>> [tokenizer.token_bytes(token_id) for token_id in tokenizer.encode("fear")]
+    [b'f', b'ear']
+    >>> tokenizer.special_tokens
+    {'<|endoftext|>': 258}
+    """
+
+    kind = "bpe"
+
+    def __init__(self, special_tokens: Iterable[str] = (END_OF_TEXT,)) -> None:
+        super().__init__()
+        if isinstance(special_tokens, str):
+            raise TypeError(
+                f"special_tokens must be a list of names, not one name: write [{special_tokens!r}]"
+            )
+        self._special_names = tuple(special_tokens)
+        for name in self._special_names:
+            check_text(name, "a special token")
+            if not name:
+                raise ValueError("a special token must have a name, but one is empty")
+            if self._special_names.count(name) > 1:
+                raise ValueError(f"the special token {name!r} is given twice")
+
+    def learn(
+        self,
+        word_counts: Mapping[str, int],
+        vocab_size: int | None = None,
+        track: Callable[[range], Iterable[int]] = iter,
+    ) -> Self:
+        """Learn tokens from words: see `Tokenizer.learn`.
+
+        Parameters
+        ----------
+        word_counts : mapping of str to int
+        vocab_size : int, optional
+            The most tokens there may be: bytes, merges and special tokens. By default 1024.
+            Learning ends before that where every word is one token.
+        track : callable, optional
+
+        Raises
+        ------
+        ValueError
+            If there are no words, if `vocab_size` is too small for the bytes and special tokens,
+            or if a special token is also an ordinary one.
+        """
+        check_counts(word_counts, vocab_size)
+        vocab_size = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
+        self.check_vocab_size(vocab_size)
+        n_merges = vocab_size - len(BYTE_ORDER) - len(self._special_names)
+        merges = learn_merges(word_counts, n_merges, track)
+        tokens = [bytes([byte]) for byte in BYTE_ORDER]
+        for left, right in merges:
+            tokens.append(tokens[left] + tokens[right])
+        self._adopt(self._with_special_tokens(tokens, merges))
+        return self
+
+    def check_vocab_size(self, vocab_size: int) -> None:
+        """Raise a ValueError if the bytes and the special tokens are more than `vocab_size`."""
+        n_special = len(self._special_names)
+        smallest = len(BYTE_ORDER) + n_special
+        if vocab_size < smallest:
+            raise ValueError(
+                f"vocab_size={vocab_size} is too small: the 256 bytes, in which every text can be "
+                f"written, and {n_special} special tokens are {smallest} tokens"
+            )
+
+    def _with_special_tokens(self, tokens: list[bytes], merges: list[Pair]) -> Vocabulary:
+        spellings = {spell(token) for token in tokens}
+        for name in self._special_names:
+            if name in spellings:
+                raise ValueError(
+                    f"the special token {name!r} is also an ordinary token of this text: choose a "
+                    "name that does not occur in it, such as '<|name|>'"
+                )
+        special_ids = {name: len(tokens) + n for n, name in enumerate(self._special_names)}
+        special_bytes = [name.encode("utf-8") for name in self._special_names]
+        return Vocabulary(self.kind, tokens + special_bytes, special_ids, merges)
+
+    def _adopt(self, vocabulary: Vocabulary) -> None:
+        super()._adopt(vocabulary)
+        self._special_names = tuple(vocabulary.special_tokens)
+        self._remembered = _WordIds(vocabulary)
+
+    def _split(self, text: str) -> list[str]:
+        return split(GPT2_PATTERN, text)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(chain.from_iterable(map(self._remembered.__getitem__, self._split(text))))
+
+
+class _WordIds(dict[str, tuple[int, ...]]):
+    """The ids of words: worked out when a word is looked up first, then remembered."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        tokens = vocabulary.tokens
+        named = {*vocabulary.special_tokens.values(), *vocabulary.added_tokens.values()}
+        ids = {tokens[i]: i for i in named}  # one may be a byte too, as "!" is
+        ids |= {token: i for i, token in enumerate(tokens) if i not in named}
+        self.byte_ids = [ids[bytes([byte])] for byte in range(256)]
+        self.ranks = {pair: rank for rank, pair in enumerate(vocabulary.merges)}
+        self.joined = [ids[tokens[left] + tokens[right]] for left, right in vocabulary.merges]
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        byte_ids = [self.byte_ids[byte] for byte in word.encode("utf-8")]
+        ids = tuple(apply_merges(byte_ids, self.ranks, self.joined))
+        if len(self) < REMEMBERED_WORDS and len(word) <= REMEMBERED_LENGTH:
+            self[word] = ids
+        return ids
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _empty, (), self.__dict__  # copies learn the words that they meet themselves
+
+
+def _empty() -> _WordIds:
+    return _WordIds.__new__(_WordIds)

@@ -1,0 +1,1 @@
+"""Training as an iterator: the loop, its settings, the evaluation."""

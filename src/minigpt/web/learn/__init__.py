@@ -1,0 +1,1 @@
+"""The tab Learn: lessons that train while somebody watches."""

@@ -1,0 +1,76 @@
+"""The weights of a model at moments of its training, as many as fit: the way back."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from minigpt.core.functional import Array
+
+if TYPE_CHECKING:
+    from minigpt.core.model import miniGPT
+    from minigpt.core.optim import Optimizer
+
+MEMORY = 2**26
+"""Bytes of all snapshots of one lesson together."""
+
+
+class Snapshot(NamedTuple):
+    """All that training goes on from: copies of the flat parameters and the optimizer's state."""
+
+    step: int
+    params: Array
+    state: dict[str, Array]
+
+    def restore(self, model: miniGPT, optimizer: Optimizer) -> None:
+        """Bring a model and its optimizer back to that moment, to the bit."""
+        model.flat.params[...] = self.params
+        for name, value in self.state.items():
+            optimizer.state[name][...] = value
+
+
+class Snapshots:
+    """A bounded number of snapshots: spread evenly over all steps, and the latest wished for.
+
+    When there are too many, every second of the even ones goes. Steps in between can be reached
+    from the one before, as the batch of a step follows from its number.
+
+    Parameters
+    ----------
+    model, optimizer : whose snapshots are taken.
+    """
+
+    def __init__(self, model: miniGPT, optimizer: Optimizer) -> None:
+        self.model, self.optimizer = model, optimizer
+        size = model.flat.params.nbytes + sum(value.nbytes for value in optimizer.state.values())
+        self.size = size
+        most = min(64, max(6, MEMORY // size))
+        self.most_even = most * 3 // 4
+        self.spacing = 1
+        self.even: dict[int, Snapshot] = {}
+        self.latest: deque[Snapshot] = deque(maxlen=most - self.most_even)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all of them."""
+        return self.size * (len(self.even) + len(self.latest))
+
+    def take(self, step: int, wished: bool = False) -> None:
+        """Take one, if its turn has come or it is `wished` for."""
+        if step % self.spacing == 0:
+            self.even[step] = self._snapshot(step)
+            if len(self.even) > self.most_even:
+                self.spacing *= 2
+                for each in [each for each in self.even if each % self.spacing]:
+                    del self.even[each]
+        elif wished:
+            self.latest.append(self._snapshot(step))
+
+    def before(self, step: int) -> Snapshot:
+        """Give the last one of those up to `step`; there is always that of step 0."""
+        found = [each for each in (*self.even.values(), *self.latest) if each.step <= step]
+        return max(found, key=lambda each: each.step)
+
+    def _snapshot(self, step: int) -> Snapshot:
+        state = {name: value.copy() for name, value in self.optimizer.state.items()}
+        return Snapshot(step, self.model.flat.params.copy(), state)

@@ -1,0 +1,1 @@
+"""The tabs Look and Read: what a model does with a text."""

@@ -1,0 +1,350 @@
+import copy
+import tempfile
+
+import numpy as np
+import pytest
+
+from minigpt import Dropout, Linear, ReLU, TransformerBlock, WordTokenizer, check_gradients, miniGPT
+from minigpt.check import properties
+from minigpt.check.proof import Prover, culprits, tiny
+from minigpt.check.properties import check_properties
+from minigpt.commands.cli import main
+from minigpt.core import functional, layers, model
+from minigpt.core.cache import KVCache
+from minigpt.fast import attention
+from minigpt.text.tokenizers import BPETokenizer
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(2, 5, 6))
+
+
+class Mine:
+    """A layer as a reader might write it, y = (x W + b) · g, with a mistake on demand."""
+
+    def __init__(self, mistake=""):
+        self.mistake = mistake
+        self.w, self.b, self.g = rng.normal(size=(6, 6)), np.zeros(6), np.array(1.0)
+        self.d_w, self.d_b, self.d_g = np.zeros((6, 6)), np.zeros(6), np.array(0.0)
+
+    def params(self):
+        params = {"w": self.w, "b": self.b, "g": self.g}
+        return copy.deepcopy(params) if self.mistake == "copies" else params
+
+    def grads(self):
+        grads = {"w": self.d_w, "b": self.d_b, "g": self.d_g}
+        if self.mistake == "missing":
+            del grads["b"]
+        return grads
+
+    def forward(self, x):
+        self.x = x.reshape(-1, 6)
+        self.z = self.x @ self.w + self.b
+        return (self.z * self.g).reshape(x.shape)
+
+    def backward(self, dy):
+        mistake, rows = self.mistake, dy.reshape(-1, 6)
+        d_w = self.x.T @ rows * self.g
+        if mistake == "shape":
+            self.d_b = np.zeros(5)
+        elif mistake == "added":
+            self.d_b += rows.sum(axis=0) * self.g
+        elif mistake == "half written":
+            self.d_b[:3] = rows.sum(axis=0)[:3] * self.g
+        elif mistake != "unwritten":
+            self.d_b[...] = rows.sum(axis=0) * self.g
+        self.d_w[...] = {"sign": -d_w, "transposed": d_w.T, "factor": 3 * d_w}.get(mistake, d_w)
+        if mistake == "one entry":
+            self.d_w[2, 4] += 1e-3
+        self.d_g[...] = np.nan if mistake == "nan" else (rows * self.z).sum()
+        dx = rows @ self.w.T * (1 if mistake == "forgotten factor" else self.g)
+        return None if mistake == "no dx" else dx.reshape(dy.shape)
+
+
+def test_a_layer_of_ones_own_passes():
+    check = check_gradients(Mine(), X)
+    assert check.ok
+    assert [row.name for row in check.rows] == ["w", "b", "g", "x"]
+    assert max(row.error for row in check.rows) < 1e-6
+    assert str(check).count("✓") == 4
+    assert "wrong" not in str(check)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "name", "finding"),
+    [
+        ("sign", "w", "The sign is flipped"),
+        ("transposed", "w", "It is transposed"),
+        ("factor", "w", "It is 3 times what it should be"),
+        ("one entry", "w", "1 of the 36 entries compared"),
+        ("one entry", "w", "at [2, 4], where backward gave"),
+        ("added", "b", "backward adds it to what was there"),
+        ("unwritten", "b", "backward does not write it"),
+        ("half written", "b", "backward leaves 3 of its 6 entries"),
+        ("missing", "b", "grads() has no 'b'"),
+        ("shape", "b", "the shape (5,), but b has (6,)"),
+        ("nan", "g", "Not all of it are finite"),
+        ("forgotten factor", "x", "times what it should be"),
+        ("no dx", "x", "backward gave no dx"),
+    ],
+)
+def test_a_mistake_is_caught_and_nothing_else_blamed(mistake, name, finding):
+    check = check_gradients(Mine(mistake), X)
+    assert check.wrong == [name]
+    assert not check.ok
+    assert f"\n{name} is wrong: " in str(check)
+    assert finding in str(check)
+    assert str(check).count("✗") == 1
+
+
+def test_params_that_are_copies_are_found_out():
+    check = check_gradients(Mine("copies"), X)
+    assert check.wrong == ["w", "b", "g"]
+    assert "does params() give the arrays that forward uses" in str(check)
+
+
+def test_how_wrong_is_said_in_numbers():
+    (row,) = [row for row in check_gradients(Mine("sign"), X).rows if not row.ok]
+    assert row.error == pytest.approx(2)
+    (row,) = [row for row in check_gradients(Mine("factor"), X).rows if not row.ok]
+    assert row.error == pytest.approx(2 / 3)
+
+
+def test_the_layer_stays_as_it_was():
+    block = TransformerBlock(6, 2, 8, dropout=0.3, seed=0, dtype=np.float64)
+    block.backward(block.forward(X))
+    before, x = copy.deepcopy(block), X.copy()
+    assert check_gradients(block, X).ok
+    np.testing.assert_array_equal(X, x)
+    for one, other in ((block.params(), before.params()), (block.grads(), before.grads())):
+        for name, array in one.items():
+            np.testing.assert_array_equal(array, other[name])
+    np.testing.assert_array_equal(block.forward(X), before.forward(X))  # the same are dropped
+
+
+def test_of_a_large_array_some_entries_are_enough():
+    layer = Linear(60, 50, seed=0, dtype=np.float64)
+    calls = []
+
+    class Counting(Linear):
+        def forward(self, x):
+            calls.append(x)
+            return super().forward(x)
+
+    layer.__class__ = Counting
+    x = rng.normal(size=(3, 60))
+    assert check_gradients(layer, x, entries=20).ok
+    assert len(calls) < 3 * 20 * 2 + 10
+    layer.__class__ = sabotaged(Linear, "weight")
+    assert check_gradients(layer, x, entries=20).wrong == ["weight"]
+
+
+def test_at_a_kink_a_smaller_step_decides():
+    x = np.array([[2e-6, -2e-6, 1.0]])
+    assert check_gradients(ReLU(), x).ok
+    assert check_gradients(sabotaged(ReLU, "x")(), x).wrong == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "message"),
+    [
+        (Linear(6, 2), X, "parameter 'weight' must be a float64 array, got float32"),
+        (Linear(6, 2, dtype=float), X.astype(np.float32), "x must be a float64 array.*got float32"),
+        (object(), X, "object has no forward"),
+        (tiny(0), np.array([[1]]), "check the loss: give targets"),
+    ],
+)
+def test_what_cannot_be_checked(layer, x, message):
+    with pytest.raises(TypeError, match=message):
+        check_gradients(layer, x)
+
+
+def sabotaged(kind, name):
+    """Give a copy of a class whose backward flips the sign of one gradient."""
+
+    def backward(self, *dy):
+        dx = kind.backward(self, *dy)
+        if name in self.grads():
+            self.grads()[name][...] *= -1
+        return -dx if name == "x" else dx
+
+    return type(kind.__name__, (kind,), {"backward": backward})
+
+
+PLANTED = [
+    ("Linear", "weight"),
+    ("Linear", "bias"),
+    ("Linear", "x"),
+    ("Embedding", "weight"),
+    ("PositionalEncoding", "weight"),
+    ("PositionalEncoding", "x"),
+    ("LayerNorm", "scale"),
+    ("LayerNorm", "shift"),
+    ("LayerNorm", "x"),
+    ("GELU", "x"),
+    ("ReLU", "x"),
+    ("Dropout", "x"),
+    ("MultiHeadAttention", "x"),
+    ("MultiHeadAttention", "qkv.weight"),
+    ("FeedForward", "x"),
+    ("FeedForward", "up.bias"),
+    ("TransformerBlock", "x"),
+    ("TransformerBlock", "norm_1.scale"),
+    ("miniGPT", "head.weight"),
+    ("miniGPT", "token_embedding.weight"),
+]
+
+
+def check_layers(subject):
+    return list(Prover(subject, seed=0, entries=24, entries_of_whole=2).layers())
+
+
+@pytest.mark.parametrize(("kind", "name"), PLANTED)
+def test_a_flipped_sign_in_a_layer_names_that_layer(monkeypatch, kind, name):
+    original = getattr(layers, kind, miniGPT)
+    monkeypatch.setattr(original, "backward", sabotaged_backward(original, name))
+    found = check_layers(tiny(0))
+    assert {check.kind for check in culprits(found)} == {kind}
+    wrong = {row.name for check in culprits(found) for row in check.rows.values() if not row.ok}
+    assert name in wrong
+
+
+def sabotaged_backward(kind, name):
+    copied = type("Original", (), {"backward": kind.backward})
+    return sabotaged(copied, name).backward
+
+
+@pytest.mark.parametrize(
+    ("function", "module"), [("softmax_backward", attention), ("cross_entropy_backward", model)]
+)
+def test_a_flipped_sign_in_a_function_names_that_function(monkeypatch, function, module):
+    right = getattr(functional, function)
+    for where in (functional, module):
+        monkeypatch.setattr(where, function, lambda *arguments: -right(*arguments))
+    assert {check.kind for check in culprits(check_layers(tiny(0)))} == {function}
+
+
+def test_a_layer_that_stops_is_named_too(monkeypatch):
+    def stop(self, dy):
+        raise IndexError("too far")
+
+    monkeypatch.setattr(Dropout, "backward", stop)
+    found = culprits(check_layers(tiny(0)))
+    assert {check.kind for check in found} == {"Dropout"}
+    assert "IndexError: too far" in next(iter(found[0].rows.values())).finding
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": "relu", "bias": False, "tie_weights": True, "dropout": 0.0},
+        {"n_layers": 1, "max_len": 1, "n_heads": 1},
+    ],
+)
+def test_every_shape_of_model_passes(options):
+    sizes = {"vocab_size": 5, "max_len": 4, "d_model": 8, "n_heads": 2, "n_layers": 2, "seed": 0}
+    subject = miniGPT(**{**sizes, **options}, dtype="float64").eval()
+    before = subject.flat.params.copy()
+    found = [*check_layers(subject), *check_properties(subject, [])]
+    assert all(check.ok for check in found), [check for check in found if not check.ok]
+    kinds = {check.kind for check in found if hasattr(check, "kind")}
+    assert {"GELU", "ReLU", "Dropout", "Embedding", "miniGPT"} <= kinds
+    np.testing.assert_array_equal(subject.flat.params, before)
+    assert not subject.training
+
+
+def break_softmax(patch):
+    patch.setattr(properties, "softmax", lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True))
+
+
+def break_mask(patch):
+    patch.setattr(
+        attention, "causal_mask", lambda n, m: np.triu(np.ones((n, m), bool), k=2 + m - n)
+    )
+
+
+def break_cache(patch):
+    extend = KVCache.extend
+    patch.setattr(KVCache, "extend", lambda self, k, v: extend(self, k, v * (1 + 1e-6)))
+
+
+def break_files(patch):
+    save = miniGPT.save_pretrained
+
+    def save_rounded(self, folder):
+        rounded = copy.deepcopy(self)
+        rounded.flat.params[-1] *= 1 + 2**-22
+        save(rounded, folder)
+
+    patch.setattr(miniGPT, "save_pretrained", save_rounded)
+
+
+def break_tokenizer(patch):
+    decode = BPETokenizer.decode
+    patch.setattr(BPETokenizer, "decode", lambda self, ids: decode(self, ids).replace("\r\n", "\n"))
+
+
+def break_words(patch):
+    decode = WordTokenizer.decode
+    patch.setattr(WordTokenizer, "decode", lambda self, ids: decode(self, ids).strip())
+
+
+def break_start(patch):
+    patch.setattr(layers, "normal", lambda shape, seed, dtype: np.eye(*shape, dtype=dtype) * 9)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "expected"),
+    [
+        (break_softmax, {"softmax"}),
+        (break_mask, {"causal mask", "KV cache"}),
+        (break_cache, {"KV cache"}),
+        (break_files, {"save and load"}),
+        (break_tokenizer, {"bpe tokenizer"}),
+        (break_words, {"word tokenizer"}),
+        (break_start, {"untrained loss"}),
+    ],
+)
+def test_what_is_broken_shows(monkeypatch, break_it, expected):
+    subject = tiny(0)
+    text = "my dear friend\r\n"
+    tokenizers = [BPETokenizer().train(text, vocab_size=260), WordTokenizer().train(text)]
+    assert all(found.ok for found in check_properties(subject, tokenizers))
+    break_it(monkeypatch)
+    found = check_properties(subject, tokenizers)
+    assert {trial.name for trial in found if not trial.ok} == expected
+
+
+def test_the_command_passes_and_a_mistake_makes_it_fail(monkeypatch, capsys):
+    assert main(["check", "--seed", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "all 78 checks pass"
+    monkeypatch.setattr(ReLU, "backward", sabotaged_backward(ReLU, "x"))
+    assert main(["check"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "1 of 78 checks fail. Wrong: ReLU"
+    assert "The sign is flipped." in " ".join(printed.split())
+
+
+def test_the_command_checks_a_folder_with_its_own_tokenizer(tmp_path, capsys):
+    tokenizer = WordTokenizer().train("my dear friend, my dear lantern")
+    sizes = {"max_len": 4, "d_model": 8, "n_heads": 2, "n_layers": 1}
+    subject = miniGPT(len(tokenizer), **sizes, tie_weights=True, bias=False, seed=0)
+    subject.save_pretrained(tmp_path, tokenizer)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main(["check", str(tmp_path)]) == 0
+    assert "6 tokens, there and back" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "tokenizer.json").unlink()
+    assert main(["check", str(tmp_path)]) == 0
+    assert "bpe tokenizer" in capsys.readouterr().out
+
+
+def test_an_interrupted_check_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
+    def interrupt(folder):
+        assert list(tmp_path.glob("*/model.safetensors"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(miniGPT, "from_pretrained", interrupt)
+    assert main(["check"]) == 130
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,88 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from minigpt import AdamW, Dataset, Settings, miniGPT, train
+from minigpt.core.flat import freeze
+
+X = np.random.default_rng(0).integers(0, 11, (3, 8))
+Y = np.random.default_rng(1).integers(0, 11, (3, 8))
+
+
+def small(tie_weights: bool = False, **options) -> miniGPT:
+    return miniGPT(11, 8, 12, 3, 3, tie_weights=tie_weights, seed=0, dtype=np.float64, **options)
+
+
+def gradients(model: miniGPT) -> dict:
+    model.forward(X, targets=Y)
+    model.backward()
+    return {name: grad.copy() for name, grad in model.grads().items()}
+
+
+def frozen_names(n_blocks: int, model: miniGPT) -> set:
+    starts = ("token_", "position_", *(f"blocks.{i}." for i in range(n_blocks)))
+    return {name for name in model.params() if name.startswith(starts)}
+
+
+@pytest.mark.parametrize("tie_weights", [False, True])
+@pytest.mark.parametrize("n_blocks", [1, 2, 3])
+def test_above_what_is_frozen_gradients_are_as_ever_and_below_they_are_zero(n_blocks, tie_weights):
+    free = gradients(small(tie_weights))
+    model = small(tie_weights)
+    gradients(model)  # what was written before must not stay
+    freeze(model, n_blocks)
+    below = frozen_names(n_blocks, model)
+    for name, grad in gradients(model).items():
+        np.testing.assert_array_equal(grad, np.zeros_like(grad) if name in below else free[name])
+    assert model.flat.params.size == sum(
+        param.size for name, param in model.params().items() if name not in below
+    )
+
+
+def test_only_what_is_not_frozen_learns_on_several_threads_too():
+    model = small()
+    freeze(model, 2)
+    before = {name: param.copy() for name, param in model.params().items()}
+    ids = np.tile(np.arange(11), 30).astype(np.uint8)
+    settings = Settings(block_size=8, steps=4, batch_size=6, warmup=1, threads=2, eval_tokens=32)
+    list(train(model, Dataset("x", ids, ids, len(ids)), settings))
+    below = frozen_names(2, model)
+    for name, param in model.params().items():
+        assert (param == before[name]).all() == (name in below), name
+    assert AdamW(model).state["m"].size == model.flat.params.size
+
+
+def test_threads_change_nothing_but_rounding_when_layers_are_frozen():
+    ids = np.tile(np.arange(11), 30).astype(np.uint8)
+    losses = []
+    for threads in (1, 2):
+        model = small(tie_weights=True)
+        freeze(model, 1)
+        settings = Settings(block_size=8, steps=4, batch_size=6, warmup=1, threads=threads)
+        losses.append([s.loss for s in train(model, Dataset("x", ids, ids, len(ids)), settings)])
+    np.testing.assert_allclose(*losses, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_blocks", [0, -1, 4])
+def test_only_blocks_that_are_there_can_be_frozen(n_blocks):
+    with pytest.raises(ValueError, match=f"from 1 to 3, the blocks of the model, got {n_blocks}"):
+        freeze(small(), n_blocks)
+
+
+def test_names_are_views_of_the_flat_arrays_also_in_a_copy():
+    for model in (small(), copy.deepcopy(small()), small(tie_weights=True)):
+        assert all(np.shares_memory(p, model.flat.params) for p in model.params().values())
+        assert all(np.shares_memory(g, model.flat.grads) for g in model.grads().values())
+        assert model.head.weight is not None
+        assert np.shares_memory(model.head.weight, model.flat.params)
+
+
+@pytest.mark.parametrize("tie_weights", [False, True])
+@pytest.mark.parametrize("through", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_has_the_right_gradients_before_it_is_laid_flat(through, tie_weights):
+    model = small(tie_weights)
+    expected = gradients(model)
+    for name, grad in gradients(through(model)).items():
+        np.testing.assert_array_equal(grad, expected[name])

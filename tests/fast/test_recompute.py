@@ -1,0 +1,128 @@
+"""Going forward twice changes nothing but time and memory."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from minigpt import Dataset, Settings, generate, miniGPT, train
+from minigpt.core.flat import freeze
+from minigpt.fast.attention import BLOCK
+from minigpt.fast.recompute import RecomputedBlock, recompute
+from minigpt.fast.replicas import Replicas
+from minigpt.runs import Run
+
+rng = np.random.default_rng(0)
+LONG = 2 * BLOCK + 3  # so that attention goes in blocks
+
+
+def two_models(dropout: float = 0.0, T: int = LONG, **options) -> tuple[miniGPT, miniGPT]:
+    models = [miniGPT(11, T, 12, 3, 4, dropout=dropout, seed=0, **options) for _ in range(2)]
+    recompute(models[1])
+    return models[0], models[1]
+
+
+@pytest.mark.parametrize("T", [8, LONG])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gradients_are_the_same_to_the_bit(T, dropout, threads):
+    gradients, draws = [], []
+    for model in two_models(dropout, T):
+        with Replicas(model, threads) as replicas:
+            for step in range(2):
+                replicas.reseed(5, step)
+                x, y = np.random.default_rng(step).integers(0, 11, (2, 4, T))
+                replicas.backward(x, y)
+        gradients.append(model.flat.grads)
+        draws.append(model.rng.random())  # backward's second draws are none for what comes after
+    np.testing.assert_array_equal(*gradients)
+    assert gradients[0].any()
+    assert draws[0] == draws[1]
+
+
+def kept(layer) -> int:
+    """Count the numbers that layers hold beside parameters and gradients."""
+    own = {name for owned in layer.parameter_names for name in (owned, "d_" + owned)}
+    here = [v.size for k, v in vars(layer).items() if isinstance(v, np.ndarray) and k not in own]
+    return sum(here) + sum(kept(child) for _, child in layer.children())
+
+
+def test_only_the_input_of_a_block_is_kept():
+    _, model = two_models()
+    x, y = rng.integers(0, 11, (2, 2, LONG))
+    model.forward(x, targets=y)
+    model.backward()
+    *recomputed, last = model.blocks
+    assert [kept(block) for block in recomputed] == [2 * LONG * 12] * 3
+    assert kept(last) > 8 * 2 * LONG * 12
+    assert ["core" in vars(block.attention) for block in model.blocks] == [False] * 3 + [True]
+    model.eval().forward(x)  # an evaluation in between
+    assert [kept(block) for block in recomputed] == [2 * LONG * 12] * 3
+
+
+def test_names_scores_text_and_copies_are_as_ever():
+    plain, model = (m.eval() for m in two_models(dropout=0.3))
+    assert list(model.params()) == list(plain.params())
+    assert str(model) == str(plain)
+    ids = rng.integers(0, 11, (2, 8))
+    for one in (model, copy.deepcopy(model)):
+        assert isinstance(one.blocks[0], RecomputedBlock)
+        np.testing.assert_array_equal(one.forward(ids)[0], plain.forward(ids)[0])
+        texts = [generate(m, [[1, 2]], 20, seed=0)[0] for m in (one, plain)]
+        assert list(texts[0]) == list(texts[1])
+
+
+def test_backward_goes_with_the_latest_forward_without_dropout_too():
+    x, y = rng.integers(0, 11, (2, 2, 8))
+    gradients = []
+    for model in two_models():
+        model.forward(x[:, ::-1], targets=y)
+        model.eval().forward(x, targets=y)
+        model.backward()
+        gradients.append(model.flat.grads)
+    np.testing.assert_array_equal(*gradients)
+
+
+def test_what_is_frozen_stays_so():
+    gradients = []
+    for model in two_models(dropout=0.2):
+        freeze(model, 2)
+        x, y = np.random.default_rng(1).integers(0, 11, (2, 2, 8))
+        model.forward(x, targets=y)
+        model.backward()
+        gradients.append(model.flat.grads)
+    np.testing.assert_array_equal(*gradients)
+
+
+def test_the_setting_reaches_training_and_can_be_on_twice():
+    ids = np.tile(np.arange(11), 30).astype(np.uint8)
+    losses = []
+    for on in (False, True):
+        model = miniGPT(11, 8, 12, 3, 3, dropout=0.2, seed=0)
+        for _ in range(2):
+            settings = Settings(
+                block_size=8, steps=3, batch_size=4, warmup=1, threads=2, recompute=on
+            )
+            steps = train(model, Dataset("x", ids, ids, len(ids)), settings)
+            losses.append([step.loss for step in steps])
+        assert [isinstance(b, RecomputedBlock) for b in model.blocks] == [on, on, False]
+    assert losses[:2] == losses[2:]
+
+
+def test_a_run_may_go_on_with_it_and_ends_where_it_would_have(tmp_path):
+    (tmp_path / "text.txt").write_text("the quick brown fox. " * 40, encoding="utf-8")
+    settings = Settings(
+        data=(str(tmp_path / "text.txt"),), tokenizer="char", n_layers=2, n_heads=2, d_model=8,
+        block_size=8, steps=4, batch_size=2, warmup=1, eval_every=2, eval_tokens=32,
+        sample_every=0, dropout=0.1, threads=1,
+    )  # fmt: skip
+    whole = Run.new(settings, tmp_path / "whole")
+    list(whole.steps())
+    half = Run.new(settings, tmp_path / "half")
+    for step in half.steps():
+        if step.number == 2:  # which is saved
+            break
+    on = Run.resume(tmp_path / "half", {"recompute": True})
+    assert [step.number for step in on.steps()] == [3, 4]
+    assert isinstance(on.model.blocks[0], RecomputedBlock)
+    np.testing.assert_array_equal(on.model.flat.params, whole.model.flat.params)

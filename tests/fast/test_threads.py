@@ -1,0 +1,128 @@
+import threading
+
+import numpy as np
+import pytest
+
+from minigpt.core.layers import GELU
+from minigpt.fast import threads
+from minigpt.fast.threads import Threads, product, share_elements, share_out
+
+
+@pytest.fixture(autouse=True)
+def worth_it(monkeypatch):
+    """Share out even the little there is in a test."""
+    monkeypatch.setattr(threads, "WORTH_SHARING", 1)
+    monkeypatch.setattr(threads, "FEW_ROWS", 1)
+    monkeypatch.setattr(threads, "MULTIPLIED_IN_THE_TIME_OF_ONE", 1)
+
+
+def test_each_part_has_a_thread_of_its_own_and_the_first_is_the_one_that_asks():
+    together = threading.Barrier(3, timeout=20)
+
+    def thread_of(part: slice) -> int:
+        together.wait()  # which none passes before all three have come
+        return threading.get_ident()
+
+    with Threads(3):
+        found = share_out(thread_of, 3)
+    assert len(set(found)) == 3
+    assert found[0] == threading.get_ident()
+
+
+def test_what_is_shared_out_already_is_not_shared_out_again():
+    with Threads(2) as two:
+        inner = share_out(lambda part: share_out(lambda part: part, 8), 8)
+        assert inner == [[slice(0, 8)]] * 2
+        assert len(share_out(lambda part: part, 8)) == two.n
+
+
+def test_an_error_waits_for_the_other_parts_and_leaves_the_threads_at_work():
+    others_done = []
+    failed = threading.Event()
+
+    def work(part: slice) -> None:
+        if part.start == 0:
+            failed.set()
+            raise KeyError("the first part")
+        failed.wait(20)
+        others_done.append(part.start)
+
+    with Threads(3):
+        with pytest.raises(KeyError, match="the first part"):
+            share_out(work, 6)
+        assert sorted(others_done) == [2, 4]
+        assert share_out(lambda part: part, 2) == [slice(0, 1), slice(1, 2)]
+
+
+def test_numpys_settings_hold_on_all_threads():
+    with Threads(3), np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        share_out(lambda part: part.start and np.exp(np.float32(100)), 3)
+    with Threads(3), np.errstate(over="ignore"):
+        share_out(lambda part: np.exp(np.full(9, 100, np.float32)), 3)  # warnings are errors here
+
+
+@pytest.mark.parametrize(("n", "k", "m"), [(1, 4, 5), (7, 3, 5), (5, 3, 7), (2, 6, 2)])
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_product_is_the_same_on_threads(n, k, m, n_threads, order):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-9, 9, (n, k)) * 1.0, rng.integers(-9, 9, (m, k)).T * 1.0
+    out = np.full((n, m), np.nan, order=order)
+    with Threads(n_threads):
+        np.testing.assert_array_equal(product(a, b), a @ b)
+        assert product(a, b, out) is out
+    np.testing.assert_array_equal(out, a @ b)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_product_keeps_the_dtype(dtype):
+    with Threads(2):
+        assert product(np.ones((3, 2), dtype), np.ones((2, 3), dtype)).dtype == dtype
+
+
+def test_work_on_elements_sees_each_once():
+    x, y = np.arange(24.0).reshape(2, 3, 4), np.zeros((2, 3, 4))
+    parts = []
+
+    def work(x: np.ndarray, y: np.ndarray) -> None:
+        parts.append(len(x))
+        y += x
+
+    with Threads(4):
+        share_elements(work, x, y)
+    assert parts == [6] * 4
+    np.testing.assert_array_equal(y, x)
+
+
+def test_gelu_is_the_same_on_threads():
+    x, dy = np.random.default_rng(0).normal(size=(2, 2, 5, 3), scale=3)
+    plain, shared = GELU(), GELU()
+    expected = plain.forward(x), plain.backward(dy)
+    with Threads(3):
+        np.testing.assert_array_equal(shared.forward(x), expected[0])
+        np.testing.assert_array_equal(shared.backward(dy), expected[1])
+
+
+def test_blas_gets_its_threads_back_whoever_leaves_first(monkeypatch):
+    class Library:
+        threads = 8
+
+        def limit(self, limits, user_api):
+            self.before, self.threads = self.threads, limits
+            return self
+
+        def restore_original_limits(self):
+            self.threads = self.before
+
+    library = Library()
+    monkeypatch.setattr(threads, "blas", lambda: library)
+    first, second = threads.one_thread_of_blas(), threads.one_thread_of_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert library.threads == 1
+    second.__exit__(None, None, None)
+    assert library.threads == 8
+    with pytest.raises(KeyError), threads.one_thread_of_blas():
+        raise KeyError
+    assert library.threads == 8

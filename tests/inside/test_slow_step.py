@@ -1,0 +1,149 @@
+"""One training step in slow motion."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minigpt import SGD, AdamW, CharTokenizer, clip_gradients, get_batch, miniGPT
+from minigpt.core.flat import freeze
+from minigpt.core.functional import cross_entropy_backward, softmax
+from minigpt.fast.recompute import recompute
+from minigpt.inside.slow_step import slow_step
+from minigpt.show.figures.slow_motion import slow_step as view
+
+TOKENIZER = CharTokenizer().train("my dear <goose> & fox,\n")
+V = TOKENIZER.vocab_size
+
+
+def learner(make=AdamW, **options):
+    """A model that has taken two steps, its optimizer, and the batch of the third."""
+    model = miniGPT(V, 8, 12, 3, 2, **{"seed": 0, **options})
+    optimizer, rng = make(model), np.random.default_rng(1)
+    for _ in range(2):
+        model.forward(*get_batch(np.arange(300) ** 2 % V, 8, 3, rng))
+        model.backward()
+        optimizer.step(3e-3)
+    return model, optimizer, *get_batch(np.arange(300) ** 2 % V, 8, 3, rng)
+
+
+def state(model, optimizer):
+    return [
+        model.flat.params.copy(),
+        model.flat.grads.copy(),
+        *(value.copy() for value in optimizer.state.values()),
+        np.array(str(model.rng.bit_generator.state)),
+    ]
+
+
+@pytest.mark.parametrize("make", [AdamW, SGD])
+@pytest.mark.parametrize("options", [{}, {"tie_weights": True}, {"bias": False, "dropout": 0.2}])
+def test_it_is_the_real_step_to_the_bit_and_changes_nothing(make, options):
+    model, optimizer, x, y = learner(make, **options)
+    before = state(model, optimizer)
+    slow = slow_step(model, x, y, optimizer, 3e-3, clip=0.5)
+    for then, now in zip(before, state(model, optimizer), strict=True):
+        np.testing.assert_array_equal(then, now)
+
+    chance = model.rng.bit_generator.state
+    params = model.params()
+    old = {name: param.copy() for name, param in params.items()}
+    _, loss = model.forward(x, y)
+    model.backward()
+    grads = {name: grad.copy() for name, grad in model.grads().items()}
+    norm = clip_gradients(model.flat.grads, 0.5)
+    optimizer.step(3e-3)
+    model.rng.bit_generator.state = chance
+    _, after = model.forward(x, y)
+    assert (slow.loss, slow.gradient_norm, slow.loss_after) == (loss, norm, after)
+    told = {name: v for station in slow.stations for name, v in station.parameters.items()}
+    assert told == {name: np.linalg.norm(grad) for name, grad in grads.items()}
+
+    assert len(slow.changes) == 20
+    moved = np.concatenate([np.abs(params[name] - old[name]).ravel() for name in params])
+    sizes = [abs(change.after - change.before) for change in slow.changes]
+    np.testing.assert_allclose(sizes, np.sort(moved)[::-1][:20], rtol=1e-5)
+    for change in slow.changes:
+        assert change.before == old[change.name][change.index]
+        assert change.after == params[change.name][change.index]
+        assert change.gradient == grads[change.name][change.index]
+
+
+def test_losses_are_of_each_token():
+    model, optimizer, x, y = learner()
+    logits, loss = model.forward(x, y)
+    slow = slow_step(model, x, y, optimizer, 3e-3)
+    probabilities = np.take_along_axis(softmax(logits.astype(float)), y[..., None], -1)[..., 0]
+    np.testing.assert_allclose(slow.losses, -np.log(probabilities), rtol=1e-5)
+    assert slow.losses.mean() == pytest.approx(loss)
+    assert slow.losses_after.mean() == pytest.approx(slow.loss_after)
+    assert slow.loss_after < slow.loss
+
+
+def test_gradients_at_the_stations_are_those_of_the_loss():
+    """The loss changes with what a station gives as the gradient there says."""
+    model, optimizer, x, y = learner(dtype=np.float64)
+    slow = slow_step(model, x, y, optimizer, 3e-3)
+    assert [station.name for station in slow.stations] == [
+        "embedding",
+        *("block 0 attention", "block 0 feed-forward"),
+        *("block 1 attention", "block 1 feed-forward"),
+        *("final norm", "head"),
+    ]
+    logits, _ = model.forward(x, y)
+    dlogits = cross_entropy_backward(logits, y)
+    assert slow.stations[-1].gradient == pytest.approx(np.linalg.norm(dlogits))
+    assert slow.stations[-1].norm == pytest.approx(np.linalg.norm(logits))
+    assert slow.stations[-1].shape == logits.shape
+    # The bias of `down` is added to every token: its gradient is the sum of those at the station,
+    # and that of the positions the sum over the texts of the batch.
+    one = slow_step(model, x[:1], y[:1], optimizer, 3e-3)
+    embedding = one.stations[0]
+    assert embedding.gradient == pytest.approx(embedding.parameters["position_embedding.weight"])
+    single = slow_step(model, x[:1, :1], y[:1, :1], optimizer, 3e-3)
+    attention, thought = single.stations[1:3]
+    down = "blocks.0.feed_forward.down.bias"
+    assert thought.gradient == pytest.approx(thought.parameters[down])
+    projection = "blocks.0.attention.projection.bias"
+    assert attention.gradient == pytest.approx(attention.parameters[projection])
+
+
+def test_gradients_end_where_blocks_are_frozen():
+    model, _, x, y = learner()
+    freeze(model, 1)
+    slow = slow_step(model, x, y, AdamW(model), 3e-3)
+    assert [station.gradient is None for station in slow.stations] == [True] * 3 + [False] * 4
+    assert not slow.stations[0].parameters
+    assert slow.stations[3].parameters
+    assert all(not change.name.startswith("blocks.0") for change in slow.changes)
+
+
+def test_blocks_that_are_recomputed_are_no_different():
+    model, optimizer, x, y = learner()
+    expected = slow_step(model, x, y, optimizer, 3e-3)
+    recompute(model)
+    assert slow_step(model, x, y, optimizer, 3e-3).to_dict() == expected.to_dict()
+
+
+def test_it_is_json_and_a_figure():
+    model, optimizer, x, y = learner()
+    slow = slow_step(model, x, y, optimizer, 3e-3, clip=1e-3, n_changes=7)
+    record = json.loads(json.dumps(slow.to_dict()))
+    assert record["x"] == x.tolist()
+    assert len(record["changes"]) == 7
+    np.testing.assert_allclose(record["losses"], slow.losses, atol=1e-6)
+    figure = view(slow, TOKENIZER, row=2)
+    strip, bars, _, dots, diamonds = figure.data
+    np.testing.assert_array_equal(strip.marker.color, np.minimum(slow.losses[2], 8))
+    assert list(bars.x) == [station.gradient for station in slow.stations]
+    assert list(dots.x) == [change.before for change in slow.changes]
+    assert list(diamonds.x) == [change.after for change in slow.changes]
+    assert "shortened to 0.001" in figure.layout.title.subtitle.text
+
+
+def test_what_it_refuses():
+    model, optimizer, x, y = learner()
+    with pytest.raises(ValueError, match="one id for each position"):
+        slow_step(model, x, y[:, :3], optimizer, 3e-3)
+    with pytest.raises(TypeError, match="optimizer"):
+        slow_step(model, x, y, None, 3e-3)

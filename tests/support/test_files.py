@@ -1,0 +1,173 @@
+"""Files in folders that may be a stranger's: links, pipes and second names in place of files."""
+
+import os
+import sys
+
+import pytest
+
+from minigpt.support import files
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
+
+TRAPS = ["link", "hard link", "link to nothing", "link to itself", "pipe", "device", "folder"]
+
+
+def set_trap(kind: str, path, victim) -> None:
+    """Put something else where a file is expected."""
+    match kind:
+        case "link":
+            path.symlink_to(victim)
+        case "hard link":
+            os.link(victim, path)
+        case "link to nothing":
+            path.symlink_to(victim.with_name("nothing"))
+        case "link to itself":
+            path.symlink_to(path)
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A file of the user's, outside the folder."""
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "victim"
+    path.write_text("mine", encoding="utf-8")
+    yield path
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "victim"]
+
+
+@posix
+@pytest.mark.parametrize("make", [True, False])
+@pytest.mark.parametrize("kind", TRAPS)
+def test_only_ordinary_files_are_opened_to_be_changed(victim, kind, make):
+    path = victim.parent / "folder" / "metrics.jsonl"
+    set_trap(kind, path, victim)
+    with pytest.raises(ValueError, match=r"metrics\.jsonl"):
+        files.open_to_change(path, make)
+    with pytest.raises(ValueError, match=r"metrics\.jsonl"):
+        files.append_text(path, "theirs")
+
+
+@posix
+@pytest.mark.parametrize("kind", [kind for kind in TRAPS if kind != "link to nothing"])
+def test_links_are_seen_where_the_system_follows_them(victim, monkeypatch, kind):
+    """As on Windows, which has no O_NOFOLLOW."""
+    monkeypatch.setattr(files, "_NO_LINK", 0)
+    path = victim.parent / "folder" / "metrics.jsonl"
+    set_trap(kind, path, victim)
+    with pytest.raises(ValueError, match=r"metrics\.jsonl"):
+        files.append_text(path, "theirs")
+
+
+def test_a_file_is_opened_to_be_changed_as_it_is(tmp_path):
+    path = tmp_path / "a"
+    with pytest.raises(FileNotFoundError):
+        files.open_to_change(path)
+    with files.open_to_change(path, make=True) as file:
+        file.write(b"123456")
+    with files.open_to_change(path) as file:
+        assert file.read(3) == b"123"
+        file.truncate(4)
+    assert path.read_bytes() == b"1234"
+    assert files.append_text(path, "é") == 6
+    assert path.read_bytes() == "1234é".encode()
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_reading_never_waits(victim, kind):
+    path = victim.parent / "folder" / "samples.txt"
+    set_trap(kind, path, victim)
+    with pytest.raises(ValueError, match=r"samples\.txt is no ordinary file"):
+        files.open_to_read(path)
+    with pytest.raises(ValueError, match=r"samples\.txt is no ordinary file"):
+        files.read_bytes(path, 100)
+
+
+@posix
+@pytest.mark.parametrize("kind", ["link", "hard link"])
+def test_reading_follows_links_to_files(victim, kind):
+    path = victim.parent / "folder" / "samples.txt"
+    set_trap(kind, path, victim)
+    with files.open_to_read(path) as file:
+        assert file.read() == b"mine"
+
+
+@posix
+@pytest.mark.parametrize("kind", TRAPS)
+def test_what_is_written_whole_takes_the_place_of_a_link(victim, kind):
+    """The link goes, not what it leads to; a device or a folder stays."""
+    path = victim.parent / "folder" / "page.html"
+    set_trap(kind, path, victim)
+    if kind in ("pipe", "device", "folder"):
+        with pytest.raises(ValueError, match=r"page\.html is no ordinary file"):
+            files.write_text(path, "new")
+        assert [p.name for p in path.parent.iterdir()] == ["page.html"]
+    else:
+        files.write_text(path, "new")
+        assert not path.is_symlink()
+        assert path.read_text(encoding="utf-8") == "new"
+
+
+@posix
+@pytest.mark.parametrize("kind", TRAPS)
+def test_traps_under_temporary_names_are_removed(victim, kind):
+    folder = victim.parent / "folder"
+    for name in (".checkpoint-1.tmp", ".checkpoint-1.old.tmp"):
+        set_trap(kind, folder / name, victim)
+    (folder / "checkpoint-1").mkdir()
+    with files.replacing_folder(folder / "checkpoint-1") as temporary:
+        (temporary / "a").write_text("new", encoding="utf-8")
+    assert [str(p.relative_to(folder)) for p in sorted(folder.rglob("*"))] == [
+        "checkpoint-1",
+        "checkpoint-1/a",
+    ]
+    set_trap(kind, folder / ".x.tmp", victim)
+    files.remove_leftovers(folder)
+    assert [p.name for p in folder.iterdir()] == ["checkpoint-1"]
+
+
+@posix
+def test_a_folder_that_is_a_link_is_replaced_not_emptied(victim):
+    folder, mine = victim.parent / "folder", victim.parent / "mine"
+    mine.mkdir()
+    (mine / "a").write_text("mine", encoding="utf-8")
+    (folder / "checkpoint-1").symlink_to(mine)
+    with files.replacing_folder(folder / "checkpoint-1") as temporary:
+        (temporary / "a").write_text("new", encoding="utf-8")
+    assert (mine / "a").read_text(encoding="utf-8") == "mine"
+    assert not (folder / "checkpoint-1").is_symlink()
+    (mine / "a").unlink()
+    mine.rmdir()
+
+
+@posix
+@pytest.mark.parametrize("kind", [kind for kind in TRAPS if kind != "hard link"])
+def test_only_ordinary_files_get_a_second_name(victim, kind):
+    source, target = (victim.parent / "folder" / name for name in ("source", "target"))
+    set_trap(kind, source, victim)
+    with pytest.raises(ValueError, match="source is no ordinary file"):
+        files.place(source, target)
+    assert not target.exists()
+
+
+@posix
+def test_a_link_to_the_source_becomes_a_second_name_of_it(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("mine", encoding="utf-8")
+    target.symlink_to(source)
+    files.place(source, target)
+    assert not target.is_symlink()
+    assert target.samefile(source)
+
+
+def test_what_cannot_be_written_is_called_by_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_text(tmp_path / "no-folder" / "page.html", "new")
+    assert caught.value.filename == str(tmp_path / "no-folder" / "page.html")

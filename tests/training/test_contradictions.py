@@ -1,0 +1,177 @@
+"""What is asked for contradicts the data, the tokenizer or the model: refused, never ignored."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minigpt import BPETokenizer, Dataset, Settings, load_corpus, miniGPT, train
+from minigpt.commands.cli import main
+from minigpt.runs import Run
+from minigpt.runs.starting import begin
+from minigpt.text.data import Corpus
+from minigpt.text.prepare import prepare
+from minigpt.text.prepared import open_dataset
+from minigpt.text.tokenizers import CharTokenizer, WordTokenizer
+
+TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
+TINY = {
+    **{"n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 8, "steps": 2, "batch_size": 2},
+    **{"eval_tokens": 32, "sample_every": 0, "threads": 1},
+}
+FLAGS = [part for k, v in TINY.items() for part in (f"--{k.replace('_', '-')}", str(v))]
+FILE = ["--tokenizer", "other.json"]
+OF_THE_RUN = ["--steps", "2", "--batch-size", "2", "--sample-every", "0", "--threads", "1"]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """A folder with a text, two folders of its tokens, a tokenizer and a model of characters."""
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT, encoding="utf-8")
+    Path("lines.jsonl").write_text(json.dumps({"text": TEXT}), encoding="utf-8")
+    prepare(["text.txt"], Path("bpe"), "bpe", 280)
+    prepare(["text.txt"], Path("char"), "char")
+    BPETokenizer().train(TEXT, 270).save("other.json")
+    settings = Settings().replace({**TINY, "data": ("text.txt",), "tokenizer": "char"})
+    Run.new(settings, Path("model"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data", "bpe", "--tokenizer", "char"], "tokens in bpe were made by another"),
+        (["--data", "char", "--tokenizer", "bpe"], "tokens in char were made by another"),
+        (["--data", "char", "--tokenizer", "word"], "tokens in char were made by another"),
+        (["--data", "bpe", "--tokenizer", "other.json"], "tokens in bpe were made by another"),
+        (["--data", "bpe", "--tokenizer", "char/tokenizer.json"], "were made by another"),
+        (["--data", "bpe", "--vocab-size", "300"], "--vocab-size is 300, but the tokenizer of bpe"),
+        (["--data", "char", "--vocab-size", "300"], "the tokenizer of char has"),
+        (["--data", "bpe", "--field", "text"], "bpe has tokens already, and no fields: leave out"),
+        (
+            ["--data", "bpe", "--skip-undecodable"],
+            "bpe has tokens already, and no text",
+        ),
+        (["--data", "text.txt", "--field", "text"], "leave out --field"),
+        (["--data", "plays", "--field", "text"], "leave out --field"),
+        (["--data", "text.txt", "--tokenizer", "other.json", "--vocab-size", "300"], "has 270"),
+        (["--data", "text.txt", "--tokenizer", "bpe", "--vocab-size", "9"], "9 is too small"),
+        (["--data", "bpe", "--init-from", "model"], "not made by the tokenizer of the model"),
+        (["--data", "text.txt", "--init-from", "model", "--vocab-size", "30"], "comes from"),
+        (["--data", "text.txt", "--init-from", "model", "--tokenizer", "bpe"], "comes from"),
+        (["--data", "text.txt", "--init-from", "model", "--preset", "demo"], "--preset demo choo"),
+        (["--preset", "shakespeare-char", "--data", "bpe"], "tokens in bpe were made by another"),
+        (["--data", "text.txt", "--optimizer", "sgd", "--beta1", "0.5"], "left out with sgd"),
+        (["--data", "text.txt", "--optimizer", "sgd", "--weight-decay", "0"], "it is for AdamW"),
+        (["--data", "text.txt", "--freeze", "1"], "--freeze needs --init-from"),
+    ],
+)
+def test_train_refuses_flags_that_contradict(place, flags, message, capsys):
+    own = [] if "model" in flags else FLAGS
+    assert main(["train", "--out", "run", *(own or OF_THE_RUN), *flags]) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--data", "bpe", "--tokenizer", "bpe"],
+        ["--data", "bpe", "--tokenizer", "bpe", "--vocab-size", "280"],
+        ["--data", "bpe", "--tokenizer", "bpe/tokenizer.json"],
+        ["--data", "char", "--tokenizer", "char"],
+        ["--data", "char"],
+        ["--data", "lines.jsonl", "--field", "text"],
+        ["--data", "text.txt", "--tokenizer", "other.json"],
+        ["--data", "text.txt", "--tokenizer", "other.json", "--vocab-size", "270"],
+    ],
+)
+def test_what_agrees_is_taken_and_the_record_is_true(place, flags, capsys):
+    assert main(["train", "--out", "run", *FLAGS, *flags]) == 0, capsys.readouterr().err
+    settings = json.loads(Path("run/training.json").read_text("utf-8"))["settings"]
+    run = Run.resume(Path("run"), {"steps": 3})
+    assert settings["vocab_size"] == run.tokenizer.vocab_size == run.dataset.tokenizer.vocab_size
+    assert settings["tokenizer"] in (run.tokenizer.kind, "other.json")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["prepare", "text.txt", "-o", "new", *FILE, "--vocab-size", "9"], "has 270 tokens"),
+        (["prepare", "text.txt", "-o", "new", "--field", "text"], "leave out --field"),
+        (["tokenize", "my", "--tokenizer", "other.json", "--vocab-size", "99"], "leave it out"),
+        (["tokenize", "my", "--tokenizer", "other.json", "--data", "text.txt"], "leave it out"),
+        (["eval", "model", "--data", "bpe"], "not made by the tokenizer of the model"),
+        (["eval", "model", "--data", "char", "--field", "text"], "char has tokens already"),
+    ],
+)  # fmt: skip
+def test_other_commands_refuse_them_too(place, command, message, capsys):
+    assert main(command) == 1
+    assert message in capsys.readouterr().err
+    assert not Path("new").exists()
+
+
+def test_a_size_is_for_those_that_are_trained(place, capsys):
+    command = ["tokenize", "my", "--tokenizer", "other.json", "bpe", "--vocab-size", "290"]
+    assert main([*command, "--data", "text.txt"]) == 0
+    out = capsys.readouterr().out
+    assert "270" in out
+    assert "290" in out
+
+
+def test_tokens_without_a_tokenizer_are_held_against_the_one_given(place):
+    """As nanoGPT's folders come; whoever sees how the text begins sees whether it is right."""
+    for name in ("tokenizer.json", "dataset.json"):
+        Path("bpe", name).unlink()
+    said: list[str] = []
+    settings = Settings().replace({**TINY, "data": ("bpe",), "init_from": "model"})
+    with pytest.raises(ValueError, match=r"train\.bin has the token \d+, but .* another one made"):
+        begin(settings, said.append)
+    BPETokenizer().train(TEXT, 280).save("right.json")
+    begin(Settings().replace({**TINY, "data": ("bpe",), "tokenizer": "right.json"}), said.append)
+    assert any("its text begins 'my dear goose, take" in line for line in said)
+    ids = np.fromfile("bpe/val.bin", "<u2")
+    ids[-1] = 280
+    ids.tofile("bpe/val.bin")
+    with pytest.raises(ValueError, match=r"val\.bin has the token 280"):
+        begin(
+            Settings().replace({**TINY, "data": ("bpe",), "tokenizer": "right.json"}), said.append
+        )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        CharTokenizer().train(TEXT + "é"),
+        CharTokenizer().train(TEXT[::-1].replace("w", "W")),
+        WordTokenizer().train(TEXT),
+        BPETokenizer().train("quagga " * 9, 259),
+    ],
+)
+def test_a_dataset_of_another_tokenizer_is_refused(other):
+    own = CharTokenizer().train(TEXT)
+    model = miniGPT(300, 8, 16, 2, 1)
+    dataset = Dataset.from_corpus(Corpus("x", TEXT, TEXT), other)
+    settings = Settings().replace(TINY)
+    with pytest.raises(ValueError, match="the dataset was made with another tokenizer"):
+        next(train(model, dataset, settings, own))
+    again = CharTokenizer().train(TEXT)
+    next(train(model, Dataset.from_corpus(Corpus("x", TEXT, TEXT), again), settings, own))
+
+
+def test_a_dataset_of_more_tokens_than_the_model_has_is_refused_at_the_door():
+    dataset = Dataset.from_corpus(load_corpus(["plays"]), BPETokenizer().train(TEXT, 280))
+    with pytest.raises(ValueError, match="280 tokens, but the model knows only 270"):
+        next(train(miniGPT(270, 8, 16, 2, 1), dataset, Settings().replace(TINY)))
+
+
+def test_a_folder_is_not_opened_with_another_tokenizer(place):
+    with pytest.raises(ValueError, match="not made by the tokenizer"):
+        open_dataset(Path("bpe"), BPETokenizer.load("other.json"))
+
+
+def test_whether_names_are_tokens_is_settled_when_a_run_begins(place, capsys):
+    assert main(["train", "--resume", "model", "--steps", "3", "--allow-special"]) == 1
+    assert "--allow-special cannot change when a run goes on" in capsys.readouterr().err
