@@ -74,7 +74,7 @@ class Configuration:
         return self.flops - self.attention_flops // 2
 
     def model(self, **options: Any) -> miniGPT:
-        """Make the model."""
+        """Return the model."""
         sizes = (self.V, self.T, self.d_model, self.n_heads, self.n_layers)
         return miniGPT(*sizes, tie_weights=self.tied, seed=0, **options)
 

@@ -29,28 +29,28 @@ DEMO_TOKENS_PER_SECOND = 2000
 
 
 def gpt2_model(quick: bool) -> miniGPT:
-    """Make a model of GPT-2's size with weights drawn at random, which cost as much to read."""
+    """Return a model of GPT-2's size with weights drawn at random, which cost as much to read."""
     if quick:
         return miniGPT(TINY.V, 32, TINY.d_model, TINY.n_heads, 2, tie_weights=True, seed=0)
     return miniGPT(L.V, 1024, L.d_model, L.n_heads, L.n_layers, tie_weights=True, seed=0)
 
 
 def demo_model() -> miniGPT:
-    """Make a model of the demo's size."""
+    """Return a model of the demo's size."""
     s = preset("demo")
     assert s.vocab_size is not None
     return miniGPT(s.vocab_size, s.block_size, s.d_model, s.n_heads, s.n_layers, seed=0)
 
 
 def transformers_model(ours: miniGPT) -> GPT2LMHeadModel:
-    """Give transformers' model with the weights of ours."""
+    """Return transformers' model with the weights of ours."""
     with tempfile.TemporaryDirectory() as folder:
         ours.save_pretrained(folder)
         return GPT2LMHeadModel.from_pretrained(folder).eval()
 
 
 def writers(ours: miniGPT, theirs: GPT2LMHeadModel, ids: Array, n_new: int) -> dict[str, Work]:
-    """Make the work of both sides, checked to write the same."""
+    """Return the work of both sides, checked to write the same."""
     prompt = torch.from_numpy(ids)
     mask = torch.ones_like(prompt)
 

@@ -35,12 +35,12 @@ PAUSE = 0.05
 
 
 def always(work: Work) -> Side:
-    """Make a side of work that needs no preparation."""
+    """Return a side of work that needs no preparation."""
     return lambda: nullcontext(work)
 
 
 def fresh(prepare: Callable[[], Work]) -> Side:
-    """Make a side that prepares its work anew for each turn: nothing is remembered."""
+    """Return a side that prepares its work anew for each turn: nothing is remembered."""
     return lambda: nullcontext(prepare())
 
 
@@ -70,11 +70,11 @@ class Rounds:
     seconds: Mapping[str, list[float]]
 
     def median(self, side: str) -> float:
-        """Give the median of one side in seconds."""
+        """Return the median of one side in seconds."""
         return statistics.median(self.seconds[side])
 
     def ratio(self, numerator: str, denominator: str) -> Spread:
-        """Give the spread of (seconds of one side / seconds of another) within each round."""
+        """Return the spread of (seconds of one side / seconds of another) within each round."""
         pairs = zip(self.seconds[numerator], self.seconds[denominator], strict=True)
         return Spread.of([a / b for a, b in pairs])
 
@@ -110,7 +110,7 @@ def interleave(
 
 
 def _turn(side: Side, repeats: int) -> float:
-    """Give the seconds that the work took once."""
+    """Return the seconds that the work took once."""
     with side() as work:
         gc.collect()
         time.sleep(PAUSE)

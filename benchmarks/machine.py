@@ -19,7 +19,7 @@ PACKAGES = ("minigpt", "numpy", "torch", "transformers", "tokenizers", "tiktoken
 
 @contextmanager
 def threads(n: int) -> Iterator[int]:
-    """Give both sides `n` threads, 0 for one a core, and no dynamic number of them.
+    """Return both sides `n` threads, 0 for one a core, and no dynamic number of them.
 
     Call it before the libraries start their threads: some read the environment only then.
     """
@@ -38,7 +38,7 @@ def threads(n: int) -> Iterator[int]:
 
 
 def describe(n_threads: int) -> dict[str, Any]:
-    """Give all that someone needs who wants to compare figures with their own."""
+    """Return all that someone needs who wants to compare figures with their own."""
     from threadpoolctl import threadpool_info
 
     pools = [
@@ -67,7 +67,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """Give the name of the processor, which `platform` does not know on Linux."""
+    """Return the name of the processor, which `platform` does not know on Linux."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():

@@ -33,7 +33,7 @@ TARGET = {"S": 1.0, "M": 1.0, "L": 1.0, "X": 0.8}  # "clearly lower" is a fifth
 
 
 def peak_bytes() -> int:
-    """Give the highest resident memory this process had so far.
+    """Return the highest resident memory this process had so far.
 
     Linux tells it per program. What `getrusage` tells there is inherited from the process that
     started this one, and so is only asked elsewhere.

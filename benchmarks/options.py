@@ -47,7 +47,7 @@ class Options:
         return self.rounds or (2 if self.quick else 5)
 
     def rounds_for(self, c: Configuration) -> int:
-        """Give the rounds for a configuration."""
+        """Return the rounds for a configuration."""
         return self.large if c.name in ("L", "X") else self.small
 
     @property

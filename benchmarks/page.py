@@ -29,7 +29,7 @@ def fill(page: Path, results: Path) -> None:
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """Give the tables of one benchmark, and the machine that they come from."""
+    """Return the tables of one benchmark, and the machine that they come from."""
     machine = measured["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     lines = [

@@ -21,27 +21,22 @@ from benchmarks.options import Options
 from benchmarks.report import Table
 from benchmarks.training import Ours
 from minigpt import AdamW
-from minigpt.core import layers
-from minigpt.fast import attention
-from minigpt.fast import replicas as parallel
-from minigpt.fast.replicas import WIDE
+from minigpt.core import functional, layers, model
+from minigpt.fast import feed_forward
+from minigpt.fast.replicas import WIDE_D_MODEL
 
 REST = "the rest: residuals, dropout, Python"
 KINDS: dict[str, list[tuple[Any, str]]] = {
     "products with weights (Linear)": [(layers.Linear, "forward"), (layers.Linear, "backward")],
-    "attention": [
-        (kind, method)
-        for kind in (attention.Attention, attention.BlockedAttention)
-        for method in ("forward", "backward")
-    ],
-    "GELU": [(layers.GELU, "forward"), (layers.GELU, "backward")],
+    "attention": [(functional, "attention"), (functional, "attention_backward")],
+    "GELU": [(feed_forward, "elementwise")],
     "LayerNorm": [(layers.LayerNorm, "forward"), (layers.LayerNorm, "backward")],
     "embeddings": [
         (kind, method)
         for kind in (layers.Embedding, layers.PositionalEncoding)
         for method in ("forward", "backward")
     ],
-    "head and loss": [(parallel, "head_loss")],
+    "head and loss": [(model, "head_loss")],
     "AdamW": [(AdamW, "step")],
 }
 
@@ -94,7 +89,7 @@ def run(options: Options) -> list[Table]:
 def profile(c: Configuration, options: Options) -> Table:
     """Look at the steps of one configuration."""
     options.say(str(c))
-    n_threads = options.threads if c.d_model >= WIDE else 1
+    n_threads = options.threads if c.d_model >= WIDE_D_MODEL else 1
     ours, steps = Ours(c, n_threads), []
     with ours.side() as step:
         for _ in range(options.rounds_for(c) + 2):

@@ -41,7 +41,7 @@ class Row:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it, ready for JSON."""
+        """Return all of it, ready for JSON."""
         ratio = self.ratio._asdict() if self.ratio else None
         return asdict(self) | {"ratio": ratio, "reached": self.reached}
 
@@ -68,7 +68,7 @@ class Table:
         self.rows.append(Row(*args, **options))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it, ready for JSON."""
+        """Return all of it, ready for JSON."""
         return {
             "title": self.title,
             "notes": list(self.notes),

@@ -29,7 +29,7 @@ def find(name: str) -> Path | None:
 
 @cache
 def text(quick: bool = False) -> str:
-    """Give the tiny Shakespeare text, 1.1 MB; for a trial run some built-in plays."""
+    """Return the tiny Shakespeare text, 1.1 MB; for a trial run some built-in plays."""
     if quick:
         return plays(30_000).text
     path = find("shakespeare.txt") or fetch("shakespeare")
@@ -38,7 +38,7 @@ def text(quick: bool = False) -> str:
 
 @cache
 def vocabulary(quick: bool = False) -> Vocabulary:
-    """Give GPT-2's vocabulary; for a trial run one learned from the plays."""
+    """Return GPT-2's vocabulary; for a trial run one learned from the plays."""
     if quick:
         return BPETokenizer().train(text(quick), 500).vocabulary
     if (folder := find("gpt2")) is None:
@@ -51,7 +51,7 @@ def vocabulary(quick: bool = False) -> Vocabulary:
 
 @cache
 def tokens(vocab_size: int) -> Array:
-    """Give ids: Shakespeare's 65 characters, or in GPT-2's 50,257 tokens; or the plays in ASCII."""
+    """Return ids: of Shakespeare, in 65 characters or GPT-2's 50,257 tokens, or of the plays."""
     if vocab_size == 65:
         return np.unique(list(text()), return_inverse=True)[1]
     if vocab_size == 50257:

@@ -52,14 +52,14 @@ def hugging_face_trained(pieces: list[str], vocab_size: int) -> Tokenizer:
 
 
 def hugging_face(vocabulary: Vocabulary) -> Tokenizer:
-    """Make Hugging Face's tokenizer with our vocabulary."""
+    """Return Hugging Face's tokenizer with our vocabulary."""
     with tempfile.TemporaryDirectory() as folder:
         BPETokenizer.from_vocabulary(vocabulary).save(folder)
         return Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
 
 
 def tik_token(vocabulary: Vocabulary) -> tiktoken.Encoding:
-    """Make tiktoken's encoding with our vocabulary."""
+    """Return tiktoken's encoding with our vocabulary."""
     special = vocabulary.special_tokens
     ranks = {token: i for i, token in enumerate(vocabulary.tokens) if i not in special.values()}
     return tiktoken.Encoding(
@@ -124,7 +124,7 @@ def trained(text: str, vocab_size: int, n_processes: int) -> BPETokenizer:
 
 
 def merges_of(tokenizer: Tokenizer) -> list[object]:
-    """Give the merges of one of Hugging Face's tokenizers, in order."""
+    """Return the merges of one of Hugging Face's tokenizers, in order."""
     return json.loads(tokenizer.to_str())["model"]["merges"]
 
 

@@ -77,7 +77,7 @@ class TorchGPT(nn.Module):
             self.head.weight = self.token_embedding.weight
 
     def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Give the mean loss of ids and targets (B, T)."""
+        """Return the mean loss of ids and targets (B, T)."""
         x = self.token_embedding(ids) + self.position_embedding(torch.arange(ids.shape[1]))
         for block in self.blocks:
             x = block(x)
@@ -101,13 +101,13 @@ def paired(ours: Mapping[str, Array], theirs: TorchGPT) -> Iterator[tuple[Tensor
 
 
 def copy_weights(ours: Mapping[str, Array], theirs: TorchGPT) -> None:
-    """Give the PyTorch model our weights."""
+    """Return the PyTorch model our weights."""
     for our_param, their_param in paired(ours, theirs):
         their_param.copy_(our_param)
 
 
 def adamw(model: nn.Module, fused: bool | None = None) -> torch.optim.AdamW:
-    """Make AdamW with our defaults: decay for matrices only; the implementation PyTorch's default.
+    """Return AdamW with our defaults: decay for matrices only, in PyTorch's default implementation.
 
     On a processor the default is a loop over the parameters; `fused` must be asked for.
     """
@@ -125,7 +125,7 @@ def step_of(
     optimizer: torch.optim.Optimizer,
     learning_rate: float,
 ) -> Callable[[Tensor, Tensor], float]:
-    """Make the training step: forward, backward, clip, AdamW; it gives the loss.
+    """Return the training step: forward, backward, clip, AdamW; it gives the loss.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class Ours:
 
 
 def plain_loop(c: Configuration) -> Work:
-    """Make the step of README's plain loop, with NumPy's own threads."""
+    """Return the step of README's plain loop, with NumPy's own threads."""
     model = c.model()
     batches = itertools.cycle([batch_of(c, seed) for seed in range(N_BATCHES)])
 
@@ -89,7 +89,7 @@ def plain_loop(c: Configuration) -> Work:
 def pytorch_sides(
     c: Configuration, ours: Ours, backend: str = "inductor", n_checked: int = 3
 ) -> tuple[dict[str, Side], str]:
-    """Make PyTorch's sides, checked to take the same steps as ours; `backend` compiles.
+    """Return PyTorch's sides, checked to take the same steps as ours; `backend` compiles.
 
     Returns
     -------

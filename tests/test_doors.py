@@ -44,9 +44,10 @@ from minigpt import (
     train,
     warmup_cosine,
 )
-from minigpt.core.cache import KVCache, new_cache
-from minigpt.core.flat import freeze
+from minigpt.core.cache import KVCache
+from minigpt.core.generation import new_cache
 from minigpt.fast.replicas import Replicas
+from minigpt.training.freezing import freeze
 
 NAN, INF = math.nan, math.inf
 TOKENIZER = CharTokenizer().train("my dear")
@@ -71,7 +72,7 @@ def broken():
 
 
 def calls(function, *arguments, **cases):
-    """Give (function, its arguments, one of them replaced by a bad one, its name) for each."""
+    """Return (function, its arguments, one of them replaced by a bad one, its name) for each."""
     return [
         pytest.param(function, arguments, {name: value}, id=f"{function.__name__} {name}={value!r}")
         for name, values in cases.items()

@@ -12,25 +12,39 @@ import pytest
 
 import minigpt
 import minigpt.runs
-from minigpt. import inside as analysis
-from minigpt import (AdamW, CharTokenizer, Sampling, Settings, complete, evaluate, get_batch, miniGPT, softmax, split_text, trace)
+from minigpt import (
+    SGD,
+    AdamW,
+    CharTokenizer,
+    Linear,
+    Sampling,
+    Settings,
+    complete,
+    evaluate,
+    get_batch,
+    miniGPT,
+    softmax,
+    split_text,
+    trace,
+)
+from minigpt import inside as analysis
 from minigpt.inside import slow_step
 from minigpt.inside.trace_in_words import walk
 from minigpt.show.figures import attention_maps as attention
-from minigpt.show.figures import over_time as checkpoints
+from minigpt.show.figures import attribution_bars as view_of_attribution
 from minigpt.show.figures import embedding_map as embeddings
 from minigpt.show.figures import head_table as heads
 from minigpt.show.figures import layer_curves as layers
 from minigpt.show.figures import lens_table as lens
+from minigpt.show.figures import loss_curves as training
+from minigpt.show.figures import loss_in_terminal as text
 from minigpt.show.figures import neuron_texts as neurons
 from minigpt.show.figures import next_token as probabilities
+from minigpt.show.figures import over_time as checkpoints
 from minigpt.show.figures import residual_stream as stream
-from minigpt.show.figures import surprise_text as surprise
-from minigpt.show.figures import loss_in_terminal as text
-from minigpt.show.figures import token_cells as tokens
-from minigpt.show.figures import loss_curves as training
-from minigpt.show.figures import attribution_bars as view_of_attribution
 from minigpt.show.figures import slow_motion as view_of_slow_step
+from minigpt.show.figures import surprise_text as surprise
+from minigpt.show.figures import token_cells as tokens
 
 TEXT = "hello dear\nworld abc"
 TOKENIZER = CharTokenizer().train(TEXT)
@@ -193,7 +207,8 @@ def test_what_generate_cannot_continue(context, message):
         (MODEL, "genrate", "did you mean 'generate'"),
         (MODEL.blocks[0], "zero_grad", "nothing is needed"),
         (MODEL.head, "backwards", "did you mean 'backward'"),
-        (MODEL.head, "xyz", "needs a forward"),
+        (MODEL.head, "xyz", "Linear has no 'xyz'$"),
+        (Linear(2, 2), "kept", "needs a forward"),
         (TOKENIZER, "save_pretrained", r"save\(path\)"),
         (TOKENIZER, "encod", "did you mean 'encode'"),
         (AdamW(MODEL), "zero_grad", "nothing is needed"),
@@ -212,7 +227,8 @@ def test_no_hint_leads_to_what_is_not_there():
     owners = {
         "miniGPT": MODEL,
         "Tokenizer": TOKENIZER,
-        "OfModel": AdamW(MODEL),
+        "SGD": SGD(MODEL),
+        "AdamW": AdamW(MODEL),
         "Layer": MODEL.head,
     }
     for kind, hints in HINTS.items():
@@ -230,6 +246,6 @@ def test_what_the_packages_show_is_theirs():
 
 
 def test_a_module_not_imported_yet_is_pointed_to():
-    code = "import minigpt; minigpt.show.notebook"
+    code = "import minigpt; minigpt.web"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "write import minigpt.show.notebook first" in done.stderr
+    assert "write import minigpt.web first" in done.stderr

@@ -1,7 +1,19 @@
 """miniGPT: GPT from scratch in NumPy, every layer, gradient and tokenizer written by hand.
 
-Read the source in this order: `functional`, `attention`, `layers`, `model`, `tokenizers`, `data`,
-`optim`, `training`, `generation`.
+Each folder has one subject, and imports itself and those before it in this list only:
+
+    core       the textbook: every formula plain, beside its derivative; start reading here
+    fast       the same arithmetic, faster: plugged into the textbook from above
+    support    files written whole, a terminal that nothing upsets, short reprs
+    text       tokenizers, corpora, token files, batches
+    training   the loop, its settings, the evaluation
+    folders    a model on disk: Hugging Face folders, safetensors, the hub
+    runs       a run in its folder: checkpoints, metrics, going on to the bit
+    inside     every number of a pass, and what can be read from it
+    check      proofs: gradients and properties, of our layers or yours
+    show       figures, the page that explains, displays in a notebook
+    web        the live page
+    commands   the command line, a file for each command
 """
 
 import ast as _ast
@@ -14,10 +26,10 @@ __version__ = "0.1.0"
 
 def _addresses() -> dict[str, tuple[str, str]]:
     """Read in __init__.pyi where each name is: its module, and its name there ("" of a module)."""
-    stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    stub = _Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     found = {}
-    for node in ast.parse(stub).body:
-        if isinstance(node, ast.ImportFrom):
+    for node in _ast.parse(stub).body:
+        if isinstance(node, _ast.ImportFrom):
             room = f"minigpt.{node.module or ''}".rstrip(".")
             for alias in node.names:  # a module stands there as "name as name"
                 module = f"{room}.{alias.name}" if alias.asname else room
@@ -29,14 +41,32 @@ _ADDRESSES = _addresses()
 __all__ = [name for name, (_, inside) in _ADDRESSES.items() if inside]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """Import what a name stands for when it is first used, so that starting takes no time."""
     if name not in _ADDRESSES:
-        raise AttributeError(f"module 'minigpt' has no attribute {name!r}")
+        raise AttributeError(f"module 'minigpt' has no attribute {name!r}{_hint(name)}")
+    _assemble()
     module, inside = _ADDRESSES[name]
-    found = getattr(import_module(module), inside) if inside else import_module(module)
+    found = getattr(_import_module(module), inside) if inside else _import_module(module)
     globals()[name] = found
     return found
+
+
+def _assemble() -> None:
+    """Plug the fast forms, better errors, folders and displays into the textbook."""
+    for room in ("fast", "support", "folders", "show"):
+        _import_module(f"minigpt.{room}")
+
+
+def _hint(name: str) -> str:
+    from importlib.util import find_spec
+
+    from minigpt.core.checks import nearest
+
+    if name.isidentifier() and name[0] != "_" and find_spec(f"minigpt.{name}"):
+        return f": write import minigpt.{name} first"
+    guess = nearest(name, __all__, 0.75) if name[0] != "_" else None
+    return f": did you mean {guess!r}?" if guess else ""
 
 
 def __dir__() -> list[str]:

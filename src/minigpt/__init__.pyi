@@ -9,7 +9,7 @@ from .core import layers as layers
 from .core import model as model
 from .core import optim as optim
 from .core.functional import cross_entropy, softmax
-from .core.generation import generate, stream
+from .core.generation import generate
 from .core.layers import (
     GELU,
     Dropout,
@@ -24,13 +24,13 @@ from .core.layers import (
     TransformerBlock,
 )
 from .core.model import miniGPT
-from .core.optim import SGD, AdamW, clip_gradients, warmup_cosine
+from .core.optim import SGD, AdamW, clip_gradients
 from .core.sampling import Sampling
 from .inside import Target, Trace, trace
 from .text import corpus as corpus
 from .text import data as data
 from .text import tokenizers as tokenizers
-from .text.completion import Completion, complete, stream_text
+from .text.completion import Completion, complete, stream, stream_text
 from .text.data import Corpus, Dataset, get_batch, load_corpus, split_text, token_array
 from .text.tokenizers import (
     BPETokenizer,
@@ -41,7 +41,10 @@ from .text.tokenizers import (
 )
 from .training.evaluation import Evaluation, evaluate
 from .training.loop import Step, TrainingDiverged, train
+from .training.schedule import warmup_cosine
 from .training.settings import PRESETS, Settings, preset
+
+def _assemble() -> None: ...
 
 __all__ = [
     "GELU",

@@ -1,4 +1,4 @@
-"""Let `python -m minigpt` do what `minigpt` does."""
+"""Run `minigpt` as `python -m minigpt`."""
 
 import sys
 

@@ -11,7 +11,6 @@ from minigpt.check.properties import check_properties
 from minigpt.commands.cli import main
 from minigpt.core import functional, layers, model
 from minigpt.core.cache import KVCache
-from minigpt.fast import attention
 from minigpt.text.tokenizers import BPETokenizer
 
 rng = np.random.default_rng(0)
@@ -159,7 +158,7 @@ def test_what_cannot_be_checked(layer, x, message):
 
 
 def sabotaged(kind, name):
-    """Give a copy of a class whose backward flips the sign of one gradient."""
+    """Return a copy of a class whose backward flips the sign of one gradient."""
 
     def backward(self, *dy):
         dx = kind.backward(self, *dy)
@@ -214,7 +213,7 @@ def sabotaged_backward(kind, name):
 
 
 @pytest.mark.parametrize(
-    ("function", "module"), [("softmax_backward", attention), ("cross_entropy_backward", model)]
+    ("function", "module"), [("softmax_backward", functional), ("cross_entropy_backward", model)]
 )
 def test_a_flipped_sign_in_a_function_names_that_function(monkeypatch, function, module):
     right = getattr(functional, function)
@@ -257,9 +256,10 @@ def break_softmax(patch):
 
 
 def break_mask(patch):
-    patch.setattr(
-        attention, "causal_mask", lambda n, m: np.triu(np.ones((n, m), bool), k=2 + m - n)
-    )
+    def shifted(n, m, like=None):
+        return np.triu(np.ones((n, m), bool), k=2 + m - n)
+
+    patch.setattr(functional, "causal_mask", shifted)
 
 
 def break_cache(patch):
@@ -316,11 +316,11 @@ def test_what_is_broken_shows(monkeypatch, break_it, expected):
 
 def test_the_command_passes_and_a_mistake_makes_it_fail(monkeypatch, capsys):
     assert main(["check", "--seed", "3"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "all 78 checks pass"
+    assert capsys.readouterr().out.splitlines()[-1] == "all 79 checks pass"
     monkeypatch.setattr(ReLU, "backward", sabotaged_backward(ReLU, "x"))
     assert main(["check"]) == 1
     printed = capsys.readouterr().out
-    assert printed.splitlines()[-1] == "1 of 78 checks fail. Wrong: ReLU"
+    assert printed.splitlines()[-1] == "1 of 79 checks fail. Wrong: ReLU"
     assert "The sign is flipped." in " ".join(printed.split())
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minigpt import AdamW, Dataset, Settings, miniGPT, train
-from minigpt.core.flat import freeze
+from minigpt.training.freezing import freeze
 
 X = np.random.default_rng(0).integers(0, 11, (3, 8))
 Y = np.random.default_rng(1).integers(0, 11, (3, 8))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minigpt import Sampling, miniGPT, softmax, stream
-from minigpt.core.generation import Reader, side_by_side
+from minigpt.core.generation import Reader, pad_left
 from minigpt.core.sampling import draw
 
 V, T = 11, 8
@@ -103,7 +103,7 @@ def test_rows_of_different_lengths_are_what_they_are_alone_also_past_max_len(mod
 
 
 def test_the_logits_of_a_filled_up_row_are_those_it_has_alone(model):
-    reader = Reader(model, *side_by_side(ROWS, V))
+    reader = Reader(model, *pad_left(ROWS, V))
     alone = [Reader(model, np.array([row])) for row in ROWS]
     for _ in range(2 * T):
         expected = np.concatenate([each.logits for each in alone])

@@ -249,5 +249,5 @@ def test_what_is_dropped_is_0_even_where_it_was_infinite():
     x = np.full(100, np.inf, np.float32)
     y, dx = dropout.forward(x), dropout.backward(x)
     assert set(y) == set(dx) == {0, np.inf}
-    np.testing.assert_array_equal(y == 0, ~dropout.mask)
+    np.testing.assert_array_equal(y == 0, ~dropout.kept)
     assert np.isinf(dropout.forward(np.full(9, 3e38, np.float32))).any()  # and nobody is warned

@@ -1,11 +1,10 @@
-import itertools
 import math
 
 import numpy as np
 import pytest
 
-from minigpt import SGD, AdamW, clip_gradients, miniGPT, warmup_cosine
-from minigpt.core.optim import make_optimizer
+from minigpt import SGD, AdamW, Settings, clip_gradients, miniGPT
+from minigpt.training.optimizers import optimizer_of
 
 
 @pytest.fixture
@@ -67,15 +66,6 @@ def test_clipping_shortens_and_keeps_the_direction():
     np.testing.assert_allclose(grads, [0.6, 0.8])
 
 
-def test_warm_up_then_cosine():
-    rates = [warmup_cosine(i, 100, 10, 1e-3, 1e-4) for i in range(101)]
-    np.testing.assert_allclose(np.diff(rates[:11]), 1e-3 / 11)
-    assert rates[10] == max(rates) == pytest.approx(1e-3)
-    assert rates[55] == pytest.approx((1e-3 + 1e-4) / 2)
-    assert rates[100] == pytest.approx(1e-4)
-    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
-
-
 def test_an_unknown_optimizer(model):
     with pytest.raises(ValueError, match="did you mean 'adamw'"):
-        make_optimizer("adam", model, 0.9, 0.99, 0.1)
+        optimizer_of(Settings(optimizer="adam"), model)

@@ -23,7 +23,7 @@ HOST = ("--host", "0.0.0.0")
 
 
 def measure(folder, seconds, clients):
-    """Give the times of all keystrokes, the answers that were errors, and the memory's growth."""
+    """Return the times of all keystrokes, the answers that were errors, and the memory's growth."""
     server = subprocess.Popen(
         [sys.executable, *("-m", "minigpt", "explore", str(folder), "--no-browser", *HOST)],
         stdout=subprocess.PIPE,
@@ -77,7 +77,7 @@ async def _type(client, text, chance, end, times, wrong):
 
 
 def _resident(pid):
-    """Give the memory of a process in MB (Linux)."""
+    """Return the memory of a process in MB (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -151,7 +151,7 @@ def test_the_first_makes_the_run_and_the_others_get_it(tmp_path):
     assert other.model is not first.model
     np.testing.assert_array_equal(other.model.flat.params, first.model.flat.params)
     np.testing.assert_array_equal(other.optimizer.state["m"], first.optimizer.state["m"])
-    assert other.optimizer.flat.params is other.model.flat.params
+    assert other.optimizer.model.flat.params is other.model.flat.params
 
 
 def test_a_run_goes_on_in_all_processes_with_what_the_optimizer_remembers(tmp_path):

@@ -20,15 +20,16 @@ from minigpt import (
     trace,
     train,
 )
-from minigpt.core import model as model_module
 from minigpt.core.cache import KVCache
-from minigpt.core.flat import LAYING, freeze
 from minigpt.core.generation import Reader, stream_choices
 from minigpt.core.layers import twin
+from minigpt.fast import laying
+from minigpt.fast.laying import _laying
 from minigpt.fast.recompute import recompute
 from minigpt.fast.replicas import Replicas
 from minigpt.inside import Target, without_heads
 from minigpt.text.tokenizers import CharTokenizer
+from minigpt.training.freezing import freeze
 
 V, T = 11, 8
 rng = np.random.default_rng(0)
@@ -124,8 +125,7 @@ def test_a_training_step_and_a_text_at_once(model, monkeypatch):
         return model.generate(IDS[:1], 3, seed=0), evaluate(model, IDS.ravel())
 
     loss, (text, measured) = step(alone), write(alone)
-    activation = type(model.blocks[0].feed_forward.activation)
-    forward, inside, may_go = activation.forward, threading.Event(), threading.Event()
+    forward, inside, may_go = Linear.forward, threading.Event(), threading.Event()
 
     def wait_while_training(self, x):
         y = forward(self, x)
@@ -134,7 +134,7 @@ def test_a_training_step_and_a_text_at_once(model, monkeypatch):
             assert may_go.wait(30)
         return y
 
-    monkeypatch.setattr(activation, "forward", wait_while_training)
+    monkeypatch.setattr(Linear, "forward", wait_while_training)
     found = []
     thread = threading.Thread(target=lambda: found.append(step(model)), name="training")
     thread.start()
@@ -177,17 +177,17 @@ def test_two_threads_cannot_train_one_model_at_once(model):
 
 def test_two_that_ask_for_the_flat_arrays_at_once_get_the_same(monkeypatch):
     model, together = miniGPT(V, T, 12, 3, 2, seed=0), threading.Barrier(8, timeout=30)
-    lay_flat = model_module.lay_flat
+    lay_flat = laying.lay_flat
 
     def watched(*arguments):
-        assert LAYING.locked()
+        assert _laying.locked()
         return lay_flat(*arguments)
 
     def ask():
         together.wait()
         return model.flat
 
-    monkeypatch.setattr(model_module, "lay_flat", watched)
+    monkeypatch.setattr(laying, "lay_flat", watched)
     with ThreadPoolExecutor(8) as pool:
         found = [future.result() for future in [pool.submit(ask) for _ in range(8)]]
     assert all(each is model.flat for each in found)
@@ -226,7 +226,7 @@ def test_a_copy_of_a_model_learns_by_itself_and_so_does_the_original(model, copi
     for name, param in model.params().items():
         assert not np.array_equal(param, before[name])
         np.testing.assert_array_equal(other.params()[name], before[name])
-    assert AdamW(other).flat is other.flat
+    assert AdamW(other).model.flat is other.flat
     other.flat.params[...] = 0
     assert not any(param.any() for param in other.params().values())
     assert not other.forward(IDS)[0].any()
@@ -245,7 +245,7 @@ def test_a_copied_layer_has_arrays_of_its_own(model, copied):
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 def test_a_copied_optimizer_is_that_of_the_copied_model(model, copied):
     other, optimizer = copied((model, AdamW(model)))
-    assert optimizer.flat is other.flat
+    assert optimizer.model.flat is other.flat
     assert not np.shares_memory(other.flat.params, model.flat.params)
     other.forward(IDS, targets=TARGETS)
     other.backward()
@@ -253,7 +253,6 @@ def test_a_copied_optimizer_is_that_of_the_copied_model(model, copied):
     optimizer.step(0.1)
     assert not np.array_equal(other.head.weight, before)
     alone = copied(optimizer)
-    assert alone.flat is alone.model.flat
     assert alone.model is not other
 
 
@@ -261,7 +260,7 @@ def test_a_shallow_copy_of_an_optimizer_shares_model_and_state(model):
     optimizer = AdamW(model)
     other = copy.copy(optimizer)
     other.step(0.1)
-    assert other.flat is model.flat
+    assert other.model.flat is model.flat
     assert optimizer.state["t"][0] == 1
 
 

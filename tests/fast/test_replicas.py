@@ -22,7 +22,7 @@ def model(**options) -> miniGPT:
 @pytest.mark.parametrize("wide", [False, True])
 def test_any_way_of_cutting_gives_the_gradients_of_the_whole(monkeypatch, wide, rows, tie_weights):
     if wide:
-        monkeypatch.setattr(parallel, "WIDE", 12)
+        monkeypatch.setattr(parallel, "WIDE_D_MODEL", 12)
     x, y = rng.integers(0, 11, (2, rows, 8))
     plain, cut = model(tie_weights=tie_weights), model(tie_weights=tie_weights)
     _, expected = plain.forward(x, targets=y)

@@ -3,9 +3,8 @@ import threading
 import numpy as np
 import pytest
 
-from minigpt.core.layers import GELU
 from minigpt.fast import threads
-from minigpt.fast.threads import Threads, product, share_elements, share_out
+from minigpt.fast.threads import Threads, in_pieces, product, share_out
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +12,7 @@ def worth_it(monkeypatch):
     """Share out even the little there is in a test."""
     monkeypatch.setattr(threads, "WORTH_SHARING", 1)
     monkeypatch.setattr(threads, "FEW_ROWS", 1)
-    monkeypatch.setattr(threads, "MULTIPLIED_IN_THE_TIME_OF_ONE", 1)
+    monkeypatch.setattr(threads, "MULTIPLY_ADDS_PER_ELEMENT", 1)
 
 
 def test_each_part_has_a_thread_of_its_own_and_the_first_is_the_one_that_asks():
@@ -80,27 +79,18 @@ def test_a_product_keeps_the_dtype(dtype):
         assert product(np.ones((3, 2), dtype), np.ones((2, 3), dtype)).dtype == dtype
 
 
-def test_work_on_elements_sees_each_once():
-    x, y = np.arange(24.0).reshape(2, 3, 4), np.zeros((2, 3, 4))
-    parts = []
+def test_pieces_are_shared_out_and_each_is_worked_on_once(monkeypatch):
+    monkeypatch.setattr(threads, "PIECE_SIZE", 4)
+    parts, y = [], np.zeros(24)
 
-    def work(x: np.ndarray, y: np.ndarray) -> None:
-        parts.append(len(x))
-        y += x
+    def work(part: slice) -> None:
+        parts.append(part.stop - part.start)
+        y[part] += 1
 
-    with Threads(4):
-        share_elements(work, x, y)
-    assert parts == [6] * 4
-    np.testing.assert_array_equal(y, x)
-
-
-def test_gelu_is_the_same_on_threads():
-    x, dy = np.random.default_rng(0).normal(size=(2, 2, 5, 3), scale=3)
-    plain, shared = GELU(), GELU()
-    expected = plain.forward(x), plain.backward(dy)
     with Threads(3):
-        np.testing.assert_array_equal(shared.forward(x), expected[0])
-        np.testing.assert_array_equal(shared.backward(dy), expected[1])
+        in_pieces(work, 24)
+    assert parts == [4] * 6
+    assert (y == 1).all()
 
 
 def test_blas_gets_its_threads_back_whoever_leaves_first(monkeypatch):

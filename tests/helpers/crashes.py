@@ -104,7 +104,7 @@ def live(folder: Path, kill_at: int = 0, delay: float | None = None, before: int
 
 
 def what_remains(folder: Path) -> dict[str, object]:
-    """Give what two runs have to agree in: all but times."""
+    """Return what two runs have to agree in: all but times."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for row in rows:
         del row["tokens_per_second"]

@@ -286,7 +286,7 @@ def _bent_json(value: Any, rng: random.Random) -> bytes:
 
 
 def bend(value: Any, rng: random.Random) -> Any:
-    """Give `value` with one value in it replaced, left out, copied or put elsewhere."""
+    """Return `value` with one value in it replaced, left out, copied or put elsewhere."""
     if isinstance(value, dict) and value and rng.random() < 0.9:
         key = rng.choice(list(value))
         bent = dict(value)

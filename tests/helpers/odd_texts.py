@@ -37,7 +37,7 @@ def odd_text(rng: random.Random) -> str:
 
 
 def learned() -> list[Tokenizer]:
-    """Give a tokenizer of each kind, one of them with more special tokens."""
+    """Return a tokenizer of each kind, one of them with more special tokens."""
     special = ("<|endoftext|>", "<|end", "e\u0301", " ")
     return [
         BPETokenizer().train(LEARNED, vocab_size=280),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from minigpt import SGD, AdamW, CharTokenizer, clip_gradients, get_batch, miniGPT
-from minigpt.core.flat import freeze
 from minigpt.core.functional import cross_entropy_backward, softmax
 from minigpt.fast.recompute import recompute
 from minigpt.inside.slow_step import slow_step
 from minigpt.show.figures.slow_motion import slow_step as view
+from minigpt.training.freezing import freeze
 
 TOKENIZER = CharTokenizer().train("my dear <goose> & fox,\n")
 V = TOKENIZER.vocab_size

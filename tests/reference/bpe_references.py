@@ -25,7 +25,7 @@ class Ranks:
 
     @classmethod
     def trained(cls, ours: BPETokenizer) -> "Ranks":
-        """Give the tokens that `ours` has learned to the two others."""
+        """Return the tokens that `ours` has learned to the two others."""
         vocabulary = ours.vocabulary
         ordinary = vocabulary.tokens[: len(vocabulary.tokens) - len(ours.special_tokens)]
         ids = {spell(token): token_id for token_id, token in enumerate(ordinary)}
@@ -71,7 +71,7 @@ def hugging_face_trained(
 
 
 def merges_of(tokenizer: BPETokenizer | tokenizers.Tokenizer) -> list[tuple[str, str]]:
-    """Give the merges as they are spelled in files, first learned first."""
+    """Return the merges as they are spelled in files, first learned first."""
     if isinstance(tokenizer, BPETokenizer):
         tokens = [spell(token) for token in tokenizer.vocabulary.tokens]
         return [(tokens[left], tokens[right]) for left, right in tokenizer.vocabulary.merges]

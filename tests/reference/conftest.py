@@ -105,7 +105,7 @@ def row(what: str, against: str | None = None) -> Comparison:
 
 @pytest.fixture(scope="session")
 def deviation() -> Callable:
-    """Give a function that fails if two arrays are further apart than the table allows.
+    """Return a function that fails if two arrays are further apart than the table allows.
 
     The deviation is the largest difference of two entries, relative to the largest entry of the
     reference array. Relative to each entry by itself it would say nothing: many entries are sums
@@ -133,7 +133,7 @@ def deviation() -> Callable:
 
 @pytest.fixture(scope="session")
 def equal() -> Callable:
-    """Give a function that fails if ours is not exactly theirs, and counts `cases` if it is."""
+    """Return a function that fails if ours is not exactly theirs, and counts `cases` if it is."""
 
     def compare(what: str, against: str, ours, theirs, cases: int = 1) -> None:
         comparison = row(what, against)
@@ -159,7 +159,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
-    """Give a function that finds `shakespeare.txt`, `gpt2/vocab.json` or `gpt2/merges.txt`.
+    """Return a function that finds `shakespeare.txt`, `gpt2/vocab.json` or `gpt2/merges.txt`.
 
     They lie in the folder that MINIGPT_DATA names, or in ../shared/data beside the checkout; or
     else they are downloaded, once.

@@ -69,7 +69,7 @@ def test_there_is_a_text_of_every_category():
 
 @pytest.fixture
 def compare(equal, ranks):
-    """Give a function that encodes a text in all three ways, and decodes it."""
+    """Return a function that encodes a text in all three ways, and decodes it."""
 
     def compare(text: str) -> list[int]:
         ids = ranks.ours.encode(text)

@@ -8,7 +8,8 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, StopStringCriteria
 
 from minigpt import BPETokenizer, CharTokenizer, miniGPT
-from minigpt.core.generation import Reader, side_by_side
+from minigpt.core.checks import pad_left
+from minigpt.core.generation import Reader
 from minigpt.core.sampling import Sampling
 from minigpt.text.completion import TextWriter, complete
 
@@ -61,7 +62,7 @@ def test_logits_side_by_side_are_those_of_each_text_alone(deviation, tmp_path, p
     ours = miniGPT.from_pretrained(tmp_path, dtype)
     what = f"prompts side by side: logits, {dtype}"
     texts = [list(each) for each in prompts]
-    reader = Reader(ours, *side_by_side(prompts, 97))
+    reader = Reader(ours, *pad_left(prompts, 97))
     for new in np.random.default_rng(1).integers(0, 97, (80, len(texts))):
         for text, logits in zip(texts, reader.logits, strict=True):
             with torch.no_grad():
@@ -80,7 +81,7 @@ WRITTEN = (
 
 @pytest.fixture(scope="module")
 def tokenizers(tmp_path_factory):
-    """Give a tokenizer of ours, and the same as transformers opens it."""
+    """Return a tokenizer of ours, and the same as transformers opens it."""
     folder = tmp_path_factory.mktemp("saved")
     ours = BPETokenizer().train(WRITTEN, 340)
     miniGPT(340, 8, 4, 1, 1).save_pretrained(folder, ours)
@@ -176,7 +177,7 @@ def test_samples_come_as_often_as_they_are_probable(tmp_path):
 
 
 def pearson(counts: np.ndarray, expected: np.ndarray) -> tuple[float, int]:
-    """Give the chi-square of counts, and its degrees of freedom; the rare are taken as one."""
+    """Return the chi-square of counts, and its degrees of freedom; the rare are taken as one."""
     rare = expected < 10
     counts, expected = (np.append(each[~rare], each[rare].sum()) for each in (counts, expected))
     return ((counts - expected) ** 2 / expected).sum(), len(counts) - 1

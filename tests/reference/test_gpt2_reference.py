@@ -24,7 +24,7 @@ NO_END = {"bos_token_id": None, "eos_token_id": None}
 
 
 def tiny(**options) -> GPT2LMHeadModel:
-    """Make a tiny GPT-2, with weights large enough for a text that does not repeat itself."""
+    """Return a tiny GPT-2, with weights large enough for a text that does not repeat itself."""
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=VOCAB_SIZE, n_positions=MAX_LEN, n_embd=24, n_head=3, n_layer=3,
@@ -73,7 +73,7 @@ def test_logits_loss_and_every_gradient(deviation, tmp_path, options):
 
 
 def by_their_names(ours: miniGPT) -> dict[str, np.ndarray]:
-    """Give the gradients of `ours` under GPT-2's names and in its shapes, as if weights."""
+    """Return the gradients of `ours` under GPT-2's names and in its shapes, as if weights."""
     weights = ours.flat.params.copy()
     ours.flat.params[...] = ours.flat.grads
     named = {name: array.copy() for name, array in to_gpt2(ours).items()}

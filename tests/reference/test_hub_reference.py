@@ -137,7 +137,7 @@ def hub(gpt2) -> Iterator[Hub]:
 
 @pytest.fixture
 def generate(tmp_path):
-    """Give a function that lets `minigpt generate gpt2` look at a Hub of that address."""
+    """Return a function that lets `minigpt generate gpt2` look at a Hub of that address."""
 
     def run(address: str, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         others = {
@@ -206,7 +206,7 @@ def test_the_older_name_of_the_repository_is_found_in_a_cache(generate, expected
 
 
 def cached(tmp_path: Path, repository: str) -> Path:
-    """Make the folder in which huggingface_hub keeps the files of a repository."""
+    """Return the folder in which huggingface_hub keeps the files of a repository."""
     storage = tmp_path / "hf" / "hub" / f"models--{repository.replace('/', '--')}"
     (storage / "refs").mkdir(parents=True)
     (storage / "refs" / "main").write_text(COMMIT)

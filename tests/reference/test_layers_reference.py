@@ -29,7 +29,7 @@ both_activations = pytest.mark.parametrize("activation", ["gelu", "relu"])
 
 @pytest.fixture
 def compare(deviation):
-    """Give a function that holds a layer of ours against a module, from the same weights."""
+    """Return a function that holds a layer of ours against a module, from the same weights."""
 
     def compare(ours: layers.Layer, theirs: nn.Module, x: np.ndarray) -> None:
         rng = np.random.default_rng(1)

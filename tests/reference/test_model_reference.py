@@ -15,7 +15,7 @@ OPTIONS = list(itertools.product(["gelu", "relu"], [True, False], [True, False])
 
 
 def stirred(dtype: str, **options) -> miniGPT:
-    """Make a model with weights away from zeros, ones and symmetry."""
+    """Return a model with weights away from zeros, ones and symmetry."""
     model = miniGPT(VOCAB_SIZE, MAX_LEN, 12, seed=0, dtype=dtype, **options)
     model.flat.params[...] += np.random.default_rng(2).normal(0, 0.1, model.flat.params.size)
     return model

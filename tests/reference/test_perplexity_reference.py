@@ -20,7 +20,7 @@ MAX_LEN, VOCAB_SIZE = 128, 300
 
 
 def both(folder, dtype: str) -> tuple[GPT2LMHeadModel, miniGPT]:
-    """Make a tiny GPT-2, as theirs and as ours."""
+    """Return a tiny GPT-2, as theirs and as ours."""
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=VOCAB_SIZE, n_positions=MAX_LEN, n_embd=24, n_head=3, n_layer=2,
@@ -38,7 +38,7 @@ def text_of(n_tokens: int) -> np.ndarray:
 
 
 def windows(theirs: GPT2LMHeadModel, ids: np.ndarray, size: int, stride: int) -> np.ndarray:
-    """Give three rows, an entry for each window: mean loss, tokens scored, labels that count."""
+    """Return three rows, an entry for each window: mean loss, tokens scored, labels that count."""
     found = []
     end_before = 0
     for begin in range(0, len(ids), stride):
@@ -113,7 +113,7 @@ def test_loss_of_windows_one_after_another(deviation, tmp_path, dtype, n_tokens)
 
 
 def log_probs(theirs: GPT2LMHeadModel, ids: np.ndarray) -> np.ndarray:
-    """Give the log-probability of each token but the first, read in windows of MAX_LEN."""
+    """Return the log-probability of each token but the first, read in windows of MAX_LEN."""
     found = []
     for begin in range(0, len(ids) - 1, MAX_LEN):
         window = torch.tensor(ids[begin : begin + MAX_LEN + 1])

@@ -79,13 +79,14 @@ def test_a_run_folder(deviation, equal, runs, opened, i):
     assert not any(theirs["report"].values()), theirs["report"]
     assert theirs["model_max_length"] == run.model.max_len
 
+    model = miniGPT.from_pretrained(run.folder)  # the best of the run, which is not the last
     ids = run.tokenizer.encode(TEXT)
     equal("run folders: ids of a text", "AutoTokenizer", ids, theirs["ids"], len(ids))
     equal("run folders: text of ids", "AutoTokenizer", TEXT, theirs["text"])
-    logits, _ = run.model.forward([ids])
+    logits, _ = model.forward([ids])
     deviation("run folders: logits, float32", logits[0], np.float32(theirs["logits"]), scale=1)
     stop = run.tokenizer.special_tokens.get("<|endoftext|>")
-    continued = run.model.generate([ids[:PROMPT]], NEW_TOKENS, temperature=0, stop=stop)
+    continued = model.generate([ids[:PROMPT]], NEW_TOKENS, temperature=0, stop=stop)
     what = "run folders: greedy ids"
     equal(what, "AutoModelForCausalLM", continued[0].tolist(), theirs["continued"], NEW_TOKENS)
 

@@ -29,7 +29,7 @@ both_dtypes = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
 def torch_optimizer(theirs: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Make the optimizer that `settings` describe; only matrices decay."""
+    """Return the optimizer that `settings` describe; only matrices decay."""
     s = settings
     if s.optimizer == "sgd":
         return torch.optim.SGD(theirs.parameters(), lr=s.learning_rate)
@@ -61,7 +61,7 @@ def torch_clip(theirs: nn.Module, max_norm: float) -> None:
 
 
 def small_model(dtype: str, **options) -> miniGPT:
-    """Make a model whose training magnifies no rounding.
+    """Return a model whose training magnifies no rounding.
 
     From the small weights a model is born with, AdamW may: with tied weights and no biases, 200
     steps of PyTorch in float32 end 1e-2 apart when the first weights differ by 1e-7.

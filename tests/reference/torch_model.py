@@ -85,7 +85,7 @@ class GPT(nn.Module):
 
 
 def copy_weights(ours: Layer, theirs: nn.Module) -> None:
-    """Give `theirs` the weights of `ours`, in their dtype; each has what the other has."""
+    """Return `theirs` the weights of `ours`, in their dtype; each has what the other has."""
     named = dict(theirs.named_parameters())
     for name, values in as_in_torch(ours.params(), theirs).items():
         parameter = named.pop(name)
@@ -95,12 +95,12 @@ def copy_weights(ours: Layer, theirs: nn.Module) -> None:
 
 
 def gradients(theirs: nn.Module) -> dict[str, np.ndarray]:
-    """Give name → gradient, as the latest backward pass wrote it."""
+    """Return name → gradient, as the latest backward pass wrote it."""
     return {name: parameter.grad.numpy() for name, parameter in theirs.named_parameters()}
 
 
 def as_in_torch(arrays: dict[str, np.ndarray], theirs: nn.Module) -> dict[str, np.ndarray]:
-    """Give arrays that go by our names the names and shapes they have in `theirs`."""
+    """Return arrays that go by our names the names and shapes they have in `theirs`."""
     renamed = {}
     for name, array in arrays.items():
         path, _, leaf = name.rpartition(".")

@@ -12,7 +12,7 @@ from minigpt import Corpus, Dataset, Settings, load_corpus
 from minigpt.commands.cli import main
 from minigpt.folders.pretrained import write_json
 from minigpt.runs import Run, checkpoints
-from minigpt.runs.own_text import CHUNK, fingerprint, is_text_of
+from minigpt.runs.own_text import TOKENS_HASHED_AT_ONCE, fingerprint, is_text_of
 from minigpt.text.prepare import prepare
 from minigpt.text.tokenizers import CharTokenizer, WordTokenizer
 from minigpt.web.learn.following import Following
@@ -56,13 +56,15 @@ def place(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.parametrize("part", ["train", "val"])
-@pytest.mark.parametrize("place", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, -1])
+@pytest.mark.parametrize(
+    "place", [0, 1, TOKENS_HASHED_AT_ONCE - 1, TOKENS_HASHED_AT_ONCE, TOKENS_HASHED_AT_ONCE + 1, -1]
+)
 def test_a_single_token_anywhere_changes_the_fingerprint(part, place):
     def dataset(**parts):
-        zeros = {name: np.zeros(CHUNK + 5, np.uint16) for name in ("train", "val")}
+        zeros = {name: np.zeros(TOKENS_HASHED_AT_ONCE + 5, np.uint16) for name in ("train", "val")}
         return Dataset("x", val_characters=7, **(zeros | parts))
 
-    changed = np.zeros(CHUNK + 5, np.uint16)
+    changed = np.zeros(TOKENS_HASHED_AT_ONCE + 5, np.uint16)
     changed[place] = 1
     assert fingerprint(dataset()) == fingerprint(dataset())
     assert fingerprint(dataset(**{part: changed})) != fingerprint(dataset())
@@ -116,7 +118,10 @@ def test_a_changed_token_file_is_refused(place):
 def test_runs_of_older_versions_go_on(place):
     def as_it_was(record):
         for name, part in (("train", dataset.train), ("val", dataset.val)):
-            record["text"][name] = [len(part), f"{zlib.crc32(part[:CHUNK].tobytes()):08x}"]
+            record["text"][name] = [
+                len(part),
+                f"{zlib.crc32(part[:TOKENS_HASHED_AT_ONCE].tobytes()):08x}",
+            ]
         for name in ("val_characters", "text"):
             del record["text"][name]
         del record["started_in"]
@@ -237,7 +242,7 @@ def test_slow_motion_shows_no_file_that_a_stranger_names(place, tmp_path, secret
         owned.write_text(TEXT.replace("goose", "g-ose"), encoding="utf-8")
     was = Run.resume(Path("runs/a"), {}).dataset
     old = {
-        name: [len(part), f"{zlib.crc32(part[:CHUNK].tobytes()):08x}"]
+        name: [len(part), f"{zlib.crc32(part[:TOKENS_HASHED_AT_ONCE].tobytes()):08x}"]
         for name, part in (("train", was.train), ("val", was.val))
     }
 

@@ -17,7 +17,7 @@ from minigpt.runs.checkpoints import damage, path_of, steps_of
 from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
 from minigpt.runs.history import History
 from minigpt.runs.model_of_run import find_checkpoint
-from minigpt.runs.progress import LONG
+from minigpt.runs.progress import LONG_WITHOUT_BEST
 from minigpt.support import files
 from minigpt.support.lock import FolderLock
 from minigpt.training import loop as training
@@ -208,7 +208,7 @@ def test_a_run_says_when_validation_has_not_improved_for_long(overfitted, tmp_pa
     worse, expected = 0, 0
     for step in run.steps():
         worse = 0 if step.number == run.progress.best["step"] else worse + 1
-        expected += worse == LONG and step.number < 20
+        expected += worse == LONG_WITHOUT_BEST and step.number < 20
     said = [note for note in notes if "validation has not improved for 5 evaluations" in note]
     assert len(said) == expected >= 1
     assert f"since step {run.progress.best['step']}" in said[-1]

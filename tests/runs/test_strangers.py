@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_files import TRAPS, set_trap
+from traps import TRAPS, set_trap
 
 from minigpt import Settings, load_corpus
 from minigpt.runs import Run

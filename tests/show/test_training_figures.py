@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from minigpt import SGD, AdamW, CharTokenizer, Settings, clip_gradients, get_batch, miniGPT, trace
-from minigpt.core.flat import freeze
 from minigpt.inside import pca
 from minigpt.runs import Run
-from minigpt.runs.layer_metrics import groups_of, measure_layers, read_layers
+from minigpt.runs.layer_metrics import groups_of, latest_update, measure_layers, read_layers
 from minigpt.runs.stages import stages
 from minigpt.show.figures import layer_curves as layers
 from minigpt.show.figures import over_time as checkpoints
+from minigpt.training.freezing import freeze
 from minigpt.training.loop import Step, write_sample
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
@@ -107,7 +107,7 @@ def test_the_latest_update_of_float32_is_right_to_many_digits():
     n = model.flat.params.size
     for part in (slice(0, n), slice(50, 90), slice(n - 40, n)):
         change = model.flat.params[part] - before[part]
-        np.testing.assert_allclose(optimizer.latest_update(part, 0.01), change, atol=2e-7)
+        np.testing.assert_allclose(latest_update(optimizer, part, 0.01), change, atol=2e-7)
 
 
 def test_a_run_writes_them_down_and_going_on_makes_the_same_file(run, tmp_path):

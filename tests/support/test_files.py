@@ -1,34 +1,13 @@
 """Files in folders that may be a stranger's: links, pipes and second names in place of files."""
 
-import os
 import sys
 
 import pytest
+from traps import TRAPS, set_trap
 
 from minigpt.support import files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
-
-TRAPS = ["link", "hard link", "link to nothing", "link to itself", "pipe", "device", "folder"]
-
-
-def set_trap(kind: str, path, victim) -> None:
-    """Put something else where a file is expected."""
-    match kind:
-        case "link":
-            path.symlink_to(victim)
-        case "hard link":
-            os.link(victim, path)
-        case "link to nothing":
-            path.symlink_to(victim.with_name("nothing"))
-        case "link to itself":
-            path.symlink_to(path)
-        case "pipe":
-            os.mkfifo(path)
-        case "device":
-            path.symlink_to("/dev/zero")
-        case "folder":
-            path.mkdir()
 
 
 @pytest.fixture

@@ -32,22 +32,22 @@ KNOWN = {
     "prepared.py memmap": "what open_to_read has opened",
     "weights.py memmap": "what open_to_read has opened",
     "weights.py safe_open": "checks the header of what open_to_read has opened",
-    "tracing/file.py open": "a member of an archive that is open",
-    "tracing/file.py savez": "into the file that is open",
+    "trace_file.py open": "a member of an archive that is open",
+    "trace_file.py savez": "into the file that is open",
     # Files of the package, and the null device.
     "terminal.py open": "the null device",
     "machines.py open": "the null device",
     "__init__.py read_text": "a file of the package",
     "page.py read_text": "a file of the package",
-    "reading.py read_text": "a file of the package",
+    "source_lines.py read_text": "a file of the package",
     # Texts that the user names; of folders only ordinary files are taken.
     "decoding.py opener": "a text",
     "sources.py ParquetFile": "a text",
     # Others.
     "fetch.py open": "an address",
-    "opening.py TemporaryDirectory": "a folder of a new name",
-    "opening.py open": "a new file in it, or the browser",
-    "opening.py fdopen": "the new file",
+    "browser.py TemporaryDirectory": "a folder of a new name",
+    "browser.py open": "a new file in it, or the browser",
+    "browser.py fdopen": "the new file",
     "properties.py TemporaryDirectory": "a folder of a new name",
 }
 """Where such a function may be called, and on what. All else goes through files.py."""

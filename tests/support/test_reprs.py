@@ -24,7 +24,7 @@ from minigpt import (
     trace,
 )
 from minigpt.check.proof import check_fresh
-from minigpt.core.cache import new_cache
+from minigpt.core.generation import new_cache
 from minigpt.core.layers import Layer, Linear
 from minigpt.inside import head_scores, logit_lens
 from minigpt.runs import Run
@@ -61,7 +61,7 @@ HUGE = {
 
 
 def filled(kind, value):
-    """Make one, as large as can be."""
+    """Return one, as large as can be."""
     if hasattr(kind, "_fields"):
         return kind(*[value] * len(kind._fields))
     record = object.__new__(kind)

@@ -17,7 +17,7 @@ import platformdirs
 import pytest
 
 from minigpt.text.corpus import fetch as fetching
-from minigpt.text.corpus.fetch import TEXTS, FetchError, KnownText, cached, fetch
+from minigpt.text.corpus.fetch import KNOWN_TEXTS, FetchError, KnownText, cached, fetch
 
 PLAY = "".join(f"Line {n}: my dear, the teapot!\n" for n in range(5000)).encode()
 HALF = len(PLAY) // 2
@@ -83,10 +83,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def teapot(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make PLAY known under the name of teapot; give the path it shall get."""
+    """Return PLAY known under the name of teapot; give the path it shall get."""
     digest = hashlib.sha256(PLAY).hexdigest()
     known = KnownText("the teapot play", f"{server.url}/plays/1.txt", digest, len(PLAY))
-    monkeypatch.setitem(TEXTS, "teapot", known)
+    monkeypatch.setitem(KNOWN_TEXTS, "teapot", known)
     return folder / "teapot.txt"
 
 
@@ -96,7 +96,12 @@ def assert_refused(folder: Path, why: str) -> None:
         fetch("teapot")
     message = str(caught.value)
     assert why in message
-    for way_out in ("--data plays", "--data FILE", TEXTS["teapot"].url, str(folder / "teapot.txt")):
+    for way_out in (
+        "--data plays",
+        "--data FILE",
+        KNOWN_TEXTS["teapot"].url,
+        str(folder / "teapot.txt"),
+    ):
         assert way_out in message
     assert not [path for path in folder.rglob("*") if path.is_file()]
 

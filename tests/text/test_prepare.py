@@ -30,7 +30,7 @@ SCENES = [f"scene {number}: my dear goose!\n" + "honk " * number for number in r
 def small_pieces(monkeypatch):
     monkeypatch.setattr(prepare_module, "PIECE", 500)
     monkeypatch.setattr(prepare_module, "SAVE_EVERY", 2)
-    monkeypatch.setattr("minigpt.text.sources.PART", 100)
+    monkeypatch.setattr("minigpt.text.sources.CHARACTERS_READ_AT_ONCE", 100)
 
 
 def write(path, content):
@@ -207,7 +207,7 @@ class StoppedError(Exception):
 
 
 def stopping_after(n):
-    """Give a progress that stops everything after n turns of the loop it shows."""
+    """Return a progress that stops everything after n turns of the loop it shows."""
 
     def progress(what, total=None):
         def go_through(items):

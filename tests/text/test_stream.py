@@ -62,7 +62,7 @@ def test_pieces_are_about_as_long_as_asked_for():
 
 
 def test_a_word_that_would_fill_the_memory_is_cut(monkeypatch):
-    monkeypatch.setattr("minigpt.text.tokenizers.stream.LONGEST", 1000)
+    monkeypatch.setattr("minigpt.text.tokenizers.stream.LONGEST_UNCUT", 1000)
     pieces = list(cut_between_words(["x" * 300] * 100))
     assert "".join(pieces) == "x" * 30_000
     assert max(map(len, pieces)) <= 1300

@@ -36,7 +36,7 @@ ROLES = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def always(token: int, vocab_size: int = 270) -> miniGPT:
-    """Make a model that says `token`, whatever it reads."""
+    """Return a model that says `token`, whatever it reads."""
     model = miniGPT(vocab_size, 32, 16, 2, 1, seed=0).eval()
     model.final_norm.shift[...] = 1
     model.head.weight[:, token] = 1
@@ -136,7 +136,7 @@ PADDED = 384
 
 @pytest.fixture(scope="module")
 def padded() -> miniGPT:
-    """Make a model with rows that no token has, of which one is by far the likeliest."""
+    """Return a model with rows that no token has, of which one is by far the likeliest."""
     return always(300, PADDED)
 
 

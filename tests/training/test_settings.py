@@ -4,7 +4,7 @@ import pytest
 
 from minigpt import PRESETS, Settings, miniGPT, preset
 from minigpt.core.layers import ACTIVATIONS
-from minigpt.core.optim import make_optimizer
+from minigpt.training.optimizers import optimizer_of
 from minigpt.training.settings import CHOICES, read_toml
 
 
@@ -76,7 +76,7 @@ def test_the_words_that_settings_can_be_are_those_that_work():
     assert set(CHOICES["activation"]) == set(ACTIVATIONS)
     model = miniGPT(3, 2, 4, 2, 1)
     for name in CHOICES["optimizer"]:
-        assert make_optimizer(name, model, 0.9, 0.99, 0.1)
+        assert optimizer_of(Settings(optimizer=name), model)
 
 
 def test_settings_from_toml(tmp_path):

@@ -443,7 +443,7 @@ def test_under_nohup_the_server_outlives_its_terminal(folder):
 
 
 def test_a_form_that_does_not_come_is_refused(models, monkeypatch):
-    monkeypatch.setattr("minigpt.web.safety.SECONDS_TO_OPEN", 0.1)
+    monkeypatch.setattr("minigpt.web.safety.SECONDS_FOR_A_FORM", 0.1)
     with serving(models) as client:
         for length, body in ((20, b"token="), (10**6, 2000 * b"x")):
             with connect(client) as connection:

@@ -14,12 +14,12 @@ from minigpt.runs import Run
 from minigpt.runs.checkpoints import path_of
 from minigpt.show.figures.loss_curves import curves
 from minigpt.web.learn import snapshots
-from minigpt.web.learn.channel import MOST_WAITING, Channel
+from minigpt.web.learn.channel import EVENTS_WAITING, Channel
 from minigpt.web.learn.following import Following
 from minigpt.web.learn.glimpse import rotation
 from minigpt.web.learn.lesson import Lesson
 from minigpt.web.learn.lesson_settings import LESSON, RANGES, Unfit, lesson_settings
-from minigpt.web.learn.session import MOST_ROWS, thinned
+from minigpt.web.learn.session import ROWS_IN_STATE, thinned
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
 TINY = {
@@ -311,7 +311,7 @@ def test_a_slow_listener_loses_points_in_between_and_nothing_else():
         for i in range(5000):
             channel.publish("step", step=i)
             channel.publish("heads", step=i)
-        assert len(slow) <= MOST_WAITING
+        assert len(slow) <= EVENTS_WAITING
         channel.publish("moved", step=3)
         channel.close()
         taken = list(slow)
@@ -344,7 +344,7 @@ def test_snapshots_are_few_and_spread(monkeypatch):
     model = miniGPT(5, 4, 4, 1, 1)
     optimizer = AdamW(model)
     each = model.flat.params.nbytes * 3 + 8
-    monkeypatch.setattr(snapshots, "MEMORY", 20 * each)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES", 20 * each)
     kept = snapshots.Snapshots(model, optimizer)
     for step in range(1000):
         model.flat.params[...] = step
@@ -366,10 +366,10 @@ def test_snapshots_are_few_and_spread(monkeypatch):
 def test_rows_are_thinned_but_for_those_that_matter():
     assert thinned(0, lambda i: True) == []
     assert thinned(5, lambda i: False) == list(range(5))
-    chosen = thinned(10 * MOST_ROWS, lambda i: i == 7)
+    chosen = thinned(10 * ROWS_IN_STATE, lambda i: i == 7)
     assert 7 in chosen
-    assert len(chosen) == MOST_ROWS + 1
-    assert chosen[-1] == 10 * MOST_ROWS - 1
+    assert len(chosen) == ROWS_IN_STATE + 1
+    assert chosen[-1] == 10 * ROWS_IN_STATE - 1
 
 
 def test_points_are_turned_to_where_they_were():

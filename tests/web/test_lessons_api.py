@@ -55,7 +55,7 @@ def begin(client, status=200, **changes):
 
 @contextmanager
 def watching(client, id_):
-    """Give the events of a lesson, one after another."""
+    """Return the events of a lesson, one after another."""
     with client.stream("GET", f"/api/lessons/{id_}/events") as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")

@@ -21,7 +21,7 @@ import numpy as np
 
 from minigpt.check.slopes import LIMIT, Slopes
 from minigpt.core.functional import Array
-from minigpt.support.brief import LONGEST, brief, cut
+from minigpt.support.brief import LONGEST_REPR, brief, cut
 
 NOTHING = 1e-12
 """So small a part of what it should be, a gradient is but rounding."""
@@ -76,7 +76,7 @@ class GradientCheck:
 
     def __repr__(self) -> str:
         found = f"wrong: {', '.join(self.wrong)}" if self.wrong else f"all {len(self.rows)} right"
-        return cut(f"GradientCheck({self.layer}, {found})", LONGEST)
+        return cut(f"GradientCheck({self.layer}, {found})", LONGEST_REPR)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
@@ -145,7 +145,7 @@ class Witness:
         self.r = np.asarray(self.rng.normal(size=y.shape) if targets is None else 1.0)
 
     def forward(self) -> Array:
-        """Give y, or the loss; the same each time, whatever is dropped."""
+        """Return y, or the loss; the same each time, whatever is dropped."""
         for generator, state in self.dropout:
             generator.bit_generator.state = state
         if self.targets is not None:
@@ -165,7 +165,7 @@ class Witness:
             yield self.compare_one(name, array, over_nan.get(name), over_zeros.get(name))
 
     def gradients(self, before: float | None) -> dict[str, Any]:
-        """Give what a backward pass makes of gradients that are full of the number `before`."""
+        """Return what a backward pass makes of gradients that are full of the number `before`."""
         self.forward()
         if before is not None:
             for grad in self.layer.grads().values():

@@ -23,7 +23,7 @@ from minigpt.text.corpus import scenes
 from minigpt.text.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from minigpt.text.tokenizers.piece_tokenizer import PieceTokenizer
 
-TEXTS = (
+TEXTS_TO_ENCODE = (
     "my dear friend, where is my lantern?",
     "  two  spaces,\ta tab,\r\n\n\nand three lines \u00a0\u3000",
     "Größe, Straße, œuvre, naïve; e\u0301 is é in two characters",
@@ -150,7 +150,7 @@ def try_round_trip(tokenizer: Tokenizer) -> Found:
         texts = [token.decode() for token in tokens]
         what = "tokens, there and back"
     else:
-        texts = list(TEXTS)
+        texts = list(TEXTS_TO_ENCODE)
         what = "texts in many scripts, there and back"
     different = sum(tokenizer.decode(tokenizer.encode(text)) != text for text in texts)
     return f"{len(texts):,} {what}", different
@@ -166,19 +166,21 @@ def try_untrained(model: miniGPT, rng: np.random.Generator) -> Found:
 
 
 def largest(a: Any, b: Any) -> float:
-    """Give the largest difference between two arrays; NaN if there is one, as max() would not."""
+    """Return the largest difference between two arrays; NaN if there is one, as max() would not."""
     return float(np.abs(np.subtract(a, b)).max())
 
 
 def alike(model: miniGPT, **options: Any) -> miniGPT:
-    """Make an untrained model of the same shape, but for `options`."""
+    """Return an untrained model of the same shape, but for `options`."""
     arguments = arguments_of(config_of(model, {}), Path("model"))
     return miniGPT(**{**arguments, "seed": 0, **options})
 
 
 def built_in_tokenizers() -> list[Tokenizer]:
     """Train one of each kind: on a scene of the plays, and on texts in many scripts."""
-    text = "".join(scene.text for scene in itertools.islice(scenes(), 20)) + "\n".join(TEXTS)
+    text = "".join(scene.text for scene in itertools.islice(scenes(), 20)) + "\n".join(
+        TEXTS_TO_ENCODE
+    )
     return [
         BPETokenizer().train(text, vocab_size=400),
         WordTokenizer().train(text),

@@ -41,7 +41,7 @@ def show(found: Sequence[LayerCheck | Property], console: Console) -> bool:
 
 
 def gradients_table(checks: Iterable[LayerCheck]) -> Table:
-    """Give a row for each layer and gradient."""
+    """Return a row for each layer and gradient."""
     table = empty_table("backward against central differences, in float64")
     table.add_column("layer")
     table.add_column("gradient")
@@ -57,7 +57,7 @@ def gradients_table(checks: Iterable[LayerCheck]) -> Table:
 
 
 def properties_table(properties: Iterable[Property]) -> Table:
-    """Give a row for each property."""
+    """Return a row for each property."""
     table = empty_table("what holds whatever the weights are")
     table.add_column("property")
     table.add_column("compared")
@@ -71,7 +71,7 @@ def properties_table(properties: Iterable[Property]) -> Table:
 
 
 def empty_table(title: str) -> Table:
-    """Make a table that leaves the width to what is in it."""
+    """Return a table that leaves the width to what is in it."""
     return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 

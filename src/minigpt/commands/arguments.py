@@ -45,7 +45,7 @@ def add_settings(
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Give the settings that stood on the command line."""
+    """Return the settings that stood on the command line."""
     names = {field.name for field in dataclasses.fields(Settings)}
     return {name: value for name, value in vars(args).items() if name in names}
 
@@ -114,7 +114,7 @@ def as_flags(values: Mapping[str, Any]) -> str:
 
 
 def preset_name(name: str) -> str:
-    """Give `name` if there is such a preset."""
+    """Return `name` if there is such a preset."""
     try:
         preset(name)
     except ValueError as error:

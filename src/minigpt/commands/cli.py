@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from minigpt import __version__
+from minigpt import __version__, _assemble
 from minigpt.commands.check import add_check
 from minigpt.commands.evaluate import add_eval
 from minigpt.commands.explain import add_explain
@@ -60,6 +60,7 @@ def _run(argv: Sequence[str]) -> int:
         with machines.only_the_first_speaks():
             try:
                 args = _parse_together(argv)
+                _assemble()
                 code = int(args.command(args))
             except SystemExit as end:  # of argparse, which has said why
                 code = int(end.code or 0)

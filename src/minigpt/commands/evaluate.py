@@ -51,13 +51,12 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.text.prepared import (
         beginning_of,
         check_reading,
-        evaluation_of,
         open_dataset,
         prepared_folder,
         tokenizer_of,
     )
     from minigpt.text.tokenizers.vocabulary import UNKNOWN
-    from minigpt.training.evaluation import Evaluation, evaluate
+    from minigpt.training.evaluation import Evaluation, evaluate, evaluation_of
 
     folder = choose_model(args.model, args.checkpoint)
     model, tokenizer = load_model_and_tokenizer(folder)

@@ -64,7 +64,7 @@ def explain(args: argparse.Namespace) -> int:
 
 
 def _scenes(folder: Path) -> str:
-    """Give scenes of the built-in plays if the model in `folder` was trained on them, else none."""
+    """Return scenes of the built-in plays if the model in `folder` has learned them, else none."""
     from minigpt.runs.checkpoints import read_record
     from minigpt.text.data import load_corpus
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 FIRST_PORT = 8100
-MANY = 50
+PORTS_TO_TRY = 50
 """Ports that are tried, one after another."""
 
 
@@ -60,7 +60,7 @@ def explore(args: argparse.Namespace) -> int:
         raise ImportError("the live page needs: pip install 'minigpt-numpy[explore]'") from None
     from threadpoolctl import threadpool_limits
 
-    from minigpt.fast.replicas import WIDE
+    from minigpt.fast.replicas import WIDE_D_MODEL
     from minigpt.fast.threads import can_start_threads
     from minigpt.web.browser import open_browser
     from minigpt.web.learn.lessons import Lessons
@@ -89,7 +89,7 @@ def explore(args: argparse.Namespace) -> int:
     app = make_app(models, token, args.host, port, work, Lessons(args.models))
     server = server_of(app)
     work.stopping = lambda: server.should_exit
-    narrow = all(models[i].model.d_model < WIDE for i in range(min(1, len(models))))
+    narrow = all(models[i].model.d_model < WIDE_D_MODEL for i in range(min(1, len(models))))
     opening = threading.Thread(target=open_browser, args=(address, token, app.opened), daemon=True)
     with (
         listener,
@@ -135,9 +135,9 @@ def _ending_by_signals(server: Server) -> Iterator[None]:
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """Take a port: that one, or the next that is free."""
+    """Bind a port: that one, or the next that is free."""
     first = FIRST_PORT if port is None else port
-    for number in range(first, min(first + MANY, 65536)):
+    for number in range(first, min(first + PORTS_TO_TRY, 65536)):
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -151,7 +151,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
             listener.listen()
         except OSError as error:
             listener.close()
-            if number == min(first + MANY, 65536) - 1:
+            if number == min(first + PORTS_TO_TRY, 65536) - 1:
                 raise ValueError(
                     f"none of the ports from {first} on is free on {host} ({error.strerror}): "
                     "give another with --port"
@@ -164,7 +164,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
 
 
 def _for_others(host: str) -> str:
-    """Give the name under which a server on `host` is reached, where that means all addresses."""
+    """Return the name under which a server on `host` is reached, where that means all addresses."""
     if host not in ("0.0.0.0", "::"):
         return host
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:

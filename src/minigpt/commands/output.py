@@ -34,9 +34,8 @@ def write(
     allow_special: bool = False,
 ) -> Iterator[str]:
     """Yield what a model writes after `prompt`, as it writes it."""
-    from minigpt.core.generation import stream
     from minigpt.folders.pretrained import load_model_and_tokenizer
-    from minigpt.text.completion import stream_text
+    from minigpt.text.completion import stream, stream_text
     from minigpt.text.token_roles import drawable, end_ids, prompt_ids
 
     model, tokenizer = load_model_and_tokenizer(name)

@@ -54,7 +54,7 @@ def add_prepare(subparsers: Any) -> None:
 
 
 def prepare(args: argparse.Namespace) -> int:
-    """Make a folder of tokens out of files of any size."""
+    """Write a folder of tokens from files of any size."""
     from minigpt.text.prepare import prepare
 
     try:

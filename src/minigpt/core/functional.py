@@ -1,105 +1,293 @@
-"""The mathematics without parameters: each function stands beside its derivative.
+"""The mathematics of the layers: each function stands beside its derivative.
 
 Notation, here and in the layers: `dy` is the gradient of the loss L with respect to `y`, an array
-of y's shape with entries ∂L/∂y. A function `f_backward` takes `dy` and gives `dx`, by the chain
-rule: dx_i = Σ_j dy_j · ∂y_j/∂x_i.
+of y's shape with entries ∂L/∂y. A function `f_backward` takes `dy` and returns `dx`, by the chain
+rule: dx_i = Σ_j dy_j · ∂y_j/∂x_i. Functions with parameters also write their gradients, into the
+arrays `d_…`; None in place of such an array means that nobody asks for this gradient.
+
+A forward function that has `kept` beside `y` returns there what its derivative needs.
 """
 
-from typing import Any, TypeAlias
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minigpt.core.checks import check_gradient, check_scores, check_targets
+from minigpt.core.kernels import kernel
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Kept: TypeAlias = tuple[Array, Array]
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
-    """Turn scores into probabilities: positive, and summing to 1 along `axis`.
+    """Return probabilities: the scores x made positive, and to sum to 1 along `axis`.
 
         y_i = exp(x_i) / Σ_j exp(x_j)
 
     Subtracting the largest score first changes nothing, since it cancels, but keeps exp finite.
 
-    Parameters
-    ----------
-    x : scores, array of any shape. A score of −inf gets the probability 0, one of +inf all of
-        it, in equal shares if there are several. If all are −inf, the result is NaN.
-    axis : the axis along which the result sums to 1.
-
-    Returns
-    -------
-    Probabilities of x's shape and dtype; float64 if x has integers, float32 if it has float16.
+    The result is float32 for float32 or float16, else float64. A score of −inf gets the
+    probability 0; scores of +inf share all of it equally. If all are −inf, the result is NaN.
     """
-    x = check_scores(x, axis=axis)
-    y: Array = np.exp(below_largest(x, axis))
-    y /= y.sum(axis=axis, keepdims=True)
-    return y
+    e = np.exp(below_largest(check_scores(x, axis=axis), axis))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
-def below_largest(x: Array, axis: int = -1, out: Array | None = None) -> Array:
-    """Subtract the largest score along `axis` from all of them. Of a score of +∞, 0 is left."""
+def below_largest(x: Array, axis: int = -1) -> Array:
+    """Return x less its largest entry along `axis`: 0 or negative. An entry of +∞ becomes 0."""
     largest = x.max(axis=axis, keepdims=True)
-    infinite = np.isposinf(x) if np.isposinf(largest).any() else None
-    with np.errstate(over="ignore", invalid="ignore"):  # −∞ is right there, and ∞ − ∞ follows
-        below: Array = np.subtract(x, largest, out=out)
-    if infinite is not None:
-        below[infinite] = 0
-    return below
+    with np.errstate(over="ignore", invalid="ignore"):  # ∞ − ∞ is replaced below
+        below = x - largest
+    return np.where(np.isposinf(x), 0, below) if np.isposinf(largest).any() else below
 
 
+@kernel
 def softmax_backward(dy: Array, y: Array) -> Array:
-    """Gradient of `softmax` along the last axis, from its output `y`.
+    """Return the gradient of `softmax` along the last axis, from its output `y`.
 
-    With ∂y_j/∂x_i = y_j (δ_ij − y_i):   dx_i = y_i · (dy_i − Σ_j dy_j y_j)
+    By the quotient rule ∂y_j/∂x_i = y_j (δ_ij − y_i), with δ_ij = 1 for i = j, else 0. So
+
+        dx_i = Σ_j dy_j y_j (δ_ij − y_i) = y_i (dy_i − Σ_j dy_j y_j)
     """
     y = check_scores(y, "y")
     dy = check_gradient(dy, y.shape)
-    dx: Array = dy * y
-    dx -= y * dx.sum(axis=-1, keepdims=True)
-    return dx
+    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
 def cross_entropy(logits: Array, targets: Array) -> float:
-    """Mean surprise, in nats, at the right answers: the loss of a language model.
+    """Return the mean surprise, in nats, at the right answers: the loss of a language model.
 
         L = −(1/N) Σ_n log softmax(logits_n)[target_n]
           =  (1/N) Σ_n ( log Σ_j exp(logits_nj) − logits_n[target_n] )
 
-    Parameters
-    ----------
-    logits : (..., V), one score for each of V answers.
-    targets : int (...), the right answers, from 0 to V − 1.
-
-    Returns
-    -------
-    The loss as a Python float. Guessing evenly among V answers costs ln V.
+    Guessing evenly among V answers costs ln V. Shapes: logits (..., V), one score for each of V
+    answers; targets int (...), the right answers, from 0 to V − 1.
     """
     logits = check_scores(logits, "logits")
-    right = check_targets(logits.shape, targets).ravel()
-    rows = below_largest(logits.reshape(-1, logits.shape[-1]))  # which changes nothing, as above
-    surprise = np.log(np.exp(rows).sum(axis=-1)) - rows[np.arange(len(rows)), right]
-    return float(np.mean(surprise, dtype=float))
+    targets = check_targets(logits.shape, targets)
+    scores = below_largest(logits)  # the same loss, as for softmax
+    right = np.take_along_axis(scores, targets[..., None], axis=-1)[..., 0]
+    return float(np.mean(np.log(np.exp(scores).sum(axis=-1)) - right, dtype=float))
 
 
 def cross_entropy_backward(logits: Array, targets: Array) -> Array:
-    """Gradient of `cross_entropy` with respect to the logits.
+    """Return the gradient of `cross_entropy` with respect to the logits.
 
-    The derivative of log Σ exp is softmax, that of −logits[target] is −1 at the target, so
-    dlogits = (softmax(logits) − one_hot(targets)) / N: what was predicted less what was right.
+    The derivative of log Σ_j exp(z_j) with respect to z_i is exp(z_i) / Σ_j exp(z_j), softmax;
+    that of −z[target] is −1 at the target, else 0. So it is what was predicted less what was right:
+
+        dlogits = (softmax(logits) − one_hot(targets)) / N
     """
     logits = check_scores(logits, "logits")
-    right = check_targets(logits.shape, targets).ravel()
-    rows = softmax(logits.reshape(-1, logits.shape[-1]))
-    rows[np.arange(len(rows)), right] -= 1
-    rows /= len(rows)
-    return rows.reshape(logits.shape)
+    targets = check_targets(logits.shape, targets)
+    one_hot = np.arange(logits.shape[-1], like=logits) == targets[..., None]
+    return (softmax(logits) - one_hot) / targets.size
 
 
-def causal_mask(n_queries: int, n_keys: int) -> Array:
-    """Tell which keys lie in a query's future: bool (n_queries, n_keys), True where it is so.
+@kernel
+def linear(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Array]:
+    """Return y = x W + b, and x. Shapes: x (..., d_in), W (d_in, d_out), b (d_out,)."""
+    y = as_matrix(x) @ weight  # one product over all tokens at once
+    if bias is not None:
+        y = y + bias
+    return y.reshape(*x.shape[:-1], weight.shape[1]), x
+
+
+@kernel
+def linear_backward(
+    dy: Array, x: Array, weight: Array, d_weight: Array | None, d_bias: Array | None
+) -> Array:
+    """Return dx = dy Wᵀ; write dW = xᵀ dy and db = Σ_n dy_n, summed over all tokens n.
+
+    y_nj = Σ_i x_ni W_ij + b_j, so ∂y_nj/∂W_ij = x_ni, ∂y_nj/∂b_j = 1 and ∂y_nj/∂x_ni = W_ij:
+
+        dW_ij = Σ_n x_ni dy_nj        db_j = Σ_n dy_nj        dx_ni = Σ_j dy_nj W_ij
+
+    The first and the last are sums of products, which are matrix products.
+    """
+    rows = as_matrix(dy)
+    if d_weight is not None:
+        d_weight[...] = as_matrix(x).T @ rows
+    if d_bias is not None:
+        d_bias[...] = rows.sum(axis=0)
+    return (rows @ weight.T).reshape(x.shape)
+
+
+def layer_norm(x: Array, scale: Array, shift: Array | None, eps: float) -> tuple[Array, Kept]:
+    """Return y = scale · x̂ + shift, where each row of x̂ has mean 0 and variance 1; keep x̂ and s.
+
+        x̂ = (x − mean(x)) / s        s = √(var(x) + eps)
+
+    Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, section 3.
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    s = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    x_hat = centred / s
+    y = scale * x_hat
+    return y if shift is None else y + shift, (x_hat, s)
+
+
+def layer_norm_backward(
+    dy: Array, kept: Kept, scale: Array, d_scale: Array | None, d_shift: Array | None
+) -> Array:
+    """Return dx; write d_scale = Σ_n dy_n · x̂_n and d_shift = Σ_n dy_n, summed over all rows n.
+
+    Let a row have C entries, and dx̂ = dy · scale. Each x_i changes x̂_j in three ways: directly
+    (for i = j), through the mean, and through s, where ∂s/∂x_i = x̂_i / C:
+
+        ∂x̂_j/∂x_i = (δ_ij − 1/C) / s − (x_j − mean) / s² · x̂_i / C
+                  = (δ_ij − 1/C − x̂_j x̂_i / C) / s
+
+    The sum over j of dx̂_j times this is
+
+        dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / s
+    """
+    x_hat, s = kept
+    if d_scale is not None:
+        d_scale[...] = as_matrix(dy * x_hat).sum(axis=0)
+    if d_shift is not None:
+        d_shift[...] = as_matrix(dy).sum(axis=0)
+    d_x_hat = dy * scale
+    through_mean = d_x_hat.mean(axis=-1, keepdims=True)
+    through_std = x_hat * (d_x_hat * x_hat).mean(axis=-1, keepdims=True)
+    return (d_x_hat - through_mean - through_std) / s
+
+
+SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+GATE_ENDS = 30.0  # farther from 0 than this, the gate of GELU is exactly 0 or 1, in float64 too
+
+
+def gelu(x: Array) -> tuple[Array, Kept]:
+    """Return y = x · g, each number times a smooth gate g from 0 to 1; keep x and g.
+
+        g = sigmoid(2u) = 1 / (1 + exp(−2u))        u = √(2/π) (x + 0.044715 x³)
+
+    This is the tanh form 0.5 x (1 + tanh u), since 0.5 (1 + tanh u) = sigmoid(2u).
+    Source: Hendrycks & Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, section 2.
+    """
+    with np.errstate(over="ignore"):  # exp(−2u) is inf for x < −10, and 1 / (1 + inf) = 0
+        u = SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
+        gate = 1 / (1 + np.exp(-2 * u))
+    return np.maximum(x, -GATE_ENDS) * gate, (x, gate)  # as −∞ · 0 would be NaN
+
+
+def gelu_backward(dy: Array, kept: Kept) -> Array:
+    """Return dx = dy · (g + x · g (1 − g) · 2u'), with u' = √(2/π) (1 + 3 · 0.044715 x²).
+
+    It is the product rule on x · g; the derivative of g = sigmoid(z) is g (1 − g), and z = 2u.
+    """
+    x, gate = np.clip(kept[0], -GATE_ENDS, GATE_ENDS), kept[1]
+    du = SQRT_2_OVER_PI * (1 + 3 * 0.044715 * x * x)
+    return dy * (gate + x * gate * (1 - gate) * 2 * du)
+
+
+def relu(x: Array) -> tuple[Array, Kept]:
+    """Return y = max(x, 0); keep x, and where it is positive."""
+    return np.maximum(x, 0), (x, x > 0)
+
+
+def relu_backward(dy: Array, kept: Kept) -> Array:
+    """Return dx = dy where x > 0, else 0."""
+    return np.where(kept[1], dy, 0)
+
+
+def dropout_mask(x: Array, p: float, rng: np.random.Generator | None) -> Array | None:
+    """Return bool like x: False, with probability p, where a number is dropped; None if p is 0."""
+    if p == 0 or rng is None:
+        return None
+    return np.greater_equal(rng.random(x.shape, dtype=np.float32), p)
+
+
+def drop(x: Array, mask: Array | None, p: float) -> Array:
+    """Return x · mask / (1 − p), or x if `mask` is None.
+
+    Dividing by 1 − p keeps the mean. The function is linear, so its derivative is itself:
+    dx = drop(dy, mask, p). Source: Srivastava et al., "Dropout", 2014, section 10.
+    """
+    if mask is None:
+        return x
+    with np.errstate(over="ignore"):
+        return np.where(mask, x * (1 / (1 - p)), 0)
+
+
+def causal_mask(n_queries: int, n_keys: int, like: Array | None = None) -> Array:
+    """Return bool (n_queries, n_keys): True where a key lies in the future of a query.
 
     The queries are the last `n_queries` of the `n_keys` positions, so query i stands at position
-    n_keys − n_queries + i and sees the keys up to itself.
+    n_keys − n_queries + i and sees the keys up to itself. An array of `like`'s library.
     """
-    return np.triu(np.ones((n_queries, n_keys), dtype=bool), k=1 + n_keys - n_queries)
+    positions = np.arange(n_keys, like=like)
+    return positions > positions[n_keys - n_queries :, None]
+
+
+class Attended(NamedTuple):
+    """What `attention` keeps: what its derivative needs, and the scores, for who looks inside."""
+
+    q: Array
+    k: Array
+    v: Array
+    scores: Array
+    weights: Array
+    dropout_mask: Array | None
+    p: float
+
+
+@kernel
+def attention(
+    q: Array, k: Array, v: Array, mask: Array | None = None,
+    p: float = 0.0, rng: np.random.Generator | None = None,
+) -> tuple[Array, Any]:  # fmt: skip
+    """Return what every query gathers from the keys it matches, up to its own position.
+
+        S = q kᵀ / √D,   S_ij = −∞ for j > i     scores; the causal mask hides the future
+        A = softmax(S)                           attention weights: each row sums to 1
+        o = dropout(A) v
+
+    A score is a sum of D products: for independent entries of variance 1, it has variance D.
+    Dividing by √D brings that back to 1, so that softmax does not saturate.
+
+    Shapes: q, o (B, H, T, D), the queries being the last T of K positions; k, v (B, H, K, D);
+    S, A (B, H, T, K); mask, if given in place of the causal mask, bool (B, 1, T, K), True where a
+    query must not look. A weight is dropped with probability p, drawn from rng.
+    Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.1.
+    """
+    hidden = causal_mask(q.shape[2], k.shape[2], like=q) if mask is None else mask
+    scores = np.where(hidden, -np.inf, q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]))
+    weights = softmax(scores)
+    kept = dropout_mask(weights, p, rng)
+    return drop(weights, kept, p) @ v, Attended(q, k, v, scores, weights, kept, p)
+
+
+@kernel
+def attention_backward(do: Array, kept: Any) -> tuple[Array, Array, Array]:
+    """Return dq, dk and dv, from do = ∂L/∂o.
+
+    o = A v is a matrix product like y = x W of `linear`, so dA = do vᵀ and dv = Aᵀ do, with
+    dropout between. Then back through softmax, and through S = q kᵀ / √D, again a product:
+
+        dS = softmax_backward(dA, A)        dq = dS k / √D        dk = dSᵀ q / √D
+
+    A masked score has A = 0, and so dS = 0: nothing flows back from the future either.
+    """
+    q, k, v, _, weights, mask, p = kept
+    dv = drop(weights, mask, p).swapaxes(-1, -2) @ do
+    d_weights = drop(do @ v.swapaxes(-1, -2), mask, p)
+    d_scores = softmax_backward(d_weights, weights) / math.sqrt(q.shape[-1])
+    return d_scores @ k, d_scores.swapaxes(-1, -2) @ q, dv
+
+
+PIECE_SIZE = 2**17  # entries: few enough for all passes over a piece to find it in the cache
+
+
+@kernel
+def in_pieces(work: Callable[[slice], object], size: int) -> None:
+    """Do `work` on all of range(size), a slice at a time."""
+    for start in range(0, size, PIECE_SIZE):
+        work(slice(start, min(start + PIECE_SIZE, size)))
+
+
+def as_matrix(x: Array) -> Array:
+    """Return (..., C) as one matrix with a row for each token."""
+    return x.reshape(-1, x.shape[-1])

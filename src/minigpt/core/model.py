@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from minigpt.core.checks import check_dtype, check_sizes, check_targets, check_text, rng_of
-from minigpt.core.flat import LAYING, Flat, lay_flat
+from minigpt.core.checks import (
+    check_dtype,
+    check_has_loss,
+    check_sizes,
+    check_targets,
+    check_text,
+    rng_of,
+)
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
-from minigpt.core.generation import generate
+from minigpt.core.kernels import kernel
 from minigpt.core.layers import (
     Dropout,
     DType,
@@ -22,12 +28,9 @@ from minigpt.core.layers import (
     PositionalEncoding,
     TransformerBlock,
 )
-from minigpt.show.summary import about, summary, summary_html
-from minigpt.support.checked import checked
 
 if TYPE_CHECKING:
     from minigpt.core.cache import KVCache
-    from minigpt.text.tokenizers import Tokenizer
 
 
 class miniGPT(Layer):
@@ -36,9 +39,6 @@ class miniGPT(Layer):
         x = token_embedding[ids] + position_embedding[0 … T−1]
         x = block(x)                        n_layers times
         logits = head(final_norm(x))        scores for the token that comes after each position
-
-    All its parameters lie in one flat array, `flat.params`, all gradients in another,
-    `flat.grads`, and every layer holds views of its part: see `minigpt.core.flat`.
 
     Parameters
     ----------
@@ -55,29 +55,17 @@ class miniGPT(Layer):
     seed : a whole number (or NumPy Generator) for the same weights and dropout each time.
     dtype : "float32", or "float64" for proofs.
 
-    Notes
-    -----
     Weights start as GPT-2's: normal with standard deviation 0.02, that of the two projections in
     each block that add to the residual stream divided by √(2 · n_layers), biases 0, scales 1.
     Source: Radford et al., 2019, section 2.3, and the code OpenAI released with it.
     """
 
-    @checked
     def __init__(
-        self,
-        vocab_size: int,
-        max_len: int,
-        d_model: int,
-        n_heads: int,
-        n_layers: int,
-        d_ff: int | None = None,
-        activation: str = "gelu",
-        bias: bool = True,
-        tie_weights: bool = False,
-        dropout: float = 0.0,
-        seed: int | np.random.Generator | None = None,
-        dtype: DType = np.float32,
-    ) -> None:
+        self, vocab_size: int, max_len: int, d_model: int, n_heads: int, n_layers: int,
+        d_ff: int | None = None, activation: str = "gelu", bias: bool = True,
+        tie_weights: bool = False, dropout: float = 0.0,
+        seed: int | np.random.Generator | None = None, dtype: DType = np.float32,
+    ) -> None:  # fmt: skip
         check_sizes(vocab_size=vocab_size, max_len=max_len, d_model=d_model, n_layers=n_layers)
         self.dtype = check_dtype(dtype)
         self.vocab_size, self.max_len, self.d_model = vocab_size, max_len, d_model
@@ -100,35 +88,35 @@ class miniGPT(Layer):
         self.head = Linear(d_model, vocab_size, bias=False, seed=rng, dtype=dtype)
         self.tie()
 
-        self.generation_config: dict[str, Any] = {}  # of the folder it was opened from
-        self.logits: Array | None = None
-        self.targets: Array | None = None
+    generate: Callable[..., Array]  # `core.generation` and `folders` attach these to the class
+    save_pretrained: Callable[..., None]
+    from_pretrained: ClassVar[Callable[..., Self]]
 
     def forward(
         self, ids: Any, targets: Any = None, cache: list[KVCache] | None = None
     ) -> tuple[Array, float | None]:
-        """Score what comes next at every position; with targets, say how wrong that was.
+        """Return the scores of what comes next at every position; with targets, the loss too.
 
         Parameters
         ----------
         ids : int (B, T), with 1 ≤ T ≤ max_len.
         targets : int (B, T), the id that really comes next at each position.
-        cache : from `minigpt.core.cache.new_cache`; `ids` then continue the tokens it has seen.
+        cache : from `minigpt.core.generation.new_cache`; `ids` then continue what it has seen.
 
         Returns
         -------
         logits : (B, T, V). Row t has seen the tokens 0 … t and no other.
         loss : mean cross-entropy in nats per token, or None without targets.
         """
-        logits = self.logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
-        if targets is None:
-            return logits, None
-        targets = self.targets = check_targets(logits.shape, targets)
-        return logits, cross_entropy(logits, targets)
+        logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
+        if targets is not None:
+            targets = check_targets(logits.shape, targets)
+        self.kept = logits, targets
+        return logits, None if targets is None else cross_entropy(logits, targets)
 
     def hidden(self, ids: Any, cache: list[KVCache] | None = None) -> Array:
-        """Give what the head makes scores of: a vector (C,) for each position, (B, T, C)."""
-        self.logits = self.targets = None
+        """Return what the head makes scores of: a vector (C,) for each position, (B, T, C)."""
+        self.kept = None, None
         ids = check_text(ids, self.vocab_size, self.max_len - (cache[0].length if cache else 0))
         positions = cache[0].next_positions(ids.shape[1]) if cache else None
         x = self.position_embedding.forward(self.token_embedding.forward(ids), positions)
@@ -138,69 +126,58 @@ class miniGPT(Layer):
         return self.final_norm.forward(x)
 
     def backward(self, dlogits: Array | None = None) -> None:
-        """Write the gradient of the latest loss with respect to every parameter not frozen.
+        """Write the gradient of the latest loss with respect to every parameter.
 
         `dlogits` (B, T, V), if given, is that of another loss with respect to the latest logits.
         """
         if dlogits is None:
-            if self.logits is None or self.targets is None:
-                raise RuntimeError("backward() needs a loss: call forward(ids, targets=...) first")
-            dlogits = cross_entropy_backward(self.logits, self.targets)
+            dlogits = cross_entropy_backward(*check_has_loss(vars(self).get("kept")))
         self.hidden_backward(self.head.backward(dlogits))
 
     def hidden_backward(self, dx: Array) -> None:
-        """Go back from the gradient with respect to what `hidden` gave, (B, T, C)."""
+        """Go back from the gradient with respect to what `hidden` returned, (B, T, C)."""
         dx = self.final_norm.backward(dx)
         for block in reversed(self.blocks):
-            if block.frozen:  # and all below it
-                return
             dx = block.backward(dx)
         dx = self.position_embedding.backward(self.dropout.backward(dx))
         self.token_embedding.backward(dx, add=self.tie_weights)
 
-    generate = generate
+    def learn(self, ids: Any, targets: Any, share: float = 1.0) -> float:
+        """Return the loss, and write its gradients: forward and backward of a training step.
 
-    @cached_property
-    def flat(self) -> Flat:
-        """All that learns, in one array, and its gradients in another: see `minigpt.core.flat`."""
-        with LAYING:  # two threads that ask at once get the same
-            return vars(self).get("flat") or self.bind()
-
-    def bind(self, params: Array | None = None) -> Flat:
-        """Lay all that learns flat, or share the flat `params` of a model built alike."""
-        flat = lay_flat(self, params)
-        self.tie()
-        self.flat = flat
-        return flat
+        As nobody sees the logits, they need not all exist at once. Loss and gradients are
+        multiplied by `share`, the share of the whole batch that these rows make up.
+        """
+        loss, d_hidden = head_loss(self.head, self.hidden(ids), targets, share)
+        self.hidden_backward(d_hidden)
+        return loss
 
     def tie(self) -> None:
-        """Let a tied head use the token embedding's arrays: it writes, the embedding adds."""
+        """Bind a tied head to the token embedding's arrays.
+
+        x = W[ids] and logits = hidden Wᵀ both depend on W, so dW is the sum of two gradients. The
+        head goes back first and writes its own, (hiddenᵀ dlogits)ᵀ; then the embedding adds.
+        """
         if self.tie_weights:
             self.head.parameter_names = ()  # none of its own
             self.head.weight = self.token_embedding.weight.T
-            if not self.token_embedding.frozen:
-                self.head.d_weight = self.token_embedding.d_weight.T
+            d_weight = self.token_embedding.d_weight
+            self.head.d_weight = None if d_weight is None else d_weight.T
+
+    @cached_property
+    def flat(self) -> Flat:
+        """All parameters in one array, and their gradients in another: see `Flat`."""
+        return lay_flat(self)
 
     def params(self) -> dict[str, Array]:
-        """Give name → parameter, live: writing into an array changes the model."""
-        return dict(self.flat.named_params)
+        """Return name → parameter, live: writing into an array changes the model."""
+        _ = self.flat  # from now on, its views
+        return super().params()
 
     def grads(self) -> dict[str, Array]:
-        """Give name → gradient, as the latest `backward` wrote it."""
-        return dict(self.flat.named_grads)
-
-    def save_pretrained(self, folder: str | Path, tokenizer: Tokenizer | None = None) -> None:
-        """Write a Hugging Face GPT-2 folder: see `minigpt.folders.pretrained.save_pretrained`."""
-        from minigpt.folders.pretrained import save_pretrained
-
-        save_pretrained(self, folder, tokenizer)
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, dtype: DType = np.float32) -> Self:
-        """Read a Hugging Face GPT-2 folder: see `minigpt.folders.pretrained.load_pretrained`."""
-        from minigpt.folders.pretrained import load_pretrained
-
-        return load_pretrained(folder, dtype, cls)
+        """Return name → gradient, as the latest `backward` wrote it; 0 where none is asked for."""
+        _ = self.flat
+        return super().grads()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copied or unpickled view is an array of its own: the copy lays them flat again.
@@ -210,6 +187,48 @@ class miniGPT(Layer):
         vars(self).update(state)
         self.tie()
 
-    __repr__ = about
-    __str__ = summary
-    _repr_html_ = summary_html
+
+@kernel
+def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> tuple[float, Array]:
+    """Return the loss of the logits that `head` makes, and its gradient with respect to `hidden`.
+
+    Write the gradient of the head's weight. All three are multiplied by `share`.
+    """
+    logits = head.forward(hidden)
+    d_logits = share * cross_entropy_backward(logits, targets)
+    return share * cross_entropy(logits, targets), head.backward(d_logits)
+
+
+class Flat(NamedTuple):
+    """The parameters of a model in one array (n,), their gradients in another; matrices first.
+
+    The layers hold views of their parts, so change them in place: `flat.params[...] = …`. A step, a
+    clip or a sum over threads is then one line. Parameters whose gradient is None are left out.
+    """
+
+    params: Array
+    grads: Array
+    n_matrix_params: int  # entries [0:n] belong to matrices; only they decay
+    places: dict[str, slice]  # name → the part of the flat arrays where that parameter lies
+
+
+def lay_flat(model: miniGPT, params: Array | None = None) -> Flat:
+    """Move the parameters and gradients of a model into flat arrays; its layers get views of them.
+
+    With `params`, the flat parameters of a model built alike, the two share their weights, while
+    each has its own gradients.
+    """
+    asked = [slot for slot in model.slots() if getattr(slot[1], "d_" + slot[2]) is not None]
+    slots = sorted(asked, key=lambda slot: getattr(slot[1], slot[2]).ndim < 2)
+    values = [getattr(owner, name) for _, owner, name in slots]
+    if params is None:
+        params = np.concatenate([value.reshape(-1) for value in values])
+    grads = np.concatenate([getattr(owner, "d_" + name).reshape(-1) for _, owner, name in slots])
+    places, start = {}, 0
+    for (path, owner, name), value in zip(slots, values, strict=True):
+        part = places[path] = slice(start, start + value.size)
+        setattr(owner, name, params[part].reshape(value.shape))
+        setattr(owner, "d_" + name, grads[part].reshape(value.shape))
+        start += value.size
+    model.tie()
+    return Flat(params, grads, sum(v.size for v in values if v.ndim >= 2), places)

@@ -47,7 +47,7 @@ class World:
     threads = 0
 
     def part(self, n_rows: int) -> slice:
-        """Give this process's rows of a batch."""
+        """Return this process's rows of a batch."""
         return slice(n_rows * self.rank // self.size, n_rows * (self.rank + 1) // self.size)
 
     def add_up(self, grads: Array, loss: float) -> float:
@@ -55,11 +55,11 @@ class World:
         return loss
 
     def from_first(self, value: Value) -> Value:
-        """Give every process what the first one brings."""
+        """Return, in every process, what the first one brings."""
         return value
 
     def any(self, wish: bool) -> bool:
-        """Tell every process whether one of them brings True."""
+        """Return, in every process, whether one of them brings True."""
         return wish
 
     def gather(self, value: Value) -> list[Value]:
@@ -184,7 +184,7 @@ _world: World | None = None
 
 
 def world() -> World:
-    """Give the world that this process belongs to.
+    """Return the world that this process belongs to.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def world() -> World:
 
 
 def _launched() -> tuple[int, int]:
-    """Give the rank of this process and how many mpiexec started, (0, 1) without it."""
+    """Return the rank of this process and how many mpiexec started, (0, 1) without it."""
     for rank, size in LAUNCHERS:
         if rank in os.environ and size in os.environ:
             return int(os.environ[rank]), int(os.environ[size])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def recompute(model: miniGPT) -> None:
-    """Let all blocks of `model` but the last one keep their input only.
+    """Replace all blocks of `model` but the last one by such as keep their input only.
 
     The gradients stay the same to the bit. The last block's backward pass follows its forward
     pass, so that it would gain nothing. What happens inside the others cannot be looked at.
@@ -34,25 +34,26 @@ class RecomputedBlock(TransformerBlock):
 
     Parameters
     ----------
-    block : whose place it takes.
+    block : the one whose place it takes.
     """
 
     def __init__(self, block: TransformerBlock) -> None:
         vars(self).update(vars(block))
 
     def forward(self, x: Array, cache: KVCache | None = None) -> Array:
-        """Give y, and keep x."""
-        if cache is not None:  # while text is written there is little to keep
+        """Return y, and keep x and the state of dropout."""
+        if cache is not None:  # while text is generated there is little to keep
             return super().forward(x, cache)
-        self.x, self.random_state = x, self._random.state
+        self.kept = x, self._random.state
         return TransformerBlock.forward(twin(self), x)  # what that keeps goes with the twin
 
     def backward(self, dy: Array) -> Array:
         """Go forward once more, and back."""
+        x, random_state = self.kept
         now = self._random.state
-        self._random.state = self.random_state  # drop the same numbers again
+        self._random.state = random_state  # drop the same numbers again
         block = twin(self)
-        TransformerBlock.forward(block, self.x)
+        TransformerBlock.forward(block, x)
         self._random.state = now
         return TransformerBlock.backward(block, dy)
 

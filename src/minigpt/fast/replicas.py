@@ -21,13 +21,13 @@ import numpy as np
 from minigpt.core.checks import check_model, check_threads
 from minigpt.core.functional import Array
 from minigpt.core.layers import twin
-from minigpt.fast.loss import head_loss
+from minigpt.core.model import lay_flat
 from minigpt.fast.threads import Threads, available_cores, one_thread_of_blas, share_out
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
 
-WIDE = 768
+WIDE_D_MODEL = 768
 """From this d_model on, the matrix products are cut in place of the batch. GPT-2's step on 4 × 64
 tokens then takes a third less memory beyond the weights'. A narrower model is faster the other way,
 by a sixth at d_model 512."""
@@ -54,10 +54,10 @@ class Replicas(Threads):
         super().__init__(n_threads or available_cores())
         self.model = model
         self.models = [model]
-        for _ in range(1, self.n if model.d_model < WIDE else 1):
+        for _ in range(1, self.n if model.d_model < WIDE_D_MODEL else 1):
             shared = {id(param): param for param in model.params().values()}
             replica = copy.deepcopy(model, shared)  # which copies nothing that is in `shared`
-            replica.bind(model.flat.params)
+            replica.flat = lay_flat(replica, model.flat.params)
             self.models.append(replica)
 
     def __enter__(self) -> Self:
@@ -65,7 +65,7 @@ class Replicas(Threads):
         return super().__enter__()
 
     def reseed(self, *seed: int) -> None:
-        """Let all dropout from here on follow from `seed` alone."""
+        """Seed all dropout from here on."""
         for i, model in enumerate(self.models):
             fresh = np.random.default_rng([*seed, i])
             model.rng.bit_generator.state = fresh.bit_generator.state
@@ -114,13 +114,11 @@ def _keep_freed_memory() -> None:
 
 
 def _forward_backward(model: miniGPT, x: Array, y: Array, weight: float) -> float:
-    """Leave the gradients of `weight` times the loss, and give that.
+    """Write the gradients of `weight` times the loss, and return that.
 
     The pass is that of a twin, which other threads cannot disturb.
     """
     model = twin(model).train()
     # Whoever asked looks at the loss, so that numbers out of range need no warning here.
     with np.errstate(over="ignore", invalid="ignore"):
-        loss, dhidden = head_loss(model.head, model.hidden(x), y, weight)
-        model.hidden_backward(dhidden)
-    return loss
+        return model.learn(x, y, weight)

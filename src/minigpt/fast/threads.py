@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
-from minigpt.core.functional import Array
+from minigpt.core.functional import PIECE_SIZE, Array
+from minigpt.core.kernels import PLAIN
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+    from minigpt.core.cache import KVCache
+    from minigpt.core.model import miniGPT
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,8 +37,8 @@ WORTH_SHARING = 2**20
 FEW_ROWS = 32
 """Up to so many rows, a matrix product is bound by reading the matrix."""
 
-MULTIPLIED_IN_THE_TIME_OF_ONE = 64
-"""How many numbers a matrix product multiplies while an elementwise pass goes through one."""
+MULTIPLY_ADDS_PER_ELEMENT = 64
+"""Multiplications that a matrix product does in the time of one element of an elementwise pass."""
 
 _here = threading.local()  # its `threads` are those that a `with` block of this thread started
 
@@ -135,11 +139,20 @@ def share_out(
     return threads.map(work, [slice(*ends) for ends in itertools.pairwise(cuts)])
 
 
-def share_elements(work: Callable[..., object], *arrays: Array) -> None:
-    """Do `work` on arrays of one shape, in C order, as rows of numbers (n,), shared out."""
-    flat = [array.reshape(-1) for array in arrays]
-    numbers = sum(array.size for array in arrays)
-    share_out(lambda part: work(*(array[part] for array in flat)), flat[0].size, numbers)
+def in_pieces(work: Callable[[slice], object], size: int) -> None:
+    """Do `work` on all of range(size), a piece at a time: see `functional.in_pieces`."""
+
+    def pieces(part: slice) -> None:
+        for start in range(part.start, part.stop, PIECE_SIZE):
+            work(slice(start, min(start + PIECE_SIZE, part.stop)))
+
+    share_out(pieces, size)
+
+
+def last_logits(model: miniGPT, ids: Array, cache: list[KVCache]) -> Array:
+    """Read ids and return the logits of what comes next, on all cores: see `core.generation`."""
+    with on_all_cores():
+        return PLAIN["last_logits"](model, ids, cache)
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -161,7 +174,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
         else:
             np.matmul(a, b[:, part], out=out[:, part])
 
-    share_out(multiply, max(n, m), n * k * m // MULTIPLIED_IN_THE_TIME_OF_ONE)
+    share_out(multiply, max(n, m), n * k * m // MULTIPLY_ADDS_PER_ELEMENT)
     return out
 
 
@@ -211,7 +224,7 @@ def blas() -> Any:
 
 
 def on_all_cores() -> AbstractContextManager[object]:
-    """Let `share_out` use a thread for each core within a `with` block, if none are at work."""
+    """Return a `with` block in which `share_out` uses all cores, if no threads are at work."""
     return nullcontext() if _active() else Threads(available_cores())
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from minigpt.core.functional import Array
 from minigpt.core.layers import Dropout
 from minigpt.support.files import read_json, why_without
+from minigpt.text.token_roles import TOKEN_IDS
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
@@ -52,7 +53,7 @@ _ACTIVATIONS = {
     "relu": "relu",
 }
 _EXACT_GELU = ("gelu", "gelu_python")
-_MUST_BE: dict[str, Any] = {
+_CONFIG_MUST_BE: dict[str, Any] = {
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "add_cross_attention": False,
@@ -69,7 +70,6 @@ _OTHER_NAMES = {
 }
 """Names that transformers takes too."""
 
-TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 _SIZES = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "n_inner")
 _SWITCHES = ("tie_word_embeddings",)
 _FRACTIONS = ("layer_norm_epsilon", "embd_pdrop", "attn_pdrop", "resid_pdrop")
@@ -77,7 +77,7 @@ _FRACTIONS = ("layer_norm_epsilon", "embd_pdrop", "attn_pdrop", "resid_pdrop")
 
 
 def tensor_names(n_layers: int) -> dict[str, str]:
-    """Give our name → GPT-2's, without the prefix `transformer.`, of every tensor."""
+    """Return our name → GPT-2's, without the prefix `transformer.`, of every tensor."""
     names = dict(_OUTER)
     for i in range(n_layers):
         names |= {f"blocks.{i}.{ours}": f"h.{i}.{theirs}" for ours, theirs in _IN_BLOCK.items()}
@@ -85,7 +85,7 @@ def tensor_names(n_layers: int) -> dict[str, str]:
 
 
 def to_gpt2(model: miniGPT) -> dict[str, Array]:
-    """Give the weights of `model` under GPT-2's names, in GPT-2's shapes.
+    """Return the weights of `model` under GPT-2's names, in GPT-2's shapes.
 
     What `bias=False` leaves out is there as zeros, as GPT-2 has no such option.
     """
@@ -138,7 +138,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     if (given := config.get("model_type")) != "gpt2":
         raise ValueError(f"{path}: model_type must be 'gpt2', got {given!r:.100}")
-    for key, ours in _MUST_BE.items():
+    for key, ours in _CONFIG_MUST_BE.items():
         if (given := config.get(key, ours)) != ours:
             raise ValueError(
                 f"{path}: {key} is {given!r:.100}, and not {ours!r}: that is another architecture "
@@ -201,7 +201,7 @@ def arguments_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Give GPT-2's name → shape of every tensor that a model of these `arguments` has."""
+    """Return GPT-2's name → shape of every tensor that a model of these `arguments` has."""
     V, C, n_layers = arguments["vocab_size"], arguments["d_model"], arguments["n_layers"]
     d_ff = 4 * C if arguments["d_ff"] is None else arguments["d_ff"]
     outer: dict[str, tuple[int, ...]] = {

@@ -10,7 +10,6 @@ Nothing is ever unpickled.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +26,7 @@ from minigpt.folders.gpt2 import (
     to_gpt2,
 )
 from minigpt.folders.weights import Tensor, open_weights, write_tensors
-from minigpt.support.files import write_text
+from minigpt.support.files import write_json
 from minigpt.support.hub import find_model
 from minigpt.support.lock import FolderLock
 from minigpt.text.token_roles import check_tokenizer, generation_config_of, read_generation_config
@@ -72,10 +71,10 @@ def write_pretrained(model: miniGPT, folder: Path, tokenizer: Tokenizer | None =
 
 
 def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
-    """Make a model from a Hugging Face GPT-2 folder. It starts in evaluation mode, as there.
+    """Return the model in a Hugging Face GPT-2 folder. It starts in evaluation mode, as there.
 
     Weights that the file stores as `dtype` are not copied: they are read from the file where they
-    lie, page by page as they are needed, until the model is trained (see `minigpt.core.flat`). Changes
+    lie, page by page as they are needed, until the model is trained (see `miniGPT.flat`). Changes
     stay in memory.
 
     Where config.json ties the head to the token embedding, but the file has a head of its own with
@@ -109,7 +108,7 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     adjust(model, config)
-    model.generation_config = read_generation_config(folder, config)
+    vars(model)["generation_config"] = read_generation_config(folder, config)
     _take(model, tensors)
     return model.eval()
 
@@ -129,11 +128,6 @@ def load_model_and_tokenizer(
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     return model, tokenizer
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON that a person can read."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 class _NoFirstWeights(np.random.Generator):
@@ -200,7 +194,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _take(model: miniGPT, tensors: dict[str, Tensor]) -> None:
-    """Let the layers of `model` hold the arrays of `tensors`."""
+    """Put the arrays of `tensors` into the layers of `model`."""
     names = tensor_names(model.n_layers)
     for path, layer, name in list(model.slots()):
         array = tensors[names[path]].read(model.dtype)

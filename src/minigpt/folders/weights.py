@@ -49,7 +49,7 @@ class Tensor:
     __repr__ = brief
 
     def read(self, dtype: Any) -> Array:
-        """Give its numbers as `dtype`: the view itself if they are stored so, else a copy."""
+        """Return its numbers as `dtype`: the view itself if they are stored so, else a copy."""
         stored = self.stored
         if self.kind == "BF16":  # the upper half of a float32
             stored = (stored.astype("<u4") << 16).view("<f4")

@@ -1,7 +1,8 @@
 """Every number a model computes on one text, and what can be read from it.
 
 `trace` takes them all: read `activations` for what there is, `record` for how it is taken,
-`trace_in_words` for how it is told, `trace_file` for how it is kept. `slow_step` is one training step.
+`trace_in_words` for how it is told, `trace_file` for how it is kept. `slow_step` is one training
+step. Both record a pass by a `tap`.
 
 The others ask one question each, in plain NumPy. `lens`: what would each layer answer?
 `attribution`: who wrote this logit? `surprise`: where was the model wrong? `heads`: which head does
@@ -9,6 +10,7 @@ something that has a name? `neurons`: what fires a neuron? `pca`: how do vectors
 `ablation`: and without this head? `minigpt.show.figures` draws the answers.
 """
 
+from minigpt.inside import trace_file, trace_in_words  # they give `Trace` its methods
 from minigpt.inside.ablation import without_heads
 from minigpt.inside.activations import Activations, BlockActivations, Target, Trace
 from minigpt.inside.attribution import Attribution, attribute
@@ -43,5 +45,7 @@ __all__ = [
     "strongest",
     "surprise",
     "trace",
+    "trace_file",
+    "trace_in_words",
     "without_heads",
 ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @checked
 def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
-    """Give a model that shares all weights of `model`, but in which some heads write nothing.
+    """Return a model that shares all weights of `model`, but in which some heads write nothing.
 
     What a head has gathered reaches the residual stream through its rows of the projection W_o.
     With those at zero the head still looks, and nobody hears of it ("zero ablation").

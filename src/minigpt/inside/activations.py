@@ -6,10 +6,9 @@ no array has a batch axis.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from minigpt.core.functional import Array, softmax
 from minigpt.inside.pieces import ids_without_text
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
+from minigpt.support.displayed import as_html
 from minigpt.support.wording import counted
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ class Trace(Activations):
     target: Target | None = None
     gradient: Activations | None = None
 
+    # These two, and `__str__`, are attached by `trace_file` and `trace_in_words`.
+    save: ClassVar[Callable[..., None]]
+    load: ClassVar[Callable[..., Self]]
+
     @property
     def pieces(self) -> list[str]:
         """The text, token by token."""
@@ -145,7 +149,7 @@ class Trace(Activations):
 
     @checked
     def probabilities(self, position: int = -1) -> Array:
-        """Give the probability (V,) of each token to come after that at `position`."""
+        """Return the probability (V,) of each token to come after that at `position`."""
         position = check_position(position, len(self.ids))
         return softmax(self.logits[position].astype(float))
 
@@ -177,37 +181,10 @@ class Trace(Activations):
         for i in np.argsort(-probabilities, kind="stable")[:n]:
             yield int(i), self.vocabulary[i], float(probabilities[i])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all of it to one file, NumPy's `.npz`."""
-        from minigpt.inside.trace_file import save
-
-        save(self, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` has written.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If there is no such file, or it is not a whole trace.
-        """
-        from minigpt.inside.trace_file import load
-
-        return load(path, cls)
-
     def __repr__(self) -> str:
         text = "".join(self.pieces)
         shown = text if len(text) <= 40 else text[:39] + "…"
         size = f"{counted(len(self.ids), 'token')}, {counted(len(self.blocks), 'block')}"
         return f"Trace({size}, {shown!r})"
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import trace_html
-
-        return trace_html(self)
-
-    def __str__(self) -> str:
-        from minigpt.inside.trace_in_words import walk
-
-        return walk(self)
+    _repr_html_ = as_html

@@ -12,6 +12,7 @@ from minigpt.core.functional import Array
 from minigpt.inside.activations import Trace
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
+from minigpt.support.displayed import as_html
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
@@ -45,13 +46,10 @@ class Attribution:
 
     __repr__ = brief
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import attribution_html
-
-        return attribution_html(self)
+    _repr_html_ = as_html
 
     def parts(self) -> dict[str, float]:
-        """Give name → part, in the order of the computation."""
+        """Return name → part, in the order of the computation."""
         parts = dict(zip(("token embedding", "position embedding"), self.embeddings, strict=True))
         for i, heads in enumerate(self.heads):
             parts |= {f"head {i}.{h}": part for h, part in enumerate(heads)}

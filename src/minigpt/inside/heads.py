@@ -13,6 +13,7 @@ from minigpt.core.functional import Array
 from minigpt.inside.record import trace
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
+from minigpt.support.displayed import as_html
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
@@ -35,10 +36,7 @@ class HeadScores:
 
     __repr__ = brief
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import heads_html
-
-        return heads_html(self)
+    _repr_html_ = as_html
 
     @checked
     def found(self, threshold: float = 0.5) -> Iterator[tuple[int, int, str, float]]:
@@ -56,7 +54,7 @@ class HeadScores:
 
 @checked
 def relations(ids: Any, pieces: Sequence[str] | None = None) -> dict[str, Array]:
-    """Tell which earlier tokens stand in a relation to each: name → bool (T, T), row by query.
+    """Return which earlier tokens stand in a relation to each: name → bool (T, T), row by query.
 
     - previous token: the one before;
     - duplicate token: an earlier one of the same id;

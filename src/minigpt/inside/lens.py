@@ -9,7 +9,7 @@ import numpy as np
 from minigpt.core.checks import check_sizes
 from minigpt.core.functional import Array
 from minigpt.inside.activations import Trace
-from minigpt.inside.record import shadow
+from minigpt.inside.tap import shadow
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
 from minigpt.training.evaluation import LARGEST_LOGITS

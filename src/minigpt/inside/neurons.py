@@ -8,7 +8,7 @@ import numpy as np
 
 from minigpt.core.checks import check_below, check_ids, check_scores, check_sizes
 from minigpt.core.functional import Array
-from minigpt.inside.record import shadow
+from minigpt.inside.tap import shadow
 from minigpt.support.checked import checked
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @checked
 def neuron_activations(model: miniGPT, ids: Any, layer: int) -> Array:
-    """Give the activations (N, F) of the neurons of block `layer` for each token of a text.
+    """Return the activations (N, F) of the neurons of block `layer` for each token of a text.
 
     A text longer than the context is read in windows, one after another.
 
@@ -37,13 +37,13 @@ def neuron_activations(model: miniGPT, ids: Any, layer: int) -> Array:
     for start in range(0, len(ids), model.max_len):
         twin.hidden(ids[None, start : start + model.max_len])
         activation = twin.blocks[layer].feed_forward.activation
-        activations.append(activation.forward(activation.x)[0])
+        activations.append(activation.forward(activation.kept[0])[0])
     return np.concatenate(activations)
 
 
 @checked
 def most_selective(activations: Array, n: int = 6) -> Array:
-    """Give the `n` neurons (n,) of activations (N, F) that are silent mostly and seldom loud.
+    """Return the `n` neurons (n,) of activations (N, F) that are silent mostly and seldom loud.
 
     They are those of the largest kurtosis, the mean fourth power of the deviations over the square
     of the variance.
@@ -58,7 +58,7 @@ def most_selective(activations: Array, n: int = 6) -> Array:
 
 @checked
 def strongest(values: Array, n: int = 6, apart: int = 8) -> list[int]:
-    """Give the places of the `n` largest of values (N,), each at least `apart` from the others."""
+    """Return the places of the `n` largest values (N,), each at least `apart` from the others."""
     values = _with_axes(values, 1, "values")
     check_sizes(n=n, apart=apart)
     places: list[int] = []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @checked
 def play_relations(pieces: Sequence[str]) -> dict[str, Array]:
-    """Tell where a scene's tokens should look back to: name → bool (T, T), row by query.
+    """Return where a scene's tokens should look back to: name → bool (T, T), row by query.
 
     - names of persons: from the end of a line, and from "my dear", which a name comes after;
     - what was confessed: from "has", with which a secret is betrayed, to "have" and the deed in

@@ -1,4 +1,4 @@
-"""Take a trace: run a model layer by layer, and write down what each gives and keeps."""
+"""Trace a model: run it once, and record what each layer receives and returns."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigpt.core.checks import check_ids, check_text, unknown, unmasked
-from minigpt.core.functional import Array, causal_mask, softmax, softmax_backward
-from minigpt.core.layers import AnyLayer, Layer, TransformerBlock, twin
+from minigpt.core.functional import Array, cross_entropy_backward
+from minigpt.core.layers import TransformerBlock
 from minigpt.inside.activations import Activations, BlockActivations, Target, Trace
 from minigpt.inside.pieces import vocabulary_of
+from minigpt.inside.tap import Tap, shadow
 from minigpt.support.checked import checked
 
 if TYPE_CHECKING:
@@ -56,9 +57,13 @@ def trace(
     ids, n_dropped = _read(model, text, tokenizer)
     if target is not None:
         target = _check(target, model.vocab_size, len(ids))
-    other = shadow(model).eval()
-    activations = _forward(other, ids)
-    gradient = None if target is None else _backward(other, activations, target)
+    other, gradient = shadow(model).eval(), None
+    with Tap(other) as tap:
+        other.forward(ids[None])
+        activations = _forward(tap, other)
+        if target is not None:
+            other.backward(_start(activations, target))
+            gradient = _backward(tap, other)
     return Trace(
         **vars(activations),
         ids=ids,
@@ -67,25 +72,6 @@ def trace(
         target=target,
         gradient=gradient,
     )
-
-
-def shadow(layer: AnyLayer) -> AnyLayer:
-    """Give a layer that shares the weights of `layer`, and nothing that a pass through it leaves.
-
-    It is a `twin` whose gradients are arrays of their own; their memory is not taken until
-    `backward` writes them.
-    """
-    other = twin(layer)
-    _separate_gradients(other)
-    return other
-
-
-def _separate_gradients(layer: Layer) -> None:
-    for name, value in vars(layer).items():
-        if name.startswith("d_") and isinstance(value, np.ndarray):
-            setattr(layer, name, np.empty_like(value))
-    for _, child in layer.children():
-        _separate_gradients(child)
 
 
 def _read(model: miniGPT, text: Any, tokenizer: Tokenizer | None) -> tuple[Array, int]:
@@ -115,118 +101,98 @@ def _check(target: Target, vocab_size: int, length: int) -> Target:
     return Target(int(token), int(position) % length, of)
 
 
-# ── forward: the steps of miniGPT.forward and TransformerBlock.forward ──
-
-
-def _forward(model: miniGPT, ids: Array) -> Activations:
-    tokens = model.token_embedding.forward(ids[None])
-    x = embedding = model.position_embedding.forward(tokens)
-    blocks = []
-    for block in model.blocks:
-        blocks.append(_block_forward(block, x))
-        x = blocks[-1].output[None]
-    final_norm = model.final_norm.forward(x)
+def _forward(tap: Tap, model: miniGPT) -> Activations:
+    """Read off the forward pass that `tap` has recorded."""
+    final_norm = tap.out_of("final_norm")[0]
     return Activations(
-        token_embedding=tokens[0],
-        position_embedding=model.position_embedding.weight[: len(ids)].copy(),
-        embedding=embedding[0],
-        blocks=blocks,
-        final_norm=final_norm[0],
-        logits=model.head.forward(final_norm)[0],
+        token_embedding=tap.out_of("token_embedding")[0],
+        position_embedding=model.position_embedding.weight[: len(final_norm)].copy(),
+        embedding=tap.out_of("dropout")[0],
+        blocks=[_block(tap, f"blocks.{i}", block) for i, block in enumerate(model.blocks)],
+        final_norm=final_norm,
+        logits=tap.out_of("head")[0],
     )
 
 
-def _block_forward(block: TransformerBlock, x: Array) -> BlockActivations:
-    attention, feed_forward = block.attention, block.feed_forward
-    norm_1 = block.norm_1.forward(x)
-    attended = attention.forward(norm_1)
-    middle = x + attended
-    norm_2 = block.norm_2.forward(middle)
-    up = feed_forward.up.forward(norm_2)
-    neurons = feed_forward.activation.forward(up)
-    thought = feed_forward.down.forward(neurons)
+def _block(tap: Tap, path: str, block: TransformerBlock) -> BlockActivations:
+    def out_of(name: str) -> Array:
+        return tap.out_of(f"{path}.{name}")[0]
 
-    core = attention.core  # its q is divided by √D already
-    T, C = x.shape[1:]
-    scores = core.q[0] @ core.k[0].swapaxes(-1, -2)
-    scores[:, causal_mask(T, T)] = -np.inf
-    heads = attention.projection.x[0].reshape(T, attention.n_heads, -1).swapaxes(0, 1)
-    rows = attention.projection.weight.reshape(attention.n_heads, -1, C)  # of W_o, by head
+    attention, C = block.attention, block.attention.projection.weight.shape[1]
+    q, k, v, scores, weights, *_ = (array[0] for array in attention.kept[:5])
+    gathered = tap.into(f"{path}.attention.projection")[0]
+    heads = gathered.reshape(len(gathered), attention.n_heads, -1).swapaxes(0, 1)
+    # The model never computes this one: it multiplies all heads by W_o at once.
+    head_writes = heads @ attention.projection.weight.reshape(attention.n_heads, -1, C)
     return BlockActivations(
-        input=x[0],
-        norm_1=norm_1[0],
-        q=core.q[0] / attention.scale,
-        k=core.k[0],
-        v=core.v[0],
+        input=tap.into(path)[0],
+        norm_1=out_of("norm_1"),
+        q=q,
+        k=k,
+        v=v,
         scores=scores,
-        weights=core.weights[0],
+        weights=weights,
         heads=heads,
-        head_writes=heads @ rows,
-        attention=attended[0],
-        middle=middle[0],
-        norm_2=norm_2[0],
-        up=up[0],
-        neurons=neurons[0],
-        feed_forward=thought[0],
-        output=(middle + thought)[0],
+        head_writes=head_writes,
+        attention=out_of("attention"),
+        middle=tap.into(f"{path}.norm_2")[0],
+        norm_2=out_of("norm_2"),
+        up=out_of("feed_forward.up"),
+        neurons=out_of("feed_forward.activation"),
+        feed_forward=out_of("feed_forward"),
+        output=tap.out_of(path)[0],
     )
 
 
-# ── backward: the steps of miniGPT.backward and its layers, from the last to the first ──
-
-
-def _backward(model: miniGPT, activations: Activations, target: Target) -> Activations:
+def _start(activations: Activations, target: Target) -> Array:
+    """Return the gradient of the target with respect to the logits, (1, T, V)."""
     dlogits = np.zeros_like(activations.logits)
     if target.of == "logit":
         dlogits[target.position, target.token] = 1
-    else:  # −log softmax, as in functional.cross_entropy_backward
-        dlogits[target.position] = softmax(activations.logits[target.position])
-        dlogits[target.position, target.token] -= 1
-    d_final_norm = model.head.backward(dlogits[None])
-    dx = model.final_norm.backward(d_final_norm)
-    blocks = []
-    for block, kept in zip(reversed(model.blocks), reversed(activations.blocks), strict=True):
-        blocks.append(_block_backward(block, kept, dx))
-        dx = blocks[-1].input[None]
+    else:
+        here = activations.logits[target.position]
+        dlogits[target.position] = cross_entropy_backward(here[None], np.array([target.token]))
+    return dlogits[None]
+
+
+def _backward(tap: Tap, model: miniGPT) -> Activations:
+    """Read off the backward pass that `tap` has recorded."""
+    dx = tap.sent_on("dropout")[0]
     return Activations(
-        token_embedding=dx[0],
-        position_embedding=dx[0],
-        embedding=dx[0],
-        blocks=blocks[::-1],
-        final_norm=d_final_norm[0],
-        logits=dlogits,
+        token_embedding=dx,
+        position_embedding=dx,
+        embedding=dx,
+        blocks=[_block_backward(tap, i, model) for i in range(model.n_layers)],
+        final_norm=tap.arrived("final_norm")[0],
+        logits=tap.arrived("head")[0],
     )
 
 
-def _block_backward(block: TransformerBlock, kept: BlockActivations, dy: Array) -> BlockActivations:
-    attention, feed_forward = block.attention, block.feed_forward
-    d_neurons = feed_forward.down.backward(dy)
-    d_up = feed_forward.activation.backward(d_neurons)
-    d_norm_2 = feed_forward.up.backward(d_up)
-    d_middle = dy + block.norm_2.backward(d_norm_2)
+def _block_backward(tap: Tap, i: int, model: miniGPT) -> BlockActivations:
+    path = f"blocks.{i}"
 
-    H, T, C = kept.head_writes.shape
-    d_heads = attention.projection.backward(d_middle).reshape(1, T, H, -1).swapaxes(1, 2)
-    d_weights = d_heads[0] @ kept.v.swapaxes(-1, -2)
-    dq, dk, dv = attention.core.backward(d_heads)
-    dq = dq * attention.scale
-    d_qkv = np.stack([dq, dk, dv]).transpose(1, 3, 0, 2, 4)  # (1, T, 3, H, D)
-    d_norm_1 = attention.qkv.backward(d_qkv.reshape(1, T, 3 * C))
+    def arrived(name: str) -> Array:
+        return tap.arrived(f"{path}.{name}")[0]
+
+    nth = model.n_layers - 1 - i  # the backward pass meets the last block first
+    (d_weights, _), d_scores = tap.kernel("softmax_backward")[nth]
+    (d_heads, _), (dq, dk, dv) = tap.kernel("attention_backward")[nth]
+    d_middle, H = arrived("attention"), model.n_heads
     return BlockActivations(
-        input=(d_middle + block.norm_1.backward(d_norm_1))[0],
-        norm_1=d_norm_1[0],
+        input=tap.sent_on(path)[0],
+        norm_1=arrived("norm_1"),
         q=dq[0],
         k=dk[0],
         v=dv[0],
-        scores=softmax_backward(d_weights, kept.weights),
-        weights=d_weights,
+        scores=d_scores[0],
+        weights=d_weights[0],
         heads=d_heads[0],
-        head_writes=np.broadcast_to(d_middle, kept.head_writes.shape),  # a sum: the same for all
-        attention=d_middle[0],
-        middle=d_middle[0],
-        norm_2=d_norm_2[0],
-        up=d_up[0],
-        neurons=d_neurons[0],
-        feed_forward=dy[0],
-        output=dy[0],
+        head_writes=np.broadcast_to(d_middle, (H, *d_middle.shape)),  # a sum: the same for all
+        attention=d_middle,
+        middle=d_middle,
+        norm_2=arrived("norm_2"),
+        up=arrived("feed_forward.up"),
+        neurons=arrived("feed_forward.activation"),
+        feed_forward=arrived("feed_forward"),
+        output=tap.arrived(path)[0],
     )

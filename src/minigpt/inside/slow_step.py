@@ -1,7 +1,6 @@
 """One training step in slow motion: forward, the loss, back, the clip, the update, the gain.
 
-The steps are those of `miniGPT.forward`, `miniGPT.backward` and `minigpt.training.loop.train`, one layer
-at a time, with a measurement after each.
+It takes the step of `minigpt.train` on copies, records what goes through each layer, and measures.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ import numpy as np
 from minigpt.core.checks import check_has, check_sizes, check_targets, check_text
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.core.optim import clip_gradients
+from minigpt.inside.tap import Tap
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
+from minigpt.training.freezing import is_frozen
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
-    from minigpt.core.optim import Optimizer
+    from minigpt.training.optimizers import Optimizer
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class SlowStep:
     __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it by name, ready for JSON: arrays as lists, rounded to 6 digits."""
+        """Return all of it by name, ready for JSON: arrays as lists, rounded to 6 digits."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name in ("x", "y"):
             record[name] = record[name].tolist()
@@ -109,7 +110,7 @@ def slow_step(
     clip: float = 1.0,
     n_changes: int = 20,
 ) -> SlowStep:
-    """Take a training step on copies of a model and its optimizer, and write down each stage.
+    """Run a training step on copies of a model and its optimizer, and record each stage.
 
     Parameters
     ----------
@@ -124,26 +125,23 @@ def slow_step(
         If ids are out of range, or the shapes do not fit.
     """
     check_sizes(n_changes=n_changes)
-    check_has("optimizer", optimizer, "latest_update", "an AdamW or SGD")
+    check_has("optimizer", optimizer, "step", "an AdamW or SGD")
     x = check_text(x, model.vocab_size, model.max_len)
     model, optimizer = _copies(model, optimizer)
     chance = model.rng.bit_generator.state
-    names, given = _forward(model, x)
-    y = check_targets(given[-1].shape, y)
-    gradients = _backward(model, cross_entropy_backward(given[-1], y))
-    losses, loss = _losses(given[-1], y), cross_entropy(given[-1], y)
-    grads, places = model.flat.grads, model.flat.places
-    own = {name: float(np.linalg.norm(grads[part])) for name, part in places.items()}
-    stations = [
-        Station(name, value.shape, float(np.linalg.norm(value)), gradient, _of(name, own))
-        for name, value, gradient in zip(names, given, gradients, strict=True)
-    ]
+    with Tap(model) as tap:
+        logits, _ = model.forward(x)
+        y = check_targets(logits.shape, y)
+        model.backward(cross_entropy_backward(logits, y))
+    stations = _stations(tap, model)
+    losses, loss = _losses(logits, y), cross_entropy(logits, y)
+    grads = model.flat.grads
     before, unclipped = model.flat.params.copy(), grads.copy()
     gradient_norm = clip_gradients(grads, clip)
     optimizer.step(learning_rate)
     changes = _largest(model, before, unclipped, n_changes)
     model.rng.bit_generator.state = chance  # so that dropout drops the same again
-    logits = _forward(model, x)[1][-1]
+    logits, _ = model.forward(x)
     return SlowStep(
         *(x, y, losses, loss, stations, gradient_norm, clip, learning_rate, changes),
         losses_after=_losses(logits, y),
@@ -160,45 +158,33 @@ def _copies(model: miniGPT, optimizer: Optimizer) -> tuple[miniGPT, Optimizer]:
     return twin, other
 
 
-def _forward(model: miniGPT, x: Array) -> tuple[list[str], list[Array]]:
-    """Give the names of the stations, and what each gives."""
-    tokens = model.token_embedding.forward(x)
-    names = ["embedding"]
-    given = [model.dropout.forward(model.position_embedding.forward(tokens))]
-    for i, block in enumerate(model.blocks):
-        names += [f"block {i} attention", f"block {i} feed-forward"]
-        given.append(given[-1] + block.attention.forward(block.norm_1.forward(given[-1])))
-        given.append(given[-1] + block.feed_forward.forward(block.norm_2.forward(given[-1])))
-    names += ["final norm", "head"]
-    given.append(model.final_norm.forward(given[-1]))
-    given.append(model.head.forward(given[-1]))
-    return names, given
+def _stations(tap: Tap, model: miniGPT) -> list[Station]:
+    """Read off what `tap` has recorded: the stations in the order of the forward pass."""
+    frozen = [is_frozen(block) for block in model.blocks]
+    embedding = None if any(frozen) else tap.arrived("dropout")
+    stops = [("embedding", tap.out_of("dropout"), embedding)]
+    for i in range(model.n_layers):
+        block = f"blocks.{i}"
+        middle = None if frozen[i] else tap.arrived(f"{block}.attention")
+        output = None if frozen[i] else tap.arrived(block)
+        stops.append((f"block {i} attention", tap.into(f"{block}.norm_2"), middle))
+        stops.append((f"block {i} feed-forward", tap.out_of(block), output))
+    for name, path in (("final norm", "final_norm"), ("head", "head")):
+        stops.append((name, tap.out_of(path), tap.arrived(path)))
+    places = model.flat.places.items()
+    own = {name: _norm(model.flat.grads[part]) for name, part in places}
+    return [
+        Station(name, y.shape, _norm(y), None if dy is None else _norm(dy), _of(name, own))
+        for name, y, dy in stops
+    ]
 
 
-def _backward(model: miniGPT, dlogits: Array) -> list[float | None]:
-    """Give the length of the gradient that comes to each station; parameters get theirs."""
-    gradients: list[float | None] = [None] * (2 * model.n_layers + 3)
-
-    def arrived(place: int, dy: Array) -> Array:
-        gradients[place] = float(np.linalg.norm(dy))
-        return dy
-
-    dx = model.head.backward(arrived(-1, dlogits))
-    dx = model.final_norm.backward(arrived(-2, dx))
-    for i, block in reversed(list(enumerate(model.blocks))):
-        if block.frozen:
-            return gradients
-        dy = arrived(2 * i + 2, dx)
-        dy = dy + block.norm_2.backward(block.feed_forward.backward(dy))
-        dy = arrived(2 * i + 1, dy)
-        dx = dy + block.norm_1.backward(block.attention.backward(dy))
-    dx = model.dropout.backward(arrived(0, dx))
-    model.token_embedding.backward(model.position_embedding.backward(dx), add=model.tie_weights)
-    return gradients
+def _norm(values: Array) -> float:
+    return float(np.linalg.norm(values))
 
 
 def _losses(logits: Array, y: Array) -> Array:
-    """Give −log of the probability of each right answer, (B, T)."""
+    """Return −log of the probability of each right answer, (B, T)."""
     scores = logits.astype(float)
     scores -= scores.max(axis=-1, keepdims=True)
     right = np.take_along_axis(scores, y[..., None], axis=-1)[..., 0]
@@ -219,7 +205,7 @@ def _of(station: str, gradients: dict[str, float]) -> dict[str, float]:
 
 
 def _largest(model: miniGPT, before: Array, gradients: Array, n: int) -> list[Change]:
-    moved = np.abs(model.flat.params - before)
+    moved, params = np.abs(model.flat.params - before), model.params()
     changes = []
     for place in np.argsort(-moved, kind="stable")[:n].tolist():
         name, part = next(
@@ -227,7 +213,7 @@ def _largest(model: miniGPT, before: Array, gradients: Array, n: int) -> list[Ch
             for name, part in model.flat.places.items()
             if part.start <= place < part.stop
         )
-        index = np.unravel_index(place - part.start, model.flat.named_params[name].shape)
+        index = np.unravel_index(place - part.start, params[name].shape)
         changes.append(
             Change(
                 name,

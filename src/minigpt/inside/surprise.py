@@ -11,7 +11,7 @@ from minigpt.support.checked import checked
 
 @checked
 def surprise(trace: Trace) -> Array:
-    """Give −log p of every token but the first, as the model saw it coming, float64 (T − 1,) nats.
+    """Return −log p of every token but the first, given those before it: float64 (T − 1,), nats.
 
     Their mean is the loss of the text.
     """

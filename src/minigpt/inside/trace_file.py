@@ -35,7 +35,7 @@ INNER = [field.name for field in fields(BlockActivations)]
 
 
 def save(trace: Trace, path: str | os.PathLike[str]) -> None:
-    """Write `trace` to `path`, whole or not at all."""
+    """Write all of a trace to one file, NumPy's `.npz`, whole or not at all."""
     about = {
         "format": FORMAT,
         "n_blocks": len(trace.blocks),
@@ -51,8 +51,14 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def load(path: str | os.PathLike[str], kind: type[SomeTrace]) -> SomeTrace:
-    """Read the trace in `path`; see `Trace.load`."""
+def load(kind: type[SomeTrace], path: str | os.PathLike[str]) -> SomeTrace:
+    """Read what `save` has written.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it is not a whole trace.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no trace at {path}")
     try:
@@ -64,6 +70,10 @@ def load(path: str | os.PathLike[str], kind: type[SomeTrace]) -> SomeTrace:
     except DAMAGE as error:
         raise ValueError(f"{path} is no trace, or damaged: {error!s:.300}") from None
     return made
+
+
+Trace.save = save
+Trace.load = classmethod(load)  # type: ignore[assignment]
 
 
 def _arrays(path: Path) -> dict[str, Array]:

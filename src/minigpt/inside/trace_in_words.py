@@ -14,7 +14,7 @@ from minigpt.inside.pieces import visible
 from minigpt.support.checked import checked
 from minigpt.support.wording import counted, percent
 
-MOST = 6
+LISTED = 6
 """How many tokens or heads are listed; what is left is only counted."""
 
 
@@ -33,6 +33,9 @@ def walk(trace: Trace, width: int | None = None) -> str:
         indent = "    " if line.startswith(" ") else ""
         lines += textwrap.wrap(line, width, subsequent_indent=indent) or [""]
     return "\n".join(lines)
+
+
+Trace.__str__ = walk  # type: ignore[method-assign, assignment]
 
 
 def _steps(trace: Trace) -> Iterator[str]:
@@ -54,7 +57,7 @@ def _tokens(trace: Trace) -> Iterator[str]:
             f"It was longer than the context: {counted(trace.n_dropped, 'token')} before "
             "these were left out."
         )
-    shown = [f"{_quoted(trace.vocabulary[i])} {i}" for i in trace.ids[-2 * MOST :]]
+    shown = [f"{_quoted(trace.vocabulary[i])} {i}" for i in trace.ids[-2 * LISTED :]]
     more = f"… {T - len(shown)} before, " if len(shown) < T else ""
     yield "  " + more + ", ".join(shown)
 
@@ -83,10 +86,10 @@ def _block(trace: Trace, i: int, block: BlockActivations) -> Iterator[str]:
             f"Scores q·k/√{D} {_shape(block.scores)}, none for the future, become weights by "
             "softmax; each token gathers the values of the others by them."
         )
-    for h in range(min(H, MOST)):
+    for h in range(min(H, LISTED)):
         yield f"  head {h}: {_last(trace)} looks at {_looks(trace, block.weights[h, -1])}"
-    if H > MOST:
-        yield f"  and {counted(H - MOST, 'more head')}"
+    if H > LISTED:
+        yield f"  and {counted(H - LISTED, 'more head')}"
     yield f"  they write {_added(block.attention, block.input)}"
     if i == 0:
         yield (
@@ -109,7 +112,7 @@ def _answer(trace: Trace) -> Iterator[str]:
         f"{trace.logits.shape[-1]} tokens to come next, and by softmax its probability. "
         f"After {_last(trace)}:"
     )
-    for i, piece, probability in trace.top(MOST):
+    for i, piece, probability in trace.top(LISTED):
         bar = "█" * round(20 * probability)
         logit = trace.logits[-1, i]
         yield f"  {percent(probability, 1):>6}  {_quoted(piece)}  (logit {logit:.2f}) {bar}"
@@ -133,7 +136,7 @@ def _gradient(trace: Trace) -> Iterator[str]:
         names += [f"attention {i}", f"feed-forward {i}"]
     lengths = np.linalg.norm(trace.gradient.stream, axis=-1)
     for name, row in reversed(list(zip(names, lengths, strict=True))):
-        strongest = np.argsort(-row, kind="stable")[: MOST // 2]
+        strongest = np.argsort(-row, kind="stable")[: LISTED // 2]
         at = ", ".join(f"{_quoted(trace.pieces[t])} {row[t]:.2g}" for t in strongest)
         yield f"  after {name}: most at {at}"
 

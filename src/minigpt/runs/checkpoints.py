@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minigpt.folders.pretrained import write_json
 from minigpt.support.files import (
     never_ends,
     open_to_read,
@@ -27,6 +26,7 @@ from minigpt.support.files import (
     read_json,
     remove_folder,
     why_without,
+    write_json,
 )
 from minigpt.training.settings import Settings
 
@@ -35,12 +35,12 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Give the folder of a checkpoint."""
+    """Return the folder of a checkpoint."""
     return folder / f"checkpoint-{step}"
 
 
 def steps_of(folder: Path) -> list[int]:
-    """Give the steps after which there are checkpoints in a run folder, the newest first."""
+    """Return the steps after which there are checkpoints in a run folder, the newest first."""
     names = (_NAME.fullmatch(path.name) for path in folder.glob("checkpoint-*") if path.is_dir())
     return sorted((int(name[1]) for name in names if name), reverse=True)
 
@@ -161,7 +161,7 @@ def newest_whole(folder: Path, say: Callable[[str], None], below: float = math.i
 
 
 def publish(checkpoint: Path, folder: Path) -> None:
-    """Make the files of a checkpoint those of the run folder too, training.json last.
+    """Link the files of a checkpoint into the run folder too, training.json last.
 
     What else lies in it, as links to files elsewhere may in a stranger's, is not spread.
     """
@@ -192,7 +192,7 @@ def prune(folder: Path, keep: int, latest: int, best: int | None) -> None:
 
 
 def _candidates(folder: Path, below: float) -> list[Path]:
-    """Give the checkpoints and the run folder, by their steps, the newest first."""
+    """Return the checkpoints and the run folder, by their steps, the newest first."""
     steps = {path_of(folder, step): step for step in steps_of(folder)}
     try:
         steps[folder] = read_record(folder)["step"]
@@ -214,7 +214,7 @@ def _difference(path: Path, size: int, checksum: str) -> str | None:
 
 
 def _checksum(path: Path) -> str:
-    """Give the CRC-32 of a file: quick on every machine, and it guards against accidents only."""
+    """Return the CRC-32 of a file: quick on every machine, and it guards against accidents only."""
     crc = 0
     with open_to_read(path) as file:
         while part := file.read(2**20):

@@ -22,7 +22,7 @@ TAGS = {
 
 
 def find_writer() -> Any:
-    """Give tensorboardX's SummaryWriter, or raise an ImportError that says how to install it."""
+    """Return tensorboardX's SummaryWriter, or raise an ImportError that says how to install it."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError:

@@ -15,7 +15,8 @@ import numpy as np
 from minigpt.runs.checkpoints import RECORD, read_run
 from minigpt.runs.metrics import Metrics, MetricsFile
 from minigpt.runs.progress import METRICS, has_stopped_early
-from minigpt.support.brief import brief, brief_html
+from minigpt.support.brief import brief
+from minigpt.support.displayed import as_html
 from minigpt.support.files import why_without
 from minigpt.training.settings import Settings
 
@@ -44,7 +45,7 @@ class History:
     stopped_early: bool = False
 
     __repr__ = brief
-    _repr_html_ = brief_html
+    _repr_html_ = as_html
 
     @classmethod
     def read(cls, folder: Path) -> History:
@@ -100,7 +101,7 @@ class History:
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
-    """Give the run folders among `folders`, and those in the others; also such as are damaged."""
+    """Return the run folders among `folders`, and those in the others; also such as are damaged."""
     found = []
     for folder in folders:
         if _is_run(folder):

@@ -141,7 +141,7 @@ class Keeper:
         remove_leftovers(self.folder)
 
     def _publish(self) -> None:
-        """Make the best model that of the run folder; where it is gone, the one of this step."""
+        """Link the best model into the run folder; where it is gone, the one of this step."""
         best = self.progress.best
         for step in ([best["step"]] if best else []) + [self.progress.step]:
             checkpoint = checkpoints.path_of(self.folder, step)

@@ -18,26 +18,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from minigpt.core.functional import Array
-from minigpt.core.optim import PIECE
+from minigpt.core.functional import PIECE_SIZE, Array
+from minigpt.core.optim import AdamW
 from minigpt.runs.metrics import whole_lines
 from minigpt.support.brief import brief
 from minigpt.support.files import open_to_read
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
-    from minigpt.core.optim import Optimizer
     from minigpt.training.loop import Step
+    from minigpt.training.optimizers import Optimizer
 
-LONGEST_LINE = 2**16
+LONGEST_LAYER_LINE = 2**16
 """Bytes of the longest line that is read: about 500 blocks."""
-MOST_ROWS = 100_000
+MOST_LAYER_ROWS = 100_000
 _WRONG = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What reading a line ends in that is not what it should be."""
 
 
 def groups_of(model: miniGPT) -> dict[str, list[str]]:
-    """Give the layers of a model as pictures show them, and the names of their parameters.
+    """Return the layers of a model as pictures show them, and the names of their parameters.
 
     "embedding" has both embeddings, "block 0 attention" its norm too, so has "block 0
     feed-forward", and "head" the last norm. The weights of a tied head are the embedding's.
@@ -46,7 +46,7 @@ def groups_of(model: miniGPT) -> dict[str, list[str]]:
     for i in range(model.n_layers):
         groups |= {f"block {i} attention": [], f"block {i} feed-forward": []}
     groups["head"] = []
-    for name in model.flat.named_params:
+    for name in model.params():
         groups[_group_of(name)].append(name)
     return groups
 
@@ -91,19 +91,39 @@ def _ratio(
     model: miniGPT, optimizer: Optimizer, names: list[str], learning_rate: float
 ) -> float | None:
     moved = size = 0.0
+    params = model.params()
     for name in names:
-        if model.flat.named_params[name].ndim < 2 or name not in model.flat.places:
+        if params[name].ndim < 2 or name not in model.flat.places:
             continue
         for piece in _pieces(model.flat.places[name]):
-            moved += _square(optimizer.latest_update(piece, learning_rate))
+            moved += _square(latest_update(optimizer, piece, learning_rate))
             size += _square(model.flat.params[piece])
     ratio = math.sqrt(moved / size) if size else math.nan
     return ratio if math.isfinite(ratio) else None
 
 
+def latest_update(optimizer: Optimizer, part: slice, learning_rate: float) -> Array:
+    """Return what the latest step has added to a part of the flat parameters.
+
+    For AdamW it follows from what that remembers, so that no copy of the parameters is needed.
+    """
+    flat = optimizer.model.flat
+    if not isinstance(optimizer, AdamW):
+        return -learning_rate * flat.grads[part]
+    t = int(optimizer.state["t"][0])
+    m, v = optimizer.state["m"][part], optimizer.state["v"][part]
+    root = np.sqrt(v) / math.sqrt(1 - optimizer.beta2**t) + optimizer.eps
+    added = m / root * (-learning_rate / (1 - optimizer.beta1**t))
+    matrices = slice(0, max(0, flat.n_matrix_params - part.start))
+    decay = learning_rate * optimizer.weight_decay
+    before = (flat.params[part][matrices] - added[matrices]) / (1 - decay)
+    added[matrices] -= decay * before
+    return added
+
+
 def _pieces(part: slice) -> Iterator[slice]:
-    for start in range(part.start, part.stop, PIECE):
-        yield slice(start, min(start + PIECE, part.stop))
+    for start in range(part.start, part.stop, PIECE_SIZE):
+        yield slice(start, min(start + PIECE_SIZE, part.stop))
 
 
 def _square(values: Array) -> float:
@@ -148,12 +168,12 @@ def read_layers(path: Path) -> LayerHistory:
     found: dict[int, dict[str, list[float]]] = {}
     last, before = 0, None
     with suppress(FileNotFoundError), open_to_read(path) as file:
-        for line in whole_lines(file, LONGEST_LINE):
+        for line in whole_lines(file, LONGEST_LAYER_LINE):
             try:
                 number, row = _parse(line)
                 if number <= last or (found and row.keys() != before):
                     raise ValueError  # not a later step, or not of the same layers
-                if len(found) == MOST_ROWS:
+                if len(found) == MOST_LAYER_ROWS:
                     raise ValueError
             except _WRONG:
                 raise ValueError(
@@ -164,7 +184,7 @@ def read_layers(path: Path) -> LayerHistory:
 
 
 def _parse(line: bytes) -> tuple[int, dict[str, list[float]]]:
-    """Give the step and the values of a line."""
+    """Return the step and the values of a line."""
     record = json.loads(line.decode("utf-8"))
     number, found = record["number"], record["layers"]
     row = {

@@ -26,10 +26,10 @@ from minigpt.text.data import Corpus, Dataset
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.settings import Settings
 
-CHUNK = 2**20  # tokens
+TOKENS_HASHED_AT_ONCE = 2**20  # tokens
 HOW_IT_IS_READ = ("data", "field", "skip_undecodable")
 """Settings that say where a text is, and how it is read."""
-BUILT_IN = ("plays", "shakespeare", "-")
+NOT_FILES = ("plays", "shakespeare", "-")
 """Names that mean the same in every folder, unless there is a file of that name."""
 
 
@@ -115,7 +115,7 @@ def find_own_text(
             _check_ordinary(names, folder)
             dataset = find_data(settings.replace({"data": names}), tokenizer)[1]
         except FileNotFoundError as error:
-            gone = [str(base / name) for name in names if name not in BUILT_IN]
+            gone = [str(base / name) for name in names if name not in NOT_FILES]
             gone = [path for path in gone if not os.path.exists(path)]  # noqa: PTH110 - never raises
             missing.append(f"there is no {' and no '.join(gone[:3])}" if gone else str(error))
         except (OSError, ValueError) as error:
@@ -123,7 +123,7 @@ def find_own_text(
         else:
             if is_text_of(record, dataset):
                 return names, base, dataset
-            others.append(" ".join(n if n in BUILT_IN else str(base / n) for n in names))
+            others.append(" ".join(n if n in NOT_FILES else str(base / n) for n in names))
     if others and data is not None:
         raise ValueError(
             f"{others[0]} is not the text that {folder} was trained on, "
@@ -194,7 +194,7 @@ def names_from(base: Path, data: Sequence[str]) -> tuple[str, ...]:
 
 def _from(base: Path, name: str) -> str:
     path = base / name
-    if base == Path.cwd() or (name in BUILT_IN and (name == "-" or not path.exists())):
+    if base == Path.cwd() or (name in NOT_FILES and (name == "-" or not path.exists())):
         return name
     return str(path if path.exists() else Path(glob.escape(str(base)), name))
 
@@ -219,8 +219,8 @@ def _base_of(folder: Path, record: dict[str, Any]) -> list[Path]:
 def _checksum(tokens: Array) -> str:
     found = hashlib.sha256()
     mapped: Any = getattr(tokens, "_mmap", None)
-    for start in range(0, len(tokens), CHUNK):
-        found.update(np.ascontiguousarray(tokens[start : start + CHUNK]).data)
+    for start in range(0, len(tokens), TOKENS_HASHED_AT_ONCE):
+        found.update(np.ascontiguousarray(tokens[start : start + TOKENS_HASHED_AT_ONCE]).data)
         if hasattr(mapped, "madvise"):  # what was looked at need not stay in the memory
             mapped.madvise(mmap.MADV_DONTNEED)
     return found.hexdigest()
@@ -229,6 +229,9 @@ def _checksum(tokens: Array) -> str:
 def _of_beginning(dataset: Dataset) -> dict[str, Any]:
     """Return the fingerprint of older versions: lengths, and CRC-32 of the first 2²⁰ tokens."""
     return {
-        name: [len(part), f"{zlib.crc32(np.ascontiguousarray(part[:CHUNK]).data):08x}"]
+        name: [
+            len(part),
+            f"{zlib.crc32(np.ascontiguousarray(part[:TOKENS_HASHED_AT_ONCE]).data):08x}",
+        ]
         for name, part in (("train", dataset.train), ("val", dataset.val))
     }

@@ -14,7 +14,7 @@ from minigpt.training.settings import Settings
 
 METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
 
-LONG = 5
+LONG_WITHOUT_BEST = 5
 """Evaluations without a new best after which a run says so."""
 
 
@@ -53,10 +53,11 @@ class Progress:
 
     def warning(self, settings: Settings) -> str | None:
         """Return a sentence at the moment when validation has not improved for long."""
-        if self.best is None or self.worse != LONG or self.step >= settings.steps:
+        if self.best is None or self.worse != LONG_WITHOUT_BEST or self.step >= settings.steps:
             return None
         return (
-            f"validation has not improved for {LONG} evaluations, since step {self.best['step']}: "
+            f"validation has not improved for {LONG_WITHOUT_BEST} evaluations, "
+            f"since step {self.best['step']}: "
             "what is learned now helps with the training text only"
         )
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.core.model import miniGPT
-from minigpt.core.optim import Optimizer
 from minigpt.fast.machines import ALONE, World
 from minigpt.folders.pretrained import write_pretrained
 from minigpt.folders.weights import write_tensors
@@ -26,13 +25,15 @@ from minigpt.runs.starting import (
     check_place,
     open_checkpoint,
 )
-from minigpt.support.brief import brief, brief_html
+from minigpt.support.brief import brief
+from minigpt.support.displayed import as_html
 from minigpt.support.lock import FolderLock
 from minigpt.support.terminal import sentence
 from minigpt.text.data import Dataset
 from minigpt.text.prepared import prepared_folder
 from minigpt.text.tokenizers import Tokenizer
-from minigpt.training.loop import Step, TrainingDiverged, optimizer_of, train
+from minigpt.training.loop import Step, TrainingDiverged, train
+from minigpt.training.optimizers import Optimizer, optimizer_of
 from minigpt.training.settings import OF_A_MODEL, Settings
 
 FIXED = (
@@ -65,7 +66,7 @@ class Run:
     """The folder in which the names in `settings.data` lead to the text."""
 
     __repr__ = brief
-    _repr_html_ = brief_html
+    _repr_html_ = as_html
 
     def __post_init__(self) -> None:
         self.keeper = Keeper(self.folder)
@@ -92,7 +93,7 @@ class Run:
 
     @classmethod
     def together(cls, world: World, make: Callable[[], Run]) -> Run:
-        """Let the first process of `world` make the run, and give all others a copy of it.
+        """Create the run in the first process of `world`, and copy it to all others.
 
         Only the first writes. The others need neither its folder nor the text, which may be on the
         first one's machine alone; but a folder of token files each opens for itself.
@@ -138,7 +139,7 @@ class Run:
         settings : all that decides how it goes.
         folder : where it will be kept; not there yet, or empty.
         say : is told what is being done, a line at a time.
-        free : names of settings that are fitted to the size of the text: see `minigpt.training.fitting`.
+        free : names of settings to fit to the size of the text: see `minigpt.training.fitting`.
         """
         check_place(folder)
         settings, tokenizer, dataset, model = begin(settings, say, free)
@@ -323,7 +324,7 @@ class Run:
         )
 
     def _share(self) -> None:
-        """Let all processes be where the first one is."""
+        """Bring all processes to where the first one is."""
         parts: Any = None
         if self.world.rank == 0:
             parts = self.settings, self.progress, self.model.flat.params, self.optimizer.state

@@ -6,9 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from minigpt.core.flat import freeze
 from minigpt.core.model import miniGPT
-from minigpt.core.optim import Optimizer
 from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.folders.weights import read_like
 from minigpt.support.files import check_can_be_made
@@ -25,7 +23,8 @@ from minigpt.text.token_roles import prompt_ids
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.text.tokenizers.making import check_vocab_size, find_tokenizer, make_tokenizer
 from minigpt.training.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
-from minigpt.training.loop import optimizer_of
+from minigpt.training.freezing import freeze
+from minigpt.training.optimizers import Optimizer, optimizer_of
 from minigpt.training.settings import OF_A_MODEL, Settings
 
 STATE = "training_state.safetensors"
@@ -189,7 +188,7 @@ def check_length(part: str, n_tokens: int, block_size: int) -> None:
 
 
 def make_model(settings: Settings, vocab_size: int) -> miniGPT:
-    """Make the untrained model that `settings` describe."""
+    """Return the untrained model that `settings` describe."""
     s = settings
     return miniGPT(
         vocab_size,
@@ -207,7 +206,7 @@ def make_model(settings: Settings, vocab_size: int) -> miniGPT:
 
 
 def settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Give the settings that a model and its tokenizer bring along."""
+    """Return the settings that a model and its tokenizer bring along."""
     return {
         "tokenizer": tokenizer.kind,
         "vocab_size": tokenizer.vocab_size,
@@ -222,7 +221,7 @@ def settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def prepare(model: miniGPT, settings: Settings) -> None:
-    """Let a model that was opened learn as `settings` say."""
+    """Prepare an opened model for training as `settings` say."""
     if settings.block_size > model.max_len:
         raise ValueError(
             f"block_size {settings.block_size} is more than the context of the model, "
@@ -252,13 +251,13 @@ def open_checkpoint(folder: Path, settings: Settings) -> tuple[miniGPT, Tokenize
 
 
 def is_used(folder: Path) -> bool:
-    """Tell whether there is more in a folder than a run leaves that was killed at once."""
+    """Return whether there is more in a folder than a run leaves that was killed at once."""
     left = {*folder.glob(".*.tmp"), folder / ".lock"}
     return any(path not in left for path in folder.iterdir())
 
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Give parent/name, or parent/name-2, -3, … if that is taken."""
+    """Return parent/name, or parent/name-2, -3, … if that is taken."""
     folder, number = parent / name, 2
     while folder.exists():
         folder, number = parent / f"{name}-{number}", number + 1

@@ -6,18 +6,19 @@ Small HTML without scripts. All that is not ours, such as the pieces of tokens, 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+from minigpt.core.model import miniGPT
+from minigpt.inside import Attribution, HeadScores, Trace
 from minigpt.inside.pieces import pieces, visible
+from minigpt.show.summary import about, rows
+from minigpt.support.brief import brief_value, values_of
 from minigpt.support.wording import counted, decimal, percent, to_spell
-
-if TYPE_CHECKING:
-    from minigpt.inside import Attribution, HeadScores, Trace
-    from minigpt.text.completion import Completion
-    from minigpt.text.tokenizers import Tokenizer
-    from minigpt.training.evaluation import Evaluation
-    from minigpt.training.loop import Step
+from minigpt.text.completion import Completion
+from minigpt.text.tokenizers import Tokenizer
+from minigpt.training.evaluation import Evaluation
+from minigpt.training.loop import Step
 
 COLOURS = (
     ("#0072b2", "#fff"),
@@ -28,7 +29,7 @@ COLOURS = (
     ("#56b4e9", "#000"),
 )
 """Those of `minigpt.show.figures.style.PALETTE`, and what is read best on each."""
-MOST = 300
+TOKENS_IN_HTML = 300
 """Tokens that are shown of a text: its last."""
 
 
@@ -84,7 +85,7 @@ def tokenizer_html(tokenizer: Tokenizer) -> str:
 def trace_html(trace: Trace) -> str:
     """Show the tokens in colour, the likeliest next ones, and the shapes of all activations."""
     T = len(trace.ids)
-    left_out = max(0, T - MOST) + trace.n_dropped
+    left_out = max(0, T - TOKENS_IN_HTML) + trace.n_dropped
     before = f"<div>… {left_out} before</div>" if left_out else ""
     block = trace.blocks[0]
     shapes = [(name, str(getattr(trace, name).shape)) for name in ("ids", "embedding")]
@@ -92,7 +93,7 @@ def trace_html(trace: Trace) -> str:
     shapes += [(name, str(getattr(trace, name).shape)) for name in ("final_norm", "logits")]
     answers = [(f"“{visible(piece)}”", percent(p, 1)) for _, piece, p in trace.top(5)]
     return (
-        f"{before}{tokens(trace.pieces[-MOST:])}"
+        f"{before}{tokens(trace.pieces[-TOKENS_IN_HTML:])}"
         + table("What comes next", ("token", "probability"), answers)
         + f"<details><summary>{counted(T, 'token')}, {counted(len(trace.blocks), 'block')}: "
         "all shapes</summary>" + table("Activations", ("name", "shape"), shapes) + "</details>"
@@ -156,3 +157,33 @@ def heads_html(scores: HeadScores) -> str:
     n_heads = scores.values[0].size
     caption = f"{len(found)} of {counted(n_heads, 'head')} do something that has a name"
     return table(caption, ("head", "what it does", "of its attention"), found)
+
+
+def record_html(record: Any) -> str:
+    """Show a dataclass or NamedTuple as a table of its values."""
+    rows = [(name, brief_value(value)) for name, value in values_of(record).items()]
+    return table(type(record).__name__, ("", ""), rows)
+
+
+def model_html(model: miniGPT) -> str:
+    """Show a model as a table of its parameters."""
+    head, *body = rows(model)
+    return table(about(model), head, body)
+
+
+DISPLAYS: dict[type, Callable[[Any], str]] = {
+    miniGPT: model_html,
+    Tokenizer: tokenizer_html,
+    Trace: trace_html,
+    Step: step_html,
+    Completion: completion_html,
+    Evaluation: evaluation_html,
+    Attribution: attribution_html,
+    HeadScores: heads_html,
+}
+
+
+def to_html(shown: Any) -> str:
+    """Return an object as HTML, in the way of its class."""
+    kinds = (DISPLAYS[kind] for kind in type(shown).__mro__ if kind in DISPLAYS)
+    return next(kinds, record_html)(shown)

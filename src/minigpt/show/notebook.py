@@ -42,7 +42,7 @@ def watch(steps: Iterable[Step], floor: float | None = None) -> Generator[Step]:
 
 
 def in_notebook() -> bool:
-    """Tell whether what is displayed can be more than text."""
+    """Return whether what is displayed can be more than text."""
     ipython: Any = sys.modules.get("IPython")  # else nobody has started it
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")  # a terminal has none
 

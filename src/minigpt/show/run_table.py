@@ -30,7 +30,7 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[History], dict[Path, str]]:
 
 
 def json_lines(histories: Iterable[History], wrong: dict[Path, str]) -> str:
-    """Give one line of JSON for each run; one that is damaged has the key "error"."""
+    """Return one line of JSON for each run; one that is damaged has the key "error"."""
     rows = [history.to_dict() for history in histories]
     rows += [{"folder": str(folder), "error": error} for folder, error in wrong.items()]
     return "".join(map(json_line, rows))
@@ -51,7 +51,7 @@ def show_runs(histories: Iterable[History], wrong: dict[Path, str], console: Con
 
 
 def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
-    """Make the table; stacked, what belongs together stands in two lines."""
+    """Return the table; stacked, what belongs together stands in two lines."""
     from rich.table import Table
     from rich.text import Text
 

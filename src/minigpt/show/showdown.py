@@ -21,7 +21,7 @@ _COLOURS = ("black on bright_cyan", "white on blue", "black on bright_yellow", "
 
 
 def coloured(parts: list[str], colour: bool) -> Text:
-    """Give the pieces one after another, each in another colour; or with bars between them."""
+    """Return the pieces one after another, each in another colour; or with bars between them."""
     visible = [part.replace("\n", "⏎\n").replace("\t", "⇥") for part in parts]
     if not colour:
         return Text("|".join(visible))

@@ -28,14 +28,6 @@ def summary(model: miniGPT) -> str:
     return "\n".join(lines)
 
 
-def summary_html(model: miniGPT) -> str:
-    """Describe it as HTML, for a notebook."""
-    from minigpt.show.html import table
-
-    head, *body = rows(model)
-    return table(about(model), head, body)
-
-
 def about(model: miniGPT) -> str:
     """Describe it in one line."""
     return (
@@ -46,7 +38,7 @@ def about(model: miniGPT) -> str:
 
 
 def rows(model: miniGPT) -> list[Row]:
-    """Give the rows of the table: the headings, the parameters, the sum."""
+    """Return the rows of the table: the headings, the parameters, the sum."""
     rows: list[Row] = [("layer", "parameter", "shape", "numbers")]
     for path, layer, name in model.slots():
         if not path.startswith("blocks.") or path.startswith("blocks.0."):

@@ -7,24 +7,17 @@ from typing import Any
 
 import numpy as np
 
-LONGEST = 400
+LONGEST_REPR = 400
 """Characters of a whole repr."""
 
 
 def brief(record: Any) -> str:
     """Return the repr of a dataclass or NamedTuple, in which large values are only described."""
-    return named(record, _values(record))
+    return named(record, values_of(record))
 
 
-def brief_html(record: Any) -> str:
-    """Return the same as a table, for a notebook."""
-    from minigpt.show.html import table
-
-    rows = [(name, brief_value(value)) for name, value in _values(record).items()]
-    return table(type(record).__name__, ("", ""), rows)
-
-
-def _values(record: Any) -> dict[str, Any]:
+def values_of(record: Any) -> dict[str, Any]:
+    """Return the values of a dataclass or NamedTuple, by their names."""
     names = [f.name for f in fields(record)] if is_dataclass(record) else record._fields
     return {name: getattr(record, name) for name in names}
 
@@ -32,7 +25,7 @@ def _values(record: Any) -> dict[str, Any]:
 def named(record: Any, values: dict[str, Any]) -> str:
     """Return "Name(a=1, b=2)" with the class of `record` and short values, cut where too long."""
     shown = ", ".join(f"{name}={brief_value(value)}" for name, value in values.items())
-    return f"{type(record).__name__}({cut(shown, LONGEST)})"
+    return f"{type(record).__name__}({cut(shown, LONGEST_REPR)})"
 
 
 def brief_value(value: Any) -> str:

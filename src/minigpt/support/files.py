@@ -11,7 +11,7 @@ from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any
 
-SMALL = 2**20
+LARGEST_SETTINGS_FILE = 2**20
 """Bytes that a file of settings has at most: one that is longer is none."""
 
 DEEPEST = 64
@@ -23,7 +23,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what is written there takes its place at the end.
+    """Return a temporary path beside `path`; what is written there takes its place at the end.
 
     Until then, and if anything goes wrong, a file that was at `path` stays as it was. Since the
     content is on the disk before the name changes, neither a crash nor a full disk leaves a part.
@@ -52,7 +52,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; filled, it takes its place.
+    """Return a temporary folder beside `path`; filled, it takes its place.
 
     What is put into it has to be on the disk by then, as it is after `replacing` or `write_text`.
     The temporary name begins with a dot, and `remove_leftovers` finds it after a crash.
@@ -77,8 +77,13 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON that a person can read: see `write_text`."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
 def place(source: Path, target: Path) -> None:
-    """Make `target` a second name of the file `source`: a hard link, or a copy without these."""
+    """Link `target` to the file `source`: a hard link, or a copy without these."""
     if os.path.lexists(target) and os.path.samestat(target.lstat(), source.lstat()):
         return
     handle = _open(source, os.O_RDONLY | _NO_LINK)
@@ -123,12 +128,12 @@ def remove(path: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Make sure that the content of a file is on the disk."""
+    """Ensure that the content of a file is on the disk."""
     _flush(path, os.O_RDWR | _NO_LINK)
 
 
 def flush_folder(folder: Path) -> None:
-    """Make sure that the names in a folder are on the disk; Windows does so by itself."""
+    """Ensure that the names in a folder are on the disk; Windows does so by itself."""
     if os.name == "posix":
         _flush(folder, os.O_RDONLY)
 
@@ -232,7 +237,7 @@ def _open(path: Path, flags: int, follow: bool = False) -> int:
 
 
 def never_ends(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a pipe, a device or the like is there, and neither a file nor a folder."""
+    """Return whether a pipe, a device or the like is there, and neither a file nor a folder."""
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError):  # there is nothing, or there can be nothing of this name
@@ -280,7 +285,7 @@ def check_is_itself(path: Path, start: bytes, may_be_page: bool = False) -> None
         )
 
 
-def read_utf8(path: Path, at_most: int = SMALL) -> str:
+def read_utf8(path: Path, at_most: int = LARGEST_SETTINGS_FILE) -> str:
     """Read a text of `at_most` so many bytes, as `read_bytes` does, and UTF-8 only."""
     content = read_bytes(path, at_most)
     check_is_itself(path, content)
@@ -290,7 +295,7 @@ def read_utf8(path: Path, at_most: int = SMALL) -> str:
         raise ValueError(f"{path} is not UTF-8 text: {error}") from None
 
 
-def read_json(path: Path, at_most: int = SMALL) -> dict[str, Any]:
+def read_json(path: Path, at_most: int = LARGEST_SETTINGS_FILE) -> dict[str, Any]:
     """Read a JSON object from a file of `at_most` so many bytes that may come from a stranger.
 
     Raises

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from minigpt.core.checks import nearest
 
+_OF_OPTIMIZERS = {
+    "zero_grad": "nothing is needed: backward() writes gradients anew, it does not add to them",
+    "lr": "step(learning_rate)",
+    "learning_rate": "step(learning_rate)",
+    "param_groups": "step(learning_rate)",
+    "update": "step(learning_rate)",
+    "apply_gradients": "step(learning_rate)",
+    "minimize": "model.backward(), then step(learning_rate)",
+}
+
 HINTS: dict[str, dict[str, str]] = {
     "miniGPT": {
         "save": "save_pretrained(folder, tokenizer)",
@@ -65,15 +75,8 @@ HINTS: dict[str, dict[str, str]] = {
         "vocab": "vocabulary",
         "get_vocab": "vocabulary",
     },
-    "OfModel": {
-        "zero_grad": "nothing is needed: backward() writes gradients anew, it does not add to them",
-        "lr": "step(learning_rate)",
-        "learning_rate": "step(learning_rate)",
-        "param_groups": "step(learning_rate)",
-        "update": "step(learning_rate)",
-        "apply_gradients": "step(learning_rate)",
-        "minimize": "model.backward(), then step(learning_rate)",
-    },
+    "SGD": _OF_OPTIMIZERS,
+    "AdamW": _OF_OPTIMIZERS,
 }
 """Class → name elsewhere → what there is here. A subclass has the hints of its bases too."""
 

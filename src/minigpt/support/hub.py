@@ -34,7 +34,7 @@ _FILES = (
 
 
 def find_model(name: str | Path) -> Path:
-    """Give the folder of a model: `name` itself, or where the Hugging Face cache keeps it.
+    """Return the folder of a model: `name` itself, or where the Hugging Face cache keeps it.
 
     What is not in the cache yet is downloaded, with a progress bar on stderr. That needs the
     package huggingface_hub (the extra `hub`); its settings, as HF_HOME, HF_ENDPOINT and
@@ -96,7 +96,7 @@ def _cached(name: str, is_complete: Callable[[Path], bool]) -> Path | None:
 
 
 def _is_complete(folder: Path) -> bool:
-    """Tell whether all that is needed is there: a download may break off, others want less."""
+    """Return whether all that is needed is there: a download may break off, others want less."""
     return _has_weights(folder) and _has_tokenizer(folder)
 
 

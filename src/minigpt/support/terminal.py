@@ -28,7 +28,7 @@ changes of the direction of writing, and halves of characters."""
 
 
 def say(text: str) -> None:
-    """Tell how things go, on stderr."""
+    """Report progress on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
 
 
@@ -113,7 +113,7 @@ class Printed(TextIOBase):
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Let all that is printed within the block go through a `Printed`."""
+    """Send all that is printed within the block through a `Printed`."""
     for number in range(3):  # else the next file that is opened would be standard output
         try:
             os.fstat(number)
@@ -150,7 +150,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], Iterable[Item]]:
-    """Give what goes through items and shows how far it is: a bar in a terminal, else lines."""
+    """Return what goes through items and shows how far it is: a bar in a terminal, else lines."""
     from rich.progress import track
 
     from minigpt.fast.threads import can_start_threads

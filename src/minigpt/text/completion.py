@@ -5,17 +5,33 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minigpt.core.checks import check_has, check_model, check_sizes, is_list
+from minigpt.core.functional import Array
 from minigpt.core.generation import Choice, stream_choices
 from minigpt.core.sampling import Sampling
 from minigpt.support.brief import brief
+from minigpt.support.displayed import as_html
 from minigpt.text.token_roles import drawable, end_ids, prompt_ids
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import Tokenizer
+
+
+def stream(
+    model: miniGPT,
+    context: Any,
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
+    seed: int | None = None,
+    stop: int | Sequence[int] | None = None,
+    allowed: Array | None = None,
+) -> Iterator[Array]:
+    """Yield the new tokens as they come, int (B,) each; all else as `miniGPT.generate`."""
+    choices = stream_choices(model, context, max_new_tokens, sampling, seed, stop, allowed)
+    return (tokens for tokens, _ in choices)
 
 
 @dataclass
@@ -40,10 +56,7 @@ class Completion:
 
     __repr__ = brief
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import completion_html
-
-        return completion_html(self)
+    _repr_html_ = as_html
 
 
 def complete(
@@ -58,7 +71,7 @@ def complete(
     track: Callable[[Iterable[Choice]], Iterable[Choice]] = iter,
     allow_special: bool = False,
 ) -> list[Completion]:
-    """Let the model go on with every prompt, all at once.
+    """Continue every prompt, all at once.
 
     Parameters
     ----------
@@ -161,7 +174,7 @@ class TextWriter:
         self.ended = False
 
     def write(self, token: int) -> str:
-        """Take one more token; give the text that is certain by now."""
+        """Add one more token; return the text that is certain by now."""
         if token in self.ends:
             text = self.close()
             self.ended = True
@@ -169,7 +182,7 @@ class TextWriter:
         return self._certain(self.decoder.decode(self.tokenizer.token_bytes(token)))
 
     def close(self) -> str:
-        """Give what still waits, as no more tokens will come."""
+        """Return what still waits, as no more tokens will come."""
         if self.ended:
             return ""
         text = self._certain(self.decoder.decode(b"", final=True))

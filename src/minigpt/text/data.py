@@ -14,14 +14,15 @@ import numpy as np
 
 from minigpt.core.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens
 from minigpt.core.functional import Array
-from minigpt.support.brief import brief, brief_html
+from minigpt.support.brief import brief
+from minigpt.support.displayed import as_html
 from minigpt.support.wording import counted
 from minigpt.text.special_names import count_names, note_of
 
 if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
 
-PART = 2**20  # characters
+CHARACTERS_HASHED_AT_ONCE = 2**20  # characters
 
 
 def get_batch(
@@ -118,7 +119,7 @@ class Corpus:
     ends: tuple[int, ...] = ()
 
     __repr__ = brief
-    _repr_html_ = brief_html
+    _repr_html_ = as_html
 
     @property
     def train_ends(self) -> tuple[int, ...]:
@@ -135,8 +136,8 @@ class Corpus:
         found = hashlib.sha256()
         for text in (self.train, self.val):
             found.update(b"\xff")
-            for start in range(0, len(text), PART):
-                found.update(text[start : start + PART].encode("utf-8"))
+            for start in range(0, len(text), CHARACTERS_HASHED_AT_ONCE):
+                found.update(text[start : start + CHARACTERS_HASHED_AT_ONCE].encode("utf-8"))
         found.update(b"\xff" + repr(self.ends).encode())
         return found.hexdigest()
 
@@ -223,7 +224,7 @@ class Dataset:
     text_checksum: str | None = None
 
     __repr__ = brief
-    _repr_html_ = brief_html
+    _repr_html_ = as_html
 
     @classmethod
     def from_corpus(

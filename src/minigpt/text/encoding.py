@@ -137,7 +137,7 @@ def _map(
 
 
 def _up_to(size: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Take pieces until they have `size` characters."""
+    """Collect pieces until they have `size` characters."""
     while size > 0 and (piece := next(pieces, None)) is not None:
         yield piece
         size -= len(piece) if isinstance(piece, str) else sum(map(len, piece))

@@ -25,12 +25,17 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from minigpt.folders.pretrained import write_json
-from minigpt.support.files import check_can_be_made, never_ends, open_to_change, read_json
+from minigpt.support.files import (
+    check_can_be_made,
+    never_ends,
+    open_to_change,
+    read_json,
+    write_json,
+)
 from minigpt.support.lock import FolderLock
 from minigpt.support.wording import counted
 from minigpt.text.encoding import count_words, encode_pieces
-from minigpt.text.prepared import LONGEST
+from minigpt.text.prepared import LONGEST_DATASET_JSON
 from minigpt.text.sources import (
     FIELD,
     STDIN,
@@ -53,7 +58,7 @@ Piece = tuple[str, list[str]]
 
 
 class Track(Protocol):
-    """Gives what goes through items and shows how far it is, as `minigpt.support.terminal.progress`."""
+    """Passes items on and shows how far it is, as `minigpt.support.terminal.progress`."""
 
     def __call__(  # noqa: D102
         self, what: str, total: int | None = None
@@ -95,7 +100,7 @@ def prepare(
     skip_undecodable: bool = False,
     allow_special: bool = False,
 ) -> dict[str, Any]:
-    """Make a folder of tokens out of files, or go on where an earlier call was stopped.
+    """Write a folder of tokens from files, or go on where an earlier call was stopped.
 
     Parameters
     ----------
@@ -243,7 +248,7 @@ def _begin(folder: Path, order: dict[str, Any]) -> Progress:
     path = folder / "preparing.json"
     if path.exists():
         try:
-            state = Progress(**read_json(path, LONGEST))
+            state = Progress(**read_json(path, LONGEST_DATASET_JSON))
             _check_progress(state)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is damaged ({error}): delete {folder}, and begin") from None
@@ -346,7 +351,7 @@ def _save(state: Progress, folder: Path, outs: dict[str, IO[bytes]]) -> None:
 
 
 def _finish(state: Progress, folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Give the files their names, and say what they are."""
+    """Move the files to their names, and say what they are."""
     for part in PARTS:
         (folder / f"{part}.bin.part").replace(folder / f"{part}.bin")
     found = {
@@ -364,5 +369,5 @@ def _finish(state: Progress, folder: Path, tokenizer: Tokenizer) -> dict[str, An
 
 
 def dtype_of(vocab_size: int) -> np.dtype[Any]:
-    """Give the type of ids in a token file: the smaller of nanoGPT's and ours that fits."""
+    """Return the type of ids in a token file: the smaller of nanoGPT's and ours that fits."""
     return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")

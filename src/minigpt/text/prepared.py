@@ -20,16 +20,15 @@ from minigpt.text.data import Dataset
 from minigpt.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.text.tokenizers.making import make_tokenizer
 from minigpt.text.tokenizers.vocabulary import UNKNOWN
-from minigpt.training.evaluation import Evaluation
 
-CHUNK = 2**20  # tokens
+TOKENS_DECODED_AT_ONCE = 2**20  # tokens
 
-LONGEST = 2**26
+LONGEST_DATASET_JSON = 2**26
 """Bytes of a dataset.json, which names all files that the tokens come from."""
 
 
 def prepared_folder(data: Sequence[str | Path]) -> Path | None:
-    """Give the folder of tokens that `data` names; None if it names something else."""
+    """Return the folder of tokens that `data` names; None if it names something else."""
     folder = Path(data[0])
     names = ("train.bin", "val.bin", "preparing.json")
     if len(data) == 1 and any((folder / name).exists() for name in names):
@@ -40,7 +39,7 @@ def prepared_folder(data: Sequence[str | Path]) -> Path | None:
 def tokenizer_of(
     folder: Path, name: str | None = None, of_the_model: Tokenizer | None = None
 ) -> Tokenizer:
-    """Give the tokenizer that made the tokens in `folder`.
+    """Return the tokenizer that made the tokens in `folder`.
 
     Parameters
     ----------
@@ -118,8 +117,8 @@ def beginning_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str | 
 
 def _check_ids(path: Path, tokens: Array, tokenizer: Tokenizer) -> None:
     """Raise if there are ids that a tokenizer does not have."""
-    for start in range(0, len(tokens), CHUNK):
-        largest = int(tokens[start : start + CHUNK].max())
+    for start in range(0, len(tokens), TOKENS_DECODED_AT_ONCE):
+        largest = int(tokens[start : start + TOKENS_DECODED_AT_ONCE].max())
         if largest >= tokenizer.vocab_size:
             raise ValueError(
                 f"{path} has the token {largest}, but the tokenizer has {tokenizer.vocab_size:,} "
@@ -142,7 +141,7 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
             f"preparing {folder} was not finished: give the same `minigpt prepare` command again, "
             "which goes on where it stopped"
         )
-    about = _about(folder)
+    about = about_tokens(folder)
     dtype = np.dtype(about.get("dtype", "uint16")).newbyteorder("<")
     train, val = (_map(folder / f"{part}.bin", dtype) for part in ("train", "val"))
     for part, tokens in (("train", train), ("val", val)):
@@ -170,21 +169,12 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
     return Dataset(folder.resolve().name, train, val, *about_val, tokenizer)
 
 
-def evaluation_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer, loss: float) -> Evaluation:
-    """Say what a loss on the validation part in `folder`, opened as `dataset`, means."""
-    about = _about(folder)
-    if "val_words" not in about:
-        return Evaluation.of(loss, len(dataset.val), texts_of(dataset.val, tokenizer))
-    lengths = about["val_words"], about["val_bytes"], dataset.val_characters
-    return Evaluation(loss, len(dataset.val), *lengths, dataset.val_spelling)
-
-
 def texts_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
     """Decode tokens, as many at a time as fit the memory; ends of documents are no text."""
     special_ids = list(tokenizer.special_tokens.values())
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be cut in two
-    for start in range(0, len(tokens), CHUNK):
-        chunk = tokens[start : start + CHUNK]
+    for start in range(0, len(tokens), TOKENS_DECODED_AT_ONCE):
+        chunk = tokens[start : start + TOKENS_DECODED_AT_ONCE]
         ordinary = chunk[~np.isin(chunk, special_ids)]
         yield decoder.decode(b"".join(map(tokenizer.token_bytes, ordinary)))
 
@@ -203,13 +193,13 @@ def _map(path: Path, dtype: np.dtype[Any]) -> Array:
         return np.memmap(file, dtype, mode="r")
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def about_tokens(folder: Path) -> dict[str, Any]:
     """Read dataset.json, which nanoGPT's folders do not have."""
     path = folder / "dataset.json"
     if not path.exists():
         return {}
     try:
-        about = read_json(path, LONGEST)
+        about = read_json(path, LONGEST_DATASET_JSON)
         if about["dtype"] not in ("uint16", "uint32"):
             raise ValueError(f"dtype is {about['dtype']!r:.100}, not uint16 or uint32")
         for part in ("train", "val"):

@@ -20,7 +20,7 @@ from minigpt.support.decoding import UndecodableError, decode, open_text
 from minigpt.support.files import check_is_itself, open_to_read
 from minigpt.support.wording import counted
 
-PART = 2**17  # characters
+CHARACTERS_READ_AT_ONCE = 2**17  # characters
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
 LINES_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -153,7 +153,7 @@ def undecodable(files: Sequence[Path]) -> dict[Path, UndecodableError]:
         try:
             if file is not STDIN and not file.name.lower().endswith(".parquet"):
                 with open_text(file) as text:
-                    while text.read(PART):
+                    while text.read(CHARACTERS_READ_AT_ONCE):
                         pass
         except UndecodableError as error:
             found[file] = error
@@ -219,7 +219,7 @@ def documents(file: Path, field: str | None = None) -> Iterator[Iterator[str]]:
 
 def _whole(file: Path) -> Iterator[str]:
     with open_text(file) as text:
-        while part := text.read(PART):
+        while part := text.read(CHARACTERS_READ_AT_ONCE):
             yield part
 
 
@@ -302,4 +302,7 @@ def _choice(record: object) -> str:
 
 
 def _parts(text: str) -> Iterator[str]:
-    return (text[start : start + PART] for start in range(0, len(text), PART))
+    return (
+        text[start : start + CHARACTERS_READ_AT_ONCE]
+        for start in range(0, len(text), CHARACTERS_READ_AT_ONCE)
+    )

@@ -13,12 +13,13 @@ import numpy as np
 
 from minigpt.core.checks import check_has
 from minigpt.core.functional import Array
-from minigpt.folders.gpt2 import TOKEN_IDS
 from minigpt.support.files import read_json
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import Tokenizer
+
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 _NOT_KEPT = ("transformers_version", "_from_model_config")
 """What transformers notes about its own writing of generation_config.json."""
@@ -62,7 +63,7 @@ def generation_config_of(model: miniGPT, tokenizer: Tokenizer | None) -> dict[st
     the tokenizer's own end of text begins and ends a text.
     """
     own = None if tokenizer is None else tokenizer.end_of_text
-    found = {"bos_token_id": None, "eos_token_id": None} | model.generation_config
+    found = {"bos_token_id": None, "eos_token_id": None} | vars(model).get("generation_config", {})
     found = {k: v for k, v in found.items() if k != "pad_token_id" or v is not None}
     for key in ("bos_token_id", "eos_token_id"):
         if own is not None and not _rows(found[key], model):

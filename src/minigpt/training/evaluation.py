@@ -12,9 +12,15 @@ import numpy as np
 from minigpt.core.checks import check_model, check_sizes, check_tokens, check_whole
 from minigpt.core.functional import Array, cross_entropy
 from minigpt.core.layers import twin
+from minigpt.support.displayed import as_html
+from minigpt.text.prepared import about_tokens, texts_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from minigpt.core.model import miniGPT
+    from minigpt.text.data import Dataset
+    from minigpt.text.tokenizers import Tokenizer
 
 Batch: TypeAlias = tuple[Array, int, int]
 """Windows of one shape: where they start, their length, how many of their last tokens count."""
@@ -48,10 +54,7 @@ class Evaluation:
     n_characters: int
     spelling: float = 0.0
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import evaluation_html
-
-        return evaluation_html(self)
+    _repr_html_ = as_html
 
     @classmethod
     def of(
@@ -185,3 +188,12 @@ def _batches(spans: list[tuple[int, int, int]], batch_size: int) -> Iterator[Bat
     for (length, n_new), starts in shapes.items():
         for i in range(0, len(starts), batch_size):
             yield np.array(starts[i : i + batch_size]), length, n_new
+
+
+def evaluation_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer, loss: float) -> Evaluation:
+    """Return what a loss means on the validation part of a prepared folder, opened as `dataset`."""
+    about = about_tokens(folder)
+    if "val_words" not in about:
+        return Evaluation.of(loss, len(dataset.val), texts_of(dataset.val, tokenizer))
+    lengths = about["val_words"], about["val_bytes"], dataset.val_characters
+    return Evaluation(loss, len(dataset.val), *lengths, dataset.val_spelling)

@@ -34,8 +34,8 @@ SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
 
 MOST_READINGS = 40
 """How often each token is trained on, at most: after that, nothing is gained."""
-MOST_STEPS = 2000
-WIDE = 256
+MOST_FITTED_STEPS = 2000
+LOWER_RATE_D_MODEL = 256
 """From this d_model on, the learning rate of small models is too high."""
 
 
@@ -56,9 +56,9 @@ def fit(settings: Settings, free: Collection[str], n_tokens: int) -> Settings:
     longest = min(s.block_size, max(1, n_tokens // 4))  # windows must begin at different places
     s = _with(s, free, {"block_size": longest})
     per_step = s.batch_size * s.accumulate * s.block_size
-    steps = min(MOST_STEPS, max(60, MOST_READINGS * n_tokens // per_step))
+    steps = min(MOST_FITTED_STEPS, max(60, MOST_READINGS * n_tokens // per_step))
     s = _with(s, free, {"steps": steps})
-    if s.optimizer == "adamw" and s.init_from is None and s.d_model < WIDE:
+    if s.optimizer == "adamw" and s.init_from is None and s.d_model < LOWER_RATE_D_MODEL:
         s = _with(s, free, {"learning_rate": 3e-3})
     between = max(1, s.steps // 20)
     return _with(

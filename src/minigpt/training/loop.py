@@ -14,20 +14,17 @@ import numpy as np
 from minigpt.core.checks import check_has, check_model, check_whole
 from minigpt.core.functional import Array
 from minigpt.core.generation import generate
-from minigpt.core.optim import (
-    Optimizer,
-    clip_gradients,
-    gradient_norm,
-    make_optimizer,
-    warmup_cosine,
-)
+from minigpt.core.optim import clip_gradients, gradient_norm
 from minigpt.fast.machines import ALONE, World
 from minigpt.fast.recompute import recompute
 from minigpt.fast.replicas import Replicas
 from minigpt.support.brief import brief
+from minigpt.support.displayed import as_html
 from minigpt.text.data import Dataset, get_batch
 from minigpt.text.token_roles import check_tokenizer, drawable, prompt_ids
 from minigpt.training.evaluation import evaluate
+from minigpt.training.optimizers import Optimizer, optimizer_of
+from minigpt.training.schedule import warmup_cosine
 from minigpt.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,10 +64,7 @@ class Step:
 
     __repr__ = brief
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import step_html
-
-        return step_html(self)
+    _repr_html_ = as_html
 
 
 class TrainingDiverged(ArithmeticError):
@@ -195,12 +189,6 @@ def _alone(model: miniGPT) -> Iterator[None]:
         del _STEPPING[id(model)]
 
 
-def optimizer_of(settings: Settings, model: miniGPT) -> Optimizer:
-    """Make the optimizer that `settings` describe."""
-    s = settings
-    return make_optimizer(s.optimizer, model, s.beta1, s.beta2, s.weight_decay)
-
-
 def _examine(model: miniGPT, dataset: Dataset, s: Settings) -> float:
     return evaluate(model, dataset.val, s.block_size, max_tokens=s.eval_tokens)
 
@@ -218,7 +206,7 @@ def _check_finite(number: int, s: Settings, **values: float) -> None:
 def _mean_gradients(
     replicas: Replicas, data: Array, s: Settings, number: int, world: World
 ) -> float:
-    """Give the loss, and leave the gradients, averaged over the batches of step `number`."""
+    """Return the loss, and leave the gradients, averaged over the batches of step `number`."""
     rng = np.random.default_rng([s.seed, number])
     replicas.reseed(s.seed, number, world.rank)
     part = world.part(s.batch_size)
@@ -246,7 +234,7 @@ def write_sample(
     seed: int,
     allow_special: bool = False,
 ) -> str:
-    """Let the model continue `prompt`; with the same seed each time, samples show it improve."""
+    """Return what the model writes after `prompt`; with one seed, samples show it improve."""
     allowed = drawable(model, tokenizer)
     context = [prompt_ids(model, tokenizer, prompt, allow_special)]
     ids = generate(model, context, n_tokens, temperature=0.8, seed=seed, allowed=allowed)

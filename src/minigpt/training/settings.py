@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.core.checks import check_heads, check_known, check_threads, unknown
-from minigpt.support.brief import brief_html, named
+from minigpt.support.brief import named
 from minigpt.support.checked import check_names
 from minigpt.support.decoding import decode
-from minigpt.support.files import SMALL, check_is_itself, read_bytes
+from minigpt.support.displayed import as_html
+from minigpt.support.files import LARGEST_SETTINGS_FILE, check_is_itself, read_bytes
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -132,10 +133,10 @@ class Settings:
         values = {name: getattr(self, name) for name in defaults}
         return named(self, {k: v for k, v in values.items() if v != defaults[k]})
 
-    _repr_html_ = brief_html
+    _repr_html_ = as_html
 
     def replace(self, changes: Mapping[str, Any]) -> Settings:
-        """Give these settings with some changed; an unknown name is an error with a suggestion."""
+        """Return these settings with some changed; for an unknown name, raise with a suggestion."""
         known = [f.name for f in dataclasses.fields(self)]
         for name in changes:
             if name not in known:
@@ -147,7 +148,7 @@ class Settings:
         return dataclasses.replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all settings by name, ready for JSON."""
+        """Return all settings by name, ready for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -193,14 +194,14 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def preset(name: str) -> Settings:
-    """Give the settings called `name`, one of `PRESETS`."""
+    """Return the settings called `name`, one of `PRESETS`."""
     check_known("preset", name, PRESETS)
     return Settings().replace(PRESETS[name][1])
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read settings from a TOML file, `name = value` each."""
-    content = read_bytes(Path(path), SMALL)
+    content = read_bytes(Path(path), LARGEST_SETTINGS_FILE)
     check_is_itself(Path(path), content)
     text = decode(content, str(path))
     try:

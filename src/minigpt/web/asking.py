@@ -10,7 +10,7 @@ from typing import Any
 
 from minigpt.web.problems import Problem
 
-LONGEST_BODY = 2**17
+LONGEST_REQUEST = 2**17
 """Bytes of a request."""
 LONGEST_TEXT = 10_000
 """Characters; more than any context that is looked at holds."""
@@ -20,7 +20,7 @@ MOST_OFF = 64
 """Heads that may be switched off at once."""
 MOST_WRITTEN = 256
 """Tokens that may be written at once."""
-LARGEST = 10**6
+LARGEST_ID = 10**6
 """An id, layer or head beyond is no mistake but nonsense."""
 
 
@@ -35,7 +35,7 @@ class Kind(ABC):
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """Give the JSON Schema that says the same."""
+        """Return the JSON Schema that says the same."""
 
 
 @dataclass(frozen=True)
@@ -149,20 +149,20 @@ class Many(Kind):
 
 
 def fields(n_models: int) -> dict[str, dict[str, Kind]]:
-    """Give the fields of every request, by the last part of its address."""
+    """Return the fields of every request, by the last part of its address."""
     text: dict[str, Kind] = {
         "model": Whole(0, n_models - 1, 0),
         "text": Text(),
-        "more": Many(Whole(0, LARGEST), MOST_MORE),
-        "off": Many(Many(Whole(0, LARGEST), 2, 2), MOST_OFF),
+        "more": Many(Whole(0, LARGEST_ID), MOST_MORE),
+        "off": Many(Many(Whole(0, LARGEST_ID), 2, 2), MOST_OFF),
     }
     sampling: dict[str, Kind] = {
         "temperature": Number(0, 10, 1.0),
-        "top_k": Whole(1, LARGEST),
+        "top_k": Whole(1, LARGEST_ID),
         "top_p": Number(0.01, 1),
     }
-    head: dict[str, Kind] = {"layer": Whole(0, LARGEST, 0), "head": Whole(0, LARGEST, 0)}
-    position: dict[str, Kind] = {"position": Whole(0, LARGEST)}
+    head: dict[str, Kind] = {"layer": Whole(0, LARGEST_ID, 0), "head": Whole(0, LARGEST_ID, 0)}
+    position: dict[str, Kind] = {"position": Whole(0, LARGEST_ID)}
     return {
         "look": {**text, **head, **position, **sampling},
         "head": {**text, **head},
@@ -200,7 +200,7 @@ def read(body: bytes, known: dict[str, Kind]) -> dict[str, Any]:
 
 
 def schema(known: dict[str, Kind]) -> dict[str, Any]:
-    """Give the JSON Schema of a request."""
+    """Return the JSON Schema of a request."""
     properties = {}
     for name, kind in known.items():
         default = list(kind.default) if isinstance(kind.default, tuple) else kind.default

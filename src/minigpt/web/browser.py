@@ -15,9 +15,9 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
-SECONDS_TO_OPEN = 60.0
+SECONDS_TO_SIGN_IN = 60.0
 
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT</title>
+OPENING_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT</title>
 <form method="post" action="{address}"><input type="hidden" name="token" value="{token}">
 <button>Open miniGPT</button></form><script>document.forms[0].submit()</script></html>
 """
@@ -27,8 +27,8 @@ def open_browser(address: str, token: str, opened: threading.Event) -> None:
     """Open the page at `address`, and remove the file when it is `opened`, or after a minute."""
     with suppress(webbrowser.Error), tempfile.TemporaryDirectory(prefix="minigpt-") as folder:
         file = Path(folder) / "open.html"
-        page = PAGE.format(address=html.escape(address), token=html.escape(token))
+        page = OPENING_PAGE.format(address=html.escape(address), token=html.escape(token))
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(page)
         if webbrowser.open(file.as_uri()):
-            opened.wait(SECONDS_TO_OPEN)
+            opened.wait(SECONDS_TO_SIGN_IN)

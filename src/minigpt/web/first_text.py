@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.generation import stream
 from minigpt.core.sampling import Sampling
 from minigpt.runs.checkpoints import read_record
+from minigpt.text.completion import stream
 from minigpt.text.token_roles import begin_id, drawable
 
 if TYPE_CHECKING:

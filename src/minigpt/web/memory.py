@@ -78,7 +78,7 @@ class Memory:
             self._make_room()
 
     def release(self, size: int) -> None:
-        """Give back what was held."""
+        """Release what was held."""
         with self._lock:
             self._held -= size
 
@@ -90,7 +90,7 @@ class Memory:
 
 
 def trim() -> None:
-    """Give freed memory back to the system, on Linux, where the C library keeps it otherwise.
+    """Return freed memory back to the system, on Linux, where the C library keeps it otherwise.
 
     It keeps it for each thread that has ever used it, which is a multiple of what is in use.
     """

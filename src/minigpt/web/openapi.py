@@ -22,7 +22,7 @@ from minigpt.web.openapi_parts import (
 
 
 def document(n_models: int) -> dict[str, Any]:
-    """Give the document for a server that has `n_models` models."""
+    """Return the document for a server that has `n_models` models."""
     asked = fields(n_models)
     token = an_object(id=INTEGER, piece=STRING, shown=STRING)
     answer = an_object(id=INTEGER, shown=STRING, probability=NUMBER)

@@ -9,14 +9,14 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from minigpt.web.asking import LONGEST_BODY
+from minigpt.web.asking import LONGEST_REQUEST
 from minigpt.web.problems import Problem
 
 SECONDS_TO_SEND = 30.0
 """Time for the body of a request to arrive."""
 
 
-async def body_of(request: Request, longest: int = LONGEST_BODY) -> bytes:
+async def body_of(request: Request, longest: int = LONGEST_REQUEST) -> bytes:
     """Read the body of a request that must be JSON and not too long.
 
     Raises

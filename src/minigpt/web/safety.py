@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-SECONDS_TO_OPEN = 5.0
+SECONDS_FOR_A_FORM = 5.0
 LONGEST_FORM = 1000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -44,7 +44,7 @@ REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT
 
 
 class Guard:
-    """Lets through to `app` (ASGI) only what comes from the page itself.
+    """Passes on to `app` (ASGI) only what comes from the page itself.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Guard:
         await answer(scope, receive, send_safely)
 
     async def _answer(self, scope: Any, receive: Any) -> Response | None:
-        """Give what a request gets without reaching the application; None if it may pass."""
+        """Return what a request gets without reaching the application; None if it may pass."""
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -102,7 +102,7 @@ class Guard:
         return _refuse(401, "the token is missing or wrong", {"www-authenticate": "Bearer"})
 
     def is_ours(self, host: str) -> bool:
-        """Tell whether a Host header names this server and not a name that was made to mean it."""
+        """Return whether a Host header names this server, and no name made to mean it."""
         try:
             address = urlsplit(f"//{host}")
             name, port = address.hostname or "", address.port
@@ -117,7 +117,7 @@ class Guard:
     async def _open(self, receive: Any) -> Response:
         """Answer the form of `opening.open_browser`, whose origin is a file."""
         body = b""
-        with anyio.move_on_after(SECONDS_TO_OPEN):
+        with anyio.move_on_after(SECONDS_FOR_A_FORM):
             while len(body) <= LONGEST_FORM:
                 message = await receive()
                 body += message.get("body", b"")
@@ -152,7 +152,7 @@ def _refuse(status: int, message: str, headers: dict[str, str] | None = None) ->
 
 
 def _is_number(name: str) -> bool:
-    """Tell whether a host is given by its address: nobody can rebind a number."""
+    """Return whether a host is given by its address: nobody can rebind a number."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -39,7 +39,7 @@ def make_app(
     work: Work | None = None,
     lessons: Lessons | None = None,
 ) -> Guard:
-    """Make the application.
+    """Return the application.
 
     Parameters
     ----------

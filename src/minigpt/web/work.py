@@ -17,7 +17,7 @@ from minigpt.web.turns import Turns
 Result = TypeVar("Result")
 
 AT_ONCE = 2
-MOST_WAITING = 512
+REQUESTS_WAITING = 512
 """Requests at once; a class of twenty, each with some requests under way, fits."""
 MOST_WAITING_EACH = 128
 """Requests at once of one client."""
@@ -73,7 +73,7 @@ class Work:
             429 if too many wait already, 499 if nobody waits any more, 503 if it takes too long.
         """
         client = client_of(request)
-        if self.n_waiting >= MOST_WAITING or self._waiting[client] >= MOST_WAITING_EACH:
+        if self.n_waiting >= REQUESTS_WAITING or self._waiting[client] >= MOST_WAITING_EACH:
             raise Problem(429, "too many requests at once: try again in a second", AGAIN)
         self.n_waiting += 1
         self._waiting[client] += 1
@@ -91,7 +91,7 @@ class Work:
             count_down(self._waiting, client)
 
     def start_writing(self, request: Request, memory: Memory, size: int) -> Callable[[], None]:
-        """Take one of the places for writing, and `size` bytes; return what gives them back.
+        """Reserve one of the places for writing, and `size` bytes; return what releases them.
 
         Raises
         ------

@@ -33,7 +33,7 @@ WRITTEN = 12
 
 
 def steps(model: miniGPT, seen: Trace) -> list[Step]:
-    """Tell how the stream becomes an answer."""
+    """Explain how the stream becomes an answer."""
     token = quoted(seen.pieces[-1])
     C, V = model.head.weight.shape
     (best, piece, _), *_ = seen.top(1)

@@ -16,17 +16,17 @@ from minigpt.show.explain.page_words import (
 if TYPE_CHECKING:
     from minigpt.inside import Trace
 
-MOST = 40
+ATTENTION_TOKENS = 40
 """Tokens in a picture of attention: the last of the text."""
 
 
-def window(seen: Trace, n: int = MOST) -> Trace:
-    """Give what a trace holds of the last `n` tokens looking at each other, to be drawn."""
+def window(seen: Trace, n: int = ATTENTION_TOKENS) -> Trace:
+    """Return what a trace holds of the last `n` tokens looking at each other, to be drawn."""
     blocks = [dataclasses.replace(b, weights=b.weights[:, -n:, -n:]) for b in seen.blocks]
     return dataclasses.replace(seen, ids=seen.ids[-n:], blocks=blocks)
 
 
-def only_last(seen: Trace, n: int = MOST) -> str:
+def only_last(seen: Trace, n: int = ATTENTION_TOKENS) -> str:
     """Say what a row sums to, and what `window` leaves out."""
     if len(seen.ids) <= n:
         return "Each row sums to 100%."

@@ -31,16 +31,16 @@ PIECES = {
     "word": "here whole words, spaces and marks between them",
     "char": "here single characters",
 }
-MOST_TOKENS = 300
+TOKEN_CELLS = 300
 """Tokens of the text that are shown as cells: its last."""
-DOTS = 1500
+EMBEDDING_DOTS = 1500
 """Tokens in the picture of the embeddings: the first of the vocabulary, which are the commonest."""
 
 
 def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
-    """Tell how a text becomes numbers."""
+    """Explain how a text becomes numbers."""
     T, V = len(seen.ids), model.vocab_size
-    shown = seen.pieces[-MOST_TOKENS:]
+    shown = seen.pieces[-TOKEN_CELLS:]
     only = f" Here are the last {len(shown)}." if len(shown) < T else ""
     repeated = T - len(np.unique(seen.ids))
     return [
@@ -82,7 +82,7 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
 
 
 def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
-    """Tell how ids become vectors that know their places."""
+    """Explain how ids become vectors that know their places."""
     (T, C), token = seen.embedding.shape, quoted(seen.pieces[-1])
     return [
         Step(
@@ -144,14 +144,14 @@ def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step
 
 def _map_of_tokens(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> Picture:
     """Show the vectors in two dimensions, and in numbers who is nearest to the last token."""
-    figure = embeddings.embeddings(model, tokenizer, DOTS)
+    figure = embeddings.embeddings(model, tokenizer, EMBEDDING_DOTS)
     weights = model.token_embedding.weight
     lengths = np.linalg.norm(weights, axis=1)
     lengths[lengths == 0] = 1
     own = int(seen.ids[-1])
     alike = weights @ weights[own] / (lengths * lengths[own])
     nearest = [int(i) for i in np.argsort(-alike, kind="stable")[: ROWS + 1] if i != own][:ROWS]
-    n = min(DOTS, model.vocab_size)
+    n = min(EMBEDDING_DOTS, model.vocab_size)
     which = "All" if n == model.vocab_size else f"The first {n:,}"
     return Picture(
         figure,

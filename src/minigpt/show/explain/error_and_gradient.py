@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
+from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward, linear_backward
 from minigpt.inside import surprise as measure
 from minigpt.show.explain.page import Picture, Step, Table
 from minigpt.show.explain.page_words import dims, last_of, number, percent, quoted, shown
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 RATE = 0.1
 """The learning rate of the example."""
-MOST = 250
+SURPRISE_TOKENS = 250
 """Tokens in the picture of surprise: the last of the text."""
 
 
 def steps(model: miniGPT, seen: Trace) -> list[Step]:
-    """Tell what the loss is, and the gradient of one weight."""
+    """Explain what the loss is, and the gradient of one weight."""
     if len(seen.ids) < 2:
         return [
             Step(
@@ -54,8 +54,10 @@ def _loss(seen: Trace, nats: Array) -> Step:
         for t in range(T - 1 - shown(T - 1), T - 1)
     ]
     worst = int(nats.argmax())
-    drawn = dataclasses.replace(seen, ids=seen.ids[-MOST:], logits=seen.logits[-MOST:])
-    only = f" The last {MOST} of {T} tokens are drawn." if T > MOST else ""
+    drawn = dataclasses.replace(
+        seen, ids=seen.ids[-SURPRISE_TOKENS:], logits=seen.logits[-SURPRISE_TOKENS:]
+    )
+    only = f" The last {SURPRISE_TOKENS} of {T} tokens are drawn." if T > SURPRISE_TOKENS else ""
     return Step(
         "loss",
         "How surprised was it?",
@@ -89,7 +91,7 @@ def _loss(seen: Trace, nats: Array) -> Step:
 
 
 def _gradient(seen: Trace, at: int) -> Step:
-    """Tell the gradient of the logits after the token at `at`."""
+    """Explain the gradient of the logits after the token at `at`."""
     right, probabilities = int(seen.ids[at + 1]), seen.probabilities(at)
     before = quoted(seen.pieces[at])
     listed = [i for i, _, _ in seen.top(5, at)]
@@ -129,7 +131,7 @@ def _gradient(seen: Trace, at: int) -> Step:
 
 
 def _weight(model: miniGPT, seen: Trace, at: int) -> Step:
-    """Tell how one weight learns from what came after the token at `at`."""
+    """Explain how one weight learns from what came after the token at `at`."""
     right, probabilities = int(seen.ids[at + 1]), seen.probabilities(at)
     n = seen.final_norm[at].astype(float)
     c = int(np.abs(n).argmax())
@@ -171,5 +173,5 @@ def _weight(model: miniGPT, seen: Trace, at: int) -> Step:
                 ],
             )
         ],
-        code=[type(model.head).backward],
+        code=[linear_backward],
     )

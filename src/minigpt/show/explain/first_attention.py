@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.functional import causal_mask, softmax
+from minigpt.core.functional import attention, causal_mask, softmax
 from minigpt.core.layers import (
     MultiHeadAttention,
 )
-from minigpt.fast.attention import Attention
 from minigpt.show.explain.attention_drawn import by_share, only_last, telling_head, window
 from minigpt.show.explain.gathering import gather_step, heads_step, projection_step
 from minigpt.show.explain.half_block import norm_step, plus_bias, residual_step
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def attention_steps(model: miniGPT, seen: Trace) -> list[Step]:
-    """Tell what the first half of block 0 does."""
+    """Explain what the first half of block 0 does."""
     b, token = seen.blocks[0], quoted(seen.pieces[-1])
     h, best = telling_head(b.weights)
     added = [("stream x", b.input), ("attention adds", b.attention), ("sum h", b.middle)]
@@ -117,7 +116,7 @@ def _scores(seen: Trace, h: int, best: int) -> Step:
                 ],
             )
         ],
-        code=[Attention.forward],
+        code=[attention],
     )
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigpt.core.functional import gelu, linear, relu
 from minigpt.core.layers import (
     GELU,
     FeedForward,
-    Linear,
 )
 from minigpt.show.explain.half_block import norm_step, plus_bias, residual_step
 from minigpt.show.explain.page import Step, Table
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
-    """Tell what the second half of block 0 does."""
+    """Explain what the second half of block 0 does."""
     b, token, block = seen.blocks[0], quoted(seen.pieces[-1]), model.blocks[0]
     F = b.up.shape[-1]
     loud = [int(i) for i in np.argsort(-b.neurons[-1], kind="stable")[:4]]
@@ -54,7 +54,7 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
             ],
             [f"u = n W_up{plus_bias(model, 'up')}"],
             [("u", "(T, F)", dims(b.up))],
-            code=[Linear.forward],
+            code=[linear],
         ),
         Step(
             "gelu",
@@ -81,7 +81,7 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
                     ],
                 )
             ],
-            code=[type(activation).forward],
+            code=[gelu if isinstance(activation, GELU) else relu],
         ),
         Step(
             "down",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def gather_step(seen: Trace, h: int) -> Step:
-    """Tell what head `h` gathers."""
+    """Explain what head `h` gathers."""
     b = seen.blocks[0]
     return Step(
         "gather",
@@ -60,7 +60,7 @@ def _gathered(seen: Trace, h: int) -> Table:
 
 
 def heads_step(seen: Trace) -> Step:
-    """Tell what all heads of the block look at."""
+    """Explain what all heads of the block look at."""
     H = len(seen.blocks[0].weights)
     first = dataclasses.replace(window(seen), blocks=window(seen).blocks[:1])
     token = quoted(seen.pieces[-1])
@@ -96,7 +96,7 @@ def heads_step(seen: Trace) -> Step:
 
 
 def projection_step(model: miniGPT, seen: Trace) -> Step:
-    """Tell how the heads become one vector."""
+    """Explain how the heads become one vector."""
     b = seen.blocks[0]
     (H, T, D), C = b.q.shape, b.input.shape[-1]
     return Step(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.functional import Array
+from minigpt.core.functional import Array, layer_norm
 from minigpt.core.layers import (
     LayerNorm,
     TransformerBlock,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def norm_step(
     id: str, token: str, before: Array, after: Array, all_after: Array, norm: LayerNorm
 ) -> Step:
-    """Tell what a LayerNorm does with the vector of one token."""
+    """Explain what a LayerNorm does with the vector of one token."""
     hat = (before - before.mean()) / np.sqrt(before.var() + norm.eps)
     rows = [("before", before), ("brought to size", hat), ("scaled, shifted", after)]
     again = id != "norm-1"
@@ -58,14 +58,14 @@ def norm_step(
                 ],
             )
         ],
-        code=() if again else [LayerNorm.forward],
+        code=() if again else [layer_norm],
     )
 
 
 def residual_step(
     id: str, who: str, what: str, token: str, added: list[tuple[str, Array]], last: bool = False
 ) -> Step:
-    """Tell how a half of a block adds to the stream: `added` is what was there, what comes, sum."""
+    """Explain how half a block adds to the stream; `added`: what was there, what comes, the sum."""
     rows = [(name, x[-1], float(np.linalg.norm(x[-1]))) for name, x in added]
     (_, _, before), (_, _, new), _ = rows
     prose = [

@@ -115,7 +115,7 @@ class Part:
 
 
 def render(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
-    """Give the whole page, plotly.js included.
+    """Return the whole page, plotly.js included.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def check_extra() -> None:
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """Give the content security policy of a page with these scripts: nothing is ever fetched."""
+    """Return the content security policy of a page with these scripts: nothing is ever fetched."""
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes)
     return (
@@ -170,7 +170,7 @@ def formula(line: str) -> Markup:
 
 
 def source(function: Callable[..., Any]) -> dict[str, str]:
-    """Give the name, the file and the lines of one of our functions."""
+    """Return the name, the file and the lines of one of our functions."""
     return {
         "name": function.__qualname__,
         "file": function.__module__.replace(".", "/") + ".py",

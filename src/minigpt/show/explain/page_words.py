@@ -10,7 +10,7 @@ from minigpt.support import wording
 
 ROWS = 8
 """How many tokens, heads or answers a table lists."""
-COLUMNS = 5
+NUMBERS_SHOWN = 5
 """How many numbers of a vector are shown."""
 
 
@@ -34,12 +34,16 @@ def quoted(piece: str) -> str:
 
 def entries(vector: Array) -> list[str]:
     """Write the first numbers of a vector."""
-    return [number(x) for x in vector[:COLUMNS]] + (["…"] if len(vector) > COLUMNS else [])
+    return [number(x) for x in vector[:NUMBERS_SHOWN]] + (
+        ["…"] if len(vector) > NUMBERS_SHOWN else []
+    )
 
 
 def entry_names(length: int) -> list[str]:
     """Name the columns of `entries` of vectors of this length."""
-    return [f"no. {i}" for i in range(min(length, COLUMNS))] + (["…"] if length > COLUMNS else [])
+    return [f"no. {i}" for i in range(min(length, NUMBERS_SHOWN))] + (
+        ["…"] if length > NUMBERS_SHOWN else []
+    )
 
 
 def dims(array: Array) -> str:

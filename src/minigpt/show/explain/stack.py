@@ -9,7 +9,13 @@ import numpy as np
 
 from minigpt.core.model import miniGPT
 from minigpt.inside import HeadScores, head_scores, logit_lens, play_scores
-from minigpt.show.explain.attention_drawn import MOST, looks, only_last, telling_head, window
+from minigpt.show.explain.attention_drawn import (
+    ATTENTION_TOKENS,
+    looks,
+    only_last,
+    telling_head,
+    window,
+)
 from minigpt.show.explain.page import Picture, Step, Table
 from minigpt.show.explain.page_words import ROWS, dims, listed, number, percent, quoted, shown
 from minigpt.show.figures import attention_maps as attention
@@ -45,7 +51,7 @@ MEANING = {
 
 
 def steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace, scenes: str) -> list[Step]:
-    """Tell what the other blocks do, and what can be said of all."""
+    """Explain what the other blocks do, and what can be said of all."""
     made = _blocks(model, seen)
     made.append(_all_heads(seen))
     if found := _found(model, tokenizer, scenes):
@@ -102,7 +108,7 @@ def _blocks(model: miniGPT, seen: Trace) -> list[Step]:
 
 def _all_heads(seen: Trace) -> Step:
     L, H = len(seen.blocks), len(seen.blocks[0].q)
-    n = max(4, min(MOST, int((CELLS / (L * H)) ** 0.5)))
+    n = max(4, min(ATTENTION_TOKENS, int((CELLS / (L * H)) ** 0.5)))
     all_heads = f"are all {L * H} heads" if L * H > 1 else "is the only head"
     rows = []
     for i, b in enumerate(seen.blocks):

@@ -153,5 +153,5 @@ def _scale(weights: Array) -> dict[str, Any]:
 
 
 def _bright(weights: Array) -> float:
-    """Give the weight from which all are brightest, so that few large ones leave others seen."""
+    """Return the weight from which all are brightest, so that few large ones leave others seen."""
     return max(0.05, float(np.nanquantile(weights, 0.99)))

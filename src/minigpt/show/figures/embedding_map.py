@@ -33,7 +33,7 @@ def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure
         f"of {model.d_model} directions the two in which they differ most, by principal components",
     )
     kinds = np.array([kind_of(piece) for piece in pieces])
-    for kind, colour in zip(KINDS, PALETTE, strict=False):
+    for kind, colour in zip(KINDS_OF_TOKENS, PALETTE, strict=False):
         members = np.flatnonzero(kinds == kind).tolist()
         made.add_scatter(
             x=found.points[members, 0],
@@ -74,7 +74,7 @@ def positions(model: miniGPT) -> go.Figure:
     return show_axes(made, found)
 
 
-KINDS = ("word", "Name", "part of a word", "other")
+KINDS_OF_TOKENS = ("word", "Name", "part of a word", "other")
 
 
 def kind_of(piece: str) -> str:

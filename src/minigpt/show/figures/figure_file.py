@@ -11,7 +11,7 @@ from minigpt.support.files import replacing, write_text
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-PAGE = """<!DOCTYPE html>
+FIGURE_PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -57,12 +57,12 @@ def check_ending(path: Path) -> None:
 
 
 def page(figure: go.Figure, title: str) -> str:
-    """Give a whole page with `figure`, as wide and high as the window, light or dark as it is."""
+    """Return a whole page with `figure`, as wide and high as the window, light or dark as it is."""
     config = {"displaylogo": False, "responsive": True}
     inside = figure.to_html(
         full_html=False, include_plotlyjs=True, config=config, default_height="100vh"
     )
-    return PAGE.format(title=html.escape(title), figure=inside)
+    return FIGURE_PAGE.format(title=html.escape(title), figure=inside)
 
 
 def png(figure: go.Figure, width: int = 1000, height: int = 700, scale: int = 2) -> bytes:

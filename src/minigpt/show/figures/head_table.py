@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-MOST = 3
+HEADS_NAMED = 3
 """How many heads are named; the colours show the others."""
 
 
@@ -29,8 +29,11 @@ def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
     """
     R, L, H = scores.values.shape
     found = sorted(scores.found(threshold), key=lambda head: -head[-1])
-    named = [f"{layer}.{head} {name} {percent(score)}" for layer, head, name, score in found[:MOST]]
-    more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
+    named = [
+        f"{layer}.{head} {name} {percent(score)}"
+        for layer, head, name, score in found[:HEADS_NAMED]
+    ]
+    more = f"; and {len(found) - HEADS_NAMED} more" if len(found) > HEADS_NAMED else ""
     made = figure(
         "What heads attend to",
         f"block.head: {'; '.join(named)}{more}" if named else "no head stands out",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BITS, NATS = "bits per character", "nats per token"
 UNKNOWN_AS_ONE = "an unknown word counts as one token"
-MOST_POINTS = 4000
+CURVE_POINTS = 4000
 """Points of a line that are drawn; a screen has fewer columns."""
 
 
@@ -55,7 +55,7 @@ class Curve:
 
 @checked
 def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
-    """Give the losses of runs in a unit that all have, and that unit.
+    """Return the losses of runs in a unit that all have, and that unit.
 
     Bits per character can be compared whatever the tokenizers; nats per token is what remains if
     a run has no evaluation yet. A training loss becomes bits per character as the validation loss
@@ -179,7 +179,7 @@ def _add(made: go.Figure, row: int, curve: Curve, x: Any, y: Any, **how: Any) ->
 
 
 def thin(
-    x: NDArray[np.int64], y: Floats, most: int = MOST_POINTS
+    x: NDArray[np.int64], y: Floats, most: int = CURVE_POINTS
 ) -> tuple[NDArray[np.int64], Floats]:
     """Leave out points of a long line so that it looks the same: extremes stay, also spikes."""
     if len(x) <= most:

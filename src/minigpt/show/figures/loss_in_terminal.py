@@ -17,7 +17,7 @@ from minigpt.support.wording import decimal
 if TYPE_CHECKING:
     from rich.text import Text
 
-DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot in a Braille character, rows first; the character with none is U+2800."""
 MARGIN = 8
 """Columns for the numbers of the vertical axis."""
@@ -96,11 +96,11 @@ class _Canvas:
             self._points(letter, curve)
 
     def value(self, row: int) -> float:
-        """Give the loss at the middle of a row."""
+        """Return the loss at the middle of a row."""
         return float(self.high - (self.high - self.low) * row / (self.height - 1))
 
     def _dot(self, value: Any) -> Any:
-        """Give the row of dots where `value` is; the lowest and highest are amid their rows."""
+        """Return the row of dots where `value` is; the lowest and highest are amid their rows."""
         row = (self.high - value) / (self.high - self.low) * (self.height - 1)
         return np.rint(row * 4 + 1.5).astype(int)
 
@@ -126,7 +126,7 @@ class _Canvas:
         cell = y // 4, x // 2
         code = ord(self.characters[cell])
         bits = code - 0x2800 if 0x2800 <= code <= 0x28FF else 0
-        self.characters[cell] = chr(0x2800 + (bits | DOTS[y % 4][x % 2]))
+        self.characters[cell] = chr(0x2800 + (bits | BRAILLE_DOTS[y % 4][x % 2]))
         self.colors[cell] = color
 
     def _points(self, letter: str, curve: Curve) -> None:

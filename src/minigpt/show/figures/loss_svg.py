@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 760, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 34, 40
-MOST_POINTS = 800
+SVG_POINTS = 800
 
 
 def loss_svg(steps: Sequence[Step], floor: float | None = None) -> str:
@@ -83,18 +83,18 @@ class _Axes:
         self.low, self.high = low - 2 * room, high + room  # under the floor stands its name
 
     def x(self, step: float) -> float:
-        """Give the place of a step, from the left."""
+        """Return the place of a step, from the left."""
         return LEFT + (step - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        """Give the place of a loss, from above."""
+        """Return the place of a loss, from above."""
         return TOP + (self.high - value) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
 
     def line(self, number: NDArray[np.int64], values: Floats, width: str, opacity: float) -> str:
         """Draw a curve."""
         points = " ".join(
             f"{self.x(x):.1f},{self.y(y):.1f}"
-            for x, y in zip(*thin(number, values, MOST_POINTS), strict=True)
+            for x, y in zip(*thin(number, values, SVG_POINTS), strict=True)
             if math.isfinite(y)
         )
         return (

@@ -18,7 +18,7 @@ SHARES = "Cividis"
 """Colours from little to much: lightness alone tells them apart. Source: Nuñez et al., 2018."""
 SIGNED = "RdBu"
 """Colours from below 0 (red) to above (blue), pale between."""
-COLUMNS = 72
+TEXT_COLUMNS = 72
 
 
 def label(piece: str) -> str:
@@ -32,7 +32,7 @@ def labels(pieces: Sequence[str]) -> list[str]:
 
 
 def ticks(pieces: Sequence[str]) -> dict[str, Any]:
-    """Give the arguments of an axis with tokens on it; of many, the last and every n-th before."""
+    """Return the arguments of an axis with tokens; of many, the last and every n-th before."""
     step = 1 + len(pieces) // 50
     first = (len(pieces) - 1) % step
     return {
@@ -53,7 +53,7 @@ class Cells(NamedTuple):
         return brief(self)
 
 
-def flow(pieces: Sequence[str], columns: int = COLUMNS, first_row: int = 0) -> Cells:
+def flow(pieces: Sequence[str], columns: int = TEXT_COLUMNS, first_row: int = 0) -> Cells:
     """Set pieces one after another, and a new row where it is full or a line ends."""
     cells, x, row = Cells([], [], []), 0, first_row
     for piece in pieces:
@@ -98,7 +98,7 @@ def add_strip(
         col=1,
     )
     n_rows = max(cells.rows) + 1
-    figure.update_xaxes(visible=False, range=[0, COLUMNS], row=panel, col=1)
+    figure.update_xaxes(visible=False, range=[0, TEXT_COLUMNS], row=panel, col=1)
     figure.update_yaxes(
         showticklabels=False, showgrid=False, range=[n_rows - 0.5, -0.5], row=panel, col=1
     )

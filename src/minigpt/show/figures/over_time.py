@@ -14,7 +14,7 @@ from minigpt.inside import PCA, pca, trace
 from minigpt.inside.pieces import vocabulary_of
 from minigpt.runs.stages import Stage
 from minigpt.show.figures.attention_maps import attention_matrix
-from minigpt.show.figures.embedding_map import KINDS, kind_of, show_axes
+from minigpt.show.figures.embedding_map import KINDS_OF_TOKENS, kind_of, show_axes
 from minigpt.show.figures.marks import label
 from minigpt.show.figures.style import GREY, GRID, PALETTE, figure
 from minigpt.support.checked import checked
@@ -96,11 +96,11 @@ def embeddings_over_time(stages: Iterable[Stage], tokenizer: Tokenizer, n: int =
     show_axes(made, found)
     _same_window(made, found, vectors, middle)
     made.update_layout(height=680, margin={"b": 140})
-    return _with_slider(made, steps, len(KINDS), [{}] * len(steps))
+    return _with_slider(made, steps, len(KINDS_OF_TOKENS), [{}] * len(steps))
 
 
 def _add_points(made: go.Figure, points: Array, pieces: Sequence[str], kinds: Array) -> None:
-    for kind, colour in zip(KINDS, PALETTE, strict=False):
+    for kind, colour in zip(KINDS_OF_TOKENS, PALETTE, strict=False):
         members = np.flatnonzero(kinds == kind).tolist()
         made.add_scatter(
             x=points[members, 0],

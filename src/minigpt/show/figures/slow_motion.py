@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from minigpt.text.tokenizers import Tokenizer
 
-MOST = 8.0
+BRIGHTEST_LOSS = 8.0
 """The loss in nats from which all tokens are coloured alike."""
 
 
@@ -67,7 +67,7 @@ def _what_is_clipped(step: SlowStep) -> str:
 
 
 def _pieces(step: SlowStep, tokenizer: Tokenizer | None, row: int) -> list[str]:
-    """Give the tokens to be predicted, which are what a loss is of."""
+    """Return the tokens to be predicted, which are what a loss is of."""
     vocabulary = vocabulary_of(tokenizer, step.stations[-1].shape[-1])
     return [vocabulary[i] for i in step.y[row]]
 
@@ -78,15 +78,15 @@ def _cell_rows(step: SlowStep, tokenizer: Tokenizer | None, row: int) -> int:
 
 def _add_losses(made: go.Figure, step: SlowStep, tokenizer: Tokenizer | None, row: int) -> None:
     pieces = _pieces(step, tokenizer, row)
-    shown = np.minimum(step.losses[row], MOST)
+    shown = np.minimum(step.losses[row], BRIGHTEST_LOSS)
     hover = [
         f"“{label(piece)}”: {before:.2f} nats before the update, {after:.2f} after"
         for piece, before, after in zip(
             pieces, step.losses[row], step.losses_after[row], strict=True
         )
     ]
-    marker = {"color": shown, "colorscale": SHARES, "cmin": 0, "cmax": MOST}
-    add_strip(made, pieces, flow(pieces), hover, marker, ink_on(shown, 0, MOST))
+    marker = {"color": shown, "colorscale": SHARES, "cmin": 0, "cmax": BRIGHTEST_LOSS}
+    add_strip(made, pieces, flow(pieces), hover, marker, ink_on(shown, 0, BRIGHTEST_LOSS))
 
 
 def _add_gradients(made: go.Figure, step: SlowStep) -> None:

@@ -24,7 +24,7 @@ CLEAR = "rgba(0, 0, 0, 0)"
 
 
 def figure(title: str = "", subtitle: str = "", **panels: Any) -> go.Figure:
-    """Make an empty figure in this style.
+    """Return an empty figure in this style.
 
     Parameters
     ----------

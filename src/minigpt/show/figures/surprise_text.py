@@ -16,7 +16,7 @@ from minigpt.support.wording import percent
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MOST = 8.0
+BRIGHTEST_SURPRISE = 8.0
 """The surprise in nats, a chance of 1 in 3000, from which all are coloured alike."""
 
 
@@ -30,7 +30,7 @@ def surprise(trace: Trace) -> go.Figure:
         f"Where the model is surprised: {nats.mean():.2f} nats a token on average",
         "dark was expected, bright was not; the first token has nothing before it",
     )
-    shown = np.append(0.0, np.minimum(nats, MOST))
+    shown = np.append(0.0, np.minimum(nats, BRIGHTEST_SURPRISE))
     hover = [f"“{label(trace.pieces[0])}” comes first: nothing predicts it"]
     for t, cost in enumerate(nats):
         likeliest = trace.vocabulary[trace.logits[t].argmax()]
@@ -45,8 +45,8 @@ def surprise(trace: Trace) -> go.Figure:
         "color": shown,
         "colorscale": SHARES,
         "cmin": 0,
-        "cmax": MOST,
+        "cmax": BRIGHTEST_SURPRISE,
         "colorbar": {"title": {"text": "nats"}, "thickness": 12},
     }
-    add_strip(made, trace.pieces, cells, hover, marker, ink_on(shown, 0, MOST))
+    add_strip(made, trace.pieces, cells, hover, marker, ink_on(shown, 0, BRIGHTEST_SURPRISE))
     return made.update_layout(height=max(260, 170 + 30 * (max(cells.rows) + 1)))

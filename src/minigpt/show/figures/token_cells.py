@@ -79,6 +79,6 @@ def _draw(made: go.Figure, pieces: Sequence[str], ids: Sequence[int], panel: int
 
 
 def _colours(ids: Sequence[int]) -> list[int]:
-    """Give each id a colour of its own as long as there are some; neighbours differ then."""
+    """Assign each id a colour of its own as long as there are some; neighbours differ then."""
     order: dict[int, int] = {}
     return [order.setdefault(i, len(order)) % len(PALETTE) for i in ids]

@@ -1,6 +1,6 @@
 """An author of plays who knows how surprising every word of them is.
 
-The author works through a grammar of templates (`minigpt.text.corpus.grammar`) and, wherever there are
+The author works through a grammar of templates (see `grammar`) and, wherever there are
 n ways to go on, takes each with probability 1/n. A choice is worth log n nats of surprise, and a
 scene has the probability
 
@@ -146,7 +146,7 @@ class Author(dict[str, str]):
         return self[field]
 
     def choose(self, options: Sequence[str]) -> str:
-        """Take one of the options, all equally likely, and add up the surprise."""
+        """Choose one of the options, all equally likely, and add up the surprise."""
         self.nats += math.log(len(options))
         return options[int(self.draw() * len(options))]
 

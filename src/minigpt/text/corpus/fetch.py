@@ -26,7 +26,7 @@ class KnownText:
     size: int  # bytes
 
 
-TEXTS = {
+KNOWN_TEXTS = {
     "shakespeare": KnownText(
         about="the tiny Shakespeare text",
         url="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
@@ -41,7 +41,7 @@ class FetchError(RuntimeError):
 
 
 def fetch(name: str = "shakespeare") -> Path:
-    """Give the path of a known text, after downloading it if it is not on this machine yet.
+    """Return the path of a known text, after downloading it if it is not on this machine yet.
 
     It comes over http or https, through the proxies the environment names, with a progress bar
     where stderr is a terminal. Two environment variables lead elsewhere:
@@ -52,7 +52,7 @@ def fetch(name: str = "shakespeare") -> Path:
 
     Parameters
     ----------
-    name : a key of `TEXTS`.
+    name : a key of `KNOWN_TEXTS`.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def fetch(name: str = "shakespeare") -> Path:
     """
     if (found := cached(name)) is not None:
         return found
-    text, path = TEXTS[name], _cache_path(name)
+    text, path = KNOWN_TEXTS[name], _cache_path(name)
     mirror = os.environ.get("MINIGPT_MIRROR")
     url = f"{mirror.rstrip('/')}/{path.name}" if mirror else text.url
     instead = (
@@ -91,13 +91,13 @@ def fetch(name: str = "shakespeare") -> Path:
 
 
 def cached(name: str = "shakespeare") -> Path | None:
-    """Give the path of a known text if it is on this machine, undamaged; never use the network."""
-    if name not in TEXTS:
-        raise ValueError(unknown("text", name, TEXTS))
+    """Return the path of a known text if it is here, undamaged; never use the network."""
+    if name not in KNOWN_TEXTS:
+        raise ValueError(unknown("text", name, KNOWN_TEXTS))
     path = _cache_path(name)
     try:
         with open_to_read(path) as file:
-            intact = hashlib.file_digest(file, "sha256").hexdigest() == TEXTS[name].sha256
+            intact = hashlib.file_digest(file, "sha256").hexdigest() == KNOWN_TEXTS[name].sha256
     except (OSError, ValueError):
         return None
     return path if intact else None

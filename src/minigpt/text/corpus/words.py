@@ -37,7 +37,7 @@ class Rhyme(str):
     echo: str
 
     def __new__(cls, word: str, echo: str) -> "Rhyme":
-        """Make `word` with its echo."""
+        """Return `word` with its echo."""
         rhyme = super().__new__(cls, word)
         rhyme.echo = echo
         return rhyme

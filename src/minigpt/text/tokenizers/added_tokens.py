@@ -16,7 +16,7 @@ from minigpt.support.files import read_json
 from minigpt.text.tokenizers.stream import last_border
 from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Kind
 
-LONGEST = 2**26
+LONGEST_TOKENIZER_FILE = 2**26
 """Bytes of a file: that of GPT-2 has two million, and a million words have some thirty."""
 
 ROLES = tuple(f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
@@ -28,7 +28,7 @@ _SEVERAL = ("extra_special_tokens", "additional_special_tokens")
 _ANY_KIND = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
 _GPT2 = ("GPT2Tokenizer", "GPT2TokenizerFast")
 _OFF = (None, False)
-_MUST_BE: dict[str, tuple[Any, ...]] = {
+_TOKENIZER_MUST_BE: dict[str, tuple[Any, ...]] = {
     "tokenizer_class": (None, *_ANY_KIND, *_GPT2),
     "auto_map": (None,),
     "add_prefix_space": _OFF,
@@ -187,7 +187,7 @@ def _of_decoder(decoder: Any) -> list[AddedToken]:
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:
-    return read_json(path, LONGEST) if path.is_file() else {}
+    return read_json(path, LONGEST_TOKENIZER_FILE) if path.is_file() else {}
 
 
 def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
@@ -200,7 +200,7 @@ def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
     """
     model = _read_if_there(folder / "config.json")
     config = {"tokenizer_class": model.get("tokenizer_class")} | config
-    must_be = dict(_MUST_BE)
+    must_be = dict(_TOKENIZER_MUST_BE)
     if kind != "bpe":  # what GPT2Tokenizer would take for byte-pair encoding
         must_be |= {"tokenizer_class": (None, *_ANY_KIND), "clean_up_tokenization_spaces": _OFF}
     for key, allowed in must_be.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, SupportsIndex
 
 from minigpt.core.checks import is_list
 from minigpt.support.brief import brief_value
+from minigpt.support.displayed import as_html
 from minigpt.support.files import write_text
 from minigpt.support.hints import missing
 from minigpt.text.tokenizers import tokenizer_json
@@ -284,10 +285,7 @@ class Tokenizer(ABC):
         names = brief_value(list(self.special_tokens))
         return f"{type(self).__name__}(vocab_size={self.vocab_size}, special_tokens={names})"
 
-    def _repr_html_(self) -> str:
-        from minigpt.show.html import tokenizer_html
-
-        return tokenizer_html(self)
+    _repr_html_ = as_html
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as Hugging Face's ``tokenizer.json``.
@@ -315,7 +313,7 @@ class Tokenizer(ABC):
             If there is no such file.
         ValueError
             If the file is no ``tokenizer.json``, asks for something that is not done here, or
-            describes another kind of tokenizer (`minigpt.text.tokenizers.load_tokenizer` reads any).
+            describes another kind of tokenizer (`load_tokenizer` reads any).
         """
         return cls.from_vocabulary(tokenizer_json.read(path))
 

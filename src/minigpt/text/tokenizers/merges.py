@@ -26,7 +26,7 @@ Pair = tuple[int, int]
 NO_TOKEN = -1
 NO_RANK = 2**62
 
-LONG = 100
+LONG_WORD = 100
 """Bytes; for longer words the heap is faster, for shorter ones it takes up to twice as long."""
 
 
@@ -154,7 +154,7 @@ def apply_merges(ids: list[int], ranks: Mapping[Pair, int], joined: Sequence[int
     joined : sequence of int
         For each rank the id of what its pair becomes.
     """
-    if len(ids) > LONG:
+    if len(ids) > LONG_WORD:
         return _apply_merges_to_long(ids, ranks, joined)
     rank_of = ranks.get
     found = list(map(rank_of, pairwise(ids), repeat(NO_RANK)))  # the rank of each pair

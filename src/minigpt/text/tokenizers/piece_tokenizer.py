@@ -15,7 +15,7 @@ ANY_CHARACTER = log(0x110000 - 0x800)
 
 
 class PieceTokenizer(Tokenizer):
-    """Gives each different piece of the training text an id, the most frequent ones first.
+    """Assigns each different piece of the training text an id, the most frequent ones first.
 
     Id 0 is ``<unk>``, for every piece that is not in the vocabulary.
     """

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 PIECE = 2**19
 """Characters in a piece, about a tenth of a second's work."""
 
-LONGEST = 2**22
+LONGEST_UNCUT = 2**22
 """Characters; a longer word, which no language has, is cut all the same, so that memory lasts."""
 
 # Python's isspace knows four characters more than Unicode's White_Space, by which words are cut.
@@ -42,7 +42,7 @@ def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
             rest = []
         rest.append(part[cut:])
         last = part[-1:] or last
-        if sum(map(len, rest)) > LONGEST:
+        if sum(map(len, rest)) > LONGEST_UNCUT:
             yield "".join(rest)
             rest = []
     if any(rest):

@@ -12,7 +12,7 @@ from typing import Any
 
 from minigpt.support.files import read_json, read_utf8, write_text
 from minigpt.text.tokenizers.added_tokens import (
-    LONGEST,
+    LONGEST_TOKENIZER_FILE,
     TRAINED,
     assign_ids,
     read_added_tokens,
@@ -90,7 +90,7 @@ def read(path: str | os.PathLike[str], n_rows: int | None = None) -> Vocabulary:
             file = older
             data = _gpt2_files(older)
         else:
-            data = read_json(file, LONGEST)
+            data = read_json(file, LONGEST_TOKENIZER_FILE)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(f"there is no tokenizer at {error.filename}") from None
     try:
@@ -101,8 +101,8 @@ def read(path: str | os.PathLike[str], n_rows: int | None = None) -> Vocabulary:
 
 def _gpt2_files(vocab: Path) -> dict[str, Any]:
     """Return the content of a tokenizer.json that says what vocab.json and merges.txt do."""
-    ids = read_json(vocab, LONGEST)
-    text = read_utf8(vocab.with_name("merges.txt"), LONGEST)
+    ids = read_json(vocab, LONGEST_TOKENIZER_FILE)
+    text = read_utf8(vocab.with_name("merges.txt"), LONGEST_TOKENIZER_FILE)
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if lines and lines[0].startswith("#version"):
         lines = lines[1:]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-MOST_WAITING = 256
+EVENTS_WAITING = 256
 """How many events wait for a listener; of one that is slower, points in between are lost."""
 KEPT = ("layers", "heads", "embeddings")
 """Events whose newest is kept for those who subscribe later."""
@@ -33,7 +33,7 @@ class Event:
     data: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give `data` with the kind beside it, ready for JSON."""
+        """Return `data` with the kind beside it, ready for JSON."""
         return {"kind": self.kind, **self.data}
 
     @cached_property
@@ -78,7 +78,7 @@ class Subscription:
         self.end()
 
     def end(self) -> None:
-        """Let nothing come after what is waiting."""
+        """Accept nothing more: end after what is waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -88,7 +88,7 @@ class Subscription:
         with self._changed:
             if event.kind in REPLACED:
                 self._drop(event.kind)
-            elif len(self._waiting) >= MOST_WAITING and not self._drop("step"):
+            elif len(self._waiting) >= EVENTS_WAITING and not self._drop("step"):
                 self._waiting.popleft()
             self._waiting.append(event)
             self._changed.notify_all()
@@ -118,7 +118,7 @@ class Channel:
         self._closed = False
 
     def subscribe(self) -> Subscription:
-        """Give what will get all events from now on."""
+        """Return what will get all events from now on."""
         subscription = Subscription(self)
         with self._lock:
             self._listeners.append(subscription)
@@ -132,7 +132,7 @@ class Channel:
         return self._closed
 
     def catch_up(self, subscription: Subscription) -> None:
-        """Give a listener the newest of the events that are kept."""
+        """Send a listener the newest of the events that are kept."""
         with self._lock:
             for event in self._newest.values():
                 subscription.put(event)

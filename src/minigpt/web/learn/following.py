@@ -71,7 +71,7 @@ class Following(Session):
         self._start()
 
     def go_to(self, step: int) -> None:
-        """Let the model be that of the last checkpoint up to `step`; of the newest, follow on."""
+        """Go to the last checkpoint up to `step`; from the newest, follow on."""
         check_whole(step=step)
         kept = steps_of(self.folder)
         found = [each for each in kept if each <= step]
@@ -82,7 +82,7 @@ class Following(Session):
         self.channel.publish("state", **self.state())
 
     def slow_step(self) -> SlowStep:
-        """Take the step that came after the chosen checkpoint in slow motion, on copies."""
+        """Run the step that came after the chosen checkpoint in slow motion, on copies."""
         with self.hold():
             path = path_of(self.folder, self.now)
             try:
@@ -140,7 +140,7 @@ class Following(Session):
         return "done" if early or self.furthest >= self.settings.steps else "running"
 
     def state(self) -> dict[str, Any]:
-        """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
+        """Return by name, ready for JSON: status, step, steps, furthest, settings, problem.
 
         Also checkpoints, their steps from the oldest; chosen, whether `go_to` has chosen one that
         is not the newest; floor, the lowest possible loss in bits per character, where it is known;
@@ -161,17 +161,17 @@ class Following(Session):
         }
 
     def rows(self) -> list[Row]:
-        """Give the rows of the steps so far; of very many not all."""
+        """Return the rows of the steps so far; of very many not all."""
         metrics = self._metrics
         measured = np.isfinite(metrics.val_loss)
         return [row_of(metrics, i) for i in thinned(metrics.number.size, lambda i: measured[i])]
 
     def history(self) -> History:
-        """Give what the folder tells of the run."""
+        """Return what the folder tells of the run."""
         return History.read(self.folder)
 
     def layers(self) -> LayerHistory:
-        """Give what was measured of the layers."""
+        """Return what was measured of the layers."""
         return read_layers(self.folder / LAYERS)
 
     # ── the thread ──
@@ -265,7 +265,7 @@ class Following(Session):
         self._record = read_run(self.folder)
 
     def _grown(self, name: str) -> bool:
-        """Tell whether the size of a file is another than it was."""
+        """Return whether the size of a file is another than it was."""
         try:
             size = (self.folder / name).stat().st_size
         except FileNotFoundError:
@@ -283,7 +283,7 @@ class Following(Session):
 
 
 def row_of(metrics: Metrics, i: int) -> Row:
-    """Give the numbers of the `i`-th step by name, those that there are."""
+    """Return the numbers of the `i`-th step by name, those that there are."""
     row: Row = {"number": int(metrics.number[i])}
     for field in fields(Metrics)[1:]:
         value = float(getattr(metrics, field.name)[i])

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import Tokenizer
 
-MOST_TOKENS = 24
-MOST_POINTS = 400
+GLIMPSE_TOKENS = 24
+GLIMPSE_POINTS = 400
 
 
 class Glimpses:
@@ -29,22 +29,22 @@ class Glimpses:
 
     def __init__(self, tokenizer: Tokenizer, text: str) -> None:
         self.tokenizer = tokenizer
-        self.ids = tokenizer.encode(text)[:MOST_TOKENS] or [0]
+        self.ids = tokenizer.encode(text)[:GLIMPSE_TOKENS] or [0]
         self.points: Array | None = None
 
     def heads(self, model: miniGPT) -> dict[str, Any]:
-        """Give the attention weights of all heads: "weights" (L, H, T, T), and "pieces" (T,)."""
+        """Return the attention weights of all heads: "weights" (L, H, T, T), and "pieces" (T,)."""
         seen = trace(model, self.ids, self.tokenizer)
         pieces = [visible(piece) for piece in seen.pieces]
         return {"pieces": pieces, "weights": np.round(seen.weights.astype(float), 3).tolist()}
 
     def embeddings(self, model: miniGPT) -> dict[str, Any]:
-        """Give "points" (N, 2) of the first tokens' vectors, and "pieces" (N,).
+        """Return "points" (N, 2) of the first tokens' vectors, and "pieces" (N,).
 
         They lie along the two principal components, which turn and change sides as a model
         learns: so they are turned to lie as near as can be to where they were the last time.
         """
-        points = pca(model.token_embedding.weight[:MOST_POINTS]).points
+        points = pca(model.token_embedding.weight[:GLIMPSE_POINTS]).points
         if self.points is not None:
             points = points @ rotation(points, self.points)
         self.points = points

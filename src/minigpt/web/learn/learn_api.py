@@ -25,7 +25,7 @@ from minigpt.web.work import Work, client_of, count_down
 if TYPE_CHECKING:
     from minigpt.web.learn.session import Session
 
-LONGEST_BODY = 2**23
+LONGEST_LESSON_REQUEST = 2**23
 """Bytes of a request that has a text to learn from."""
 NEWS_EVERY = 0.1
 """Seconds between looks for events; those in between go out together."""
@@ -40,7 +40,7 @@ MOST_TEXTS_EACH = 2
 
 
 def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
-    """Give the routes under /api/lessons; events end when the server is `stopping`."""
+    """Return the routes under /api/lessons; events end when the server is `stopping`."""
     known = schema(BEGIN)
     watching: Counter[str] = Counter()
     receiving: Counter[str] = Counter()
@@ -64,7 +64,7 @@ def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
             raise Problem(503, "too many lessons begin at once: try again in a second", AGAIN)
         receiving[client] += 1
         try:
-            body = await body_of(request, LONGEST_BODY)
+            body = await body_of(request, LONGEST_LESSON_REQUEST)
             return await answer(request, quick, lambda: lessons.start(*chosen(read(body, BEGIN))))
         finally:
             count_down(receiving, client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigpt.web.asking import Choice, Kind, Number, Text, Whole
-from minigpt.web.learn.lesson_settings import CHOICES, LESSON, MOST_CHARACTERS, RANGES
+from minigpt.web.learn.lesson_settings import LESSON, LESSON_CHOICES, MOST_CHARACTERS, RANGES
 
 LARGEST_STEP = 10**9
 """Of a run that is followed."""
@@ -13,8 +13,8 @@ LARGEST_STEP = 10**9
 
 def _kind(name: str) -> Kind:
     default = getattr(LESSON, name)
-    if name in CHOICES:
-        return Choice(CHOICES[name], default)
+    if name in LESSON_CHOICES:
+        return Choice(LESSON_CHOICES[name], default)
     low, high = RANGES[name]
     if isinstance(low, int) and isinstance(default, int):
         return Whole(low, int(high), default)
@@ -22,7 +22,7 @@ def _kind(name: str) -> Kind:
 
 
 BEGIN: dict[str, Kind] = {
-    **{name: _kind(name) for name in (*RANGES, *CHOICES)},
+    **{name: _kind(name) for name in (*RANGES, *LESSON_CHOICES)},
     "text": Text(None, MOST_CHARACTERS),
 }
 """What can be chosen for a lesson: every choice goes with every other."""
@@ -38,7 +38,7 @@ ACTS: dict[str, dict[str, Kind]] = {
 
 
 def chosen(given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Give the settings of a lesson that differ from `LESSON`, and its text, from what was read."""
+    """Return the settings of a lesson that differ from `LESSON`, and its text, from a request."""
     text = given.pop("text")
     if given["tokenizer"] != "bpe":
         given["vocab_size"] = None

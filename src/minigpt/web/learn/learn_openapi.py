@@ -33,7 +33,7 @@ _ID = {
 
 
 def paths() -> dict[str, Any]:
-    """Give the paths under /api/lessons."""
+    """Return the paths under /api/lessons."""
     brief = an_object(id=STRING, n_watchers=INTEGER, status=STRING, step=INTEGER, steps=INTEGER)
     names = an_object(
         runs=an_array(STRING), lessons=an_array(brief), most=INTEGER, fields={"type": "object"}

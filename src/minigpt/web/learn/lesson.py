@@ -24,12 +24,13 @@ from minigpt.support.wording import counted
 from minigpt.text.data import Corpus, Dataset, load_corpus, split_text
 from minigpt.text.tokenizers.making import make_tokenizer
 from minigpt.training.fitting import FEWEST_CHARACTERS
-from minigpt.training.loop import Step, TrainingDiverged, optimizer_of, train
+from minigpt.training.loop import Step, TrainingDiverged, train
+from minigpt.training.optimizers import optimizer_of
 from minigpt.training.settings import Settings
 from minigpt.web.first_text import PLAY
 from minigpt.web.learn.glimpse import Glimpses
 from minigpt.web.learn.lesson_settings import MOST_CHARACTERS, Unfit, check_text, lesson_settings
-from minigpt.web.learn.session import MOST_ROWS, Row, Session, next_step, shown, thinned
+from minigpt.web.learn.session import ROWS_IN_STATE, Row, Session, next_step, shown, thinned
 from minigpt.web.learn.snapshots import Snapshots
 from minigpt.web.memory import bytes_of
 
@@ -88,7 +89,7 @@ class Lesson(Session):
         self._allow(0)
 
     def step(self, n: int = 1) -> None:
-        """Take `n` more steps, and pause."""
+        """Run `n` more steps, and pause."""
         check_sizes(n=n)
         self._allow(n)
 
@@ -98,7 +99,7 @@ class Lesson(Session):
         self.go_to(max(0, self.now - n))
 
     def go_to(self, step: int) -> None:
-        """Let the model be as it was after a step that it has taken before, and pause.
+        """Return to how the model was after an earlier step, and pause.
 
         Its weights are the same to the bit, and so is all that comes after.
         """
@@ -143,7 +144,7 @@ class Lesson(Session):
         return "running" if self._ahead else "paused"
 
     def state(self) -> dict[str, Any]:
-        """Give by name, ready for JSON: status, step, steps, furthest, settings, problem.
+        """Return by name, ready for JSON: status, step, steps, furthest, settings, problem.
 
         As soon as there is a model also parameters and vocab_size; and floor, the lowest possible
         loss in bits per character, where it is known.
@@ -167,13 +168,13 @@ class Lesson(Session):
         }
 
     def rows(self) -> list[Row]:
-        """Give the rows of the steps so far; of very many not all."""
+        """Return the rows of the steps so far; of very many not all."""
         with self._turn:
             rows = list(self._rows.values())
         return [rows[i] for i in thinned(len(rows), lambda i: "val_loss" in rows[i])]
 
     def history(self) -> History:
-        """Give the steps so far as if they had been read from a run folder, without a folder."""
+        """Return the steps so far as if they had been read from a run folder, without a folder."""
         with self._turn:
             rows = list(self._rows.values())
         names = [field.name for field in fields(Metrics)]
@@ -183,7 +184,7 @@ class Lesson(Session):
         return History(Path("lesson"), self.settings, floor, metrics, self.now, datetime.now())
 
     def layers(self) -> LayerHistory:
-        """Give what was measured of the layers."""
+        """Return what was measured of the layers."""
         with self._turn:
             return LayerHistory.of(self._layers)
 
@@ -282,7 +283,7 @@ class Lesson(Session):
         found = measure_layers(self._model, self._optimizer, step, self.settings.clip)
         with self._turn:
             self._layers[step.number] = found
-            if len(self._layers) > MOST_ROWS:
+            if len(self._layers) > ROWS_IN_STATE:
                 del self._layers[min(self._layers)]
             self._layers = dict(sorted(self._layers.items()))  # after going back, some come late
         self.channel.publish("layers", step=step.number, layers=found)

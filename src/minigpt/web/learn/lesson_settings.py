@@ -40,7 +40,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
 }
 """The lowest and the highest value of each number that can be chosen."""
-CHOICES: dict[str, tuple[Any, ...]] = {
+LESSON_CHOICES: dict[str, tuple[Any, ...]] = {
     "n_heads": (1, 2, 4, 8),
     "d_model": (16, 32, 64, 128),
     "optimizer": ("adamw", "sgd"),
@@ -78,13 +78,13 @@ def lesson_settings(changes: Mapping[str, Any]) -> Settings:
     ValueError, TypeError
         If a setting cannot be chosen, or its value is out of range.
     """
-    known = (*RANGES, *CHOICES, *FREE)
+    known = (*RANGES, *LESSON_CHOICES, *FREE)
     for name in changes:
         if name not in known:
             can = ", ".join(known)
             raise ValueError(f"{name!r:.50} cannot be chosen in a lesson; these can: {can}")
     settings = LESSON.replace(changes)
-    for name, among in CHOICES.items():
+    for name, among in LESSON_CHOICES.items():
         if getattr(settings, name) not in among:
             expected = " or ".join([", ".join(map(str, among[:-1])), str(among[-1])])
             raise ValueError(

@@ -58,7 +58,7 @@ class Lessons:
         self._lock = threading.Lock()
 
     def runs(self) -> list[str]:
-        """Give what the runs are called that may be followed."""
+        """Return what the runs are called that may be followed."""
         return [visible(folder.resolve().name) for folder in self._runs]
 
     def start(self, changes: Mapping[str, Any], text: str | None) -> str:
@@ -78,7 +78,7 @@ class Lessons:
         return id_
 
     def __getitem__(self, id_: str) -> Session:
-        """Give a lesson, or what follows a run; that begins when it is first asked for.
+        """Return a lesson, or what follows a run; that begins when it is first asked for.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class Lessons:
             return kept.session
 
     def list(self) -> list[dict[str, Any]]:
-        """Give id, status, step, steps and the number of watchers of each lesson."""
+        """Return id, status, step, steps and the number of watchers of each lesson."""
         with self._lock:
             kept = {id_: each.session for id_, each in self._kept.items()}
         return [

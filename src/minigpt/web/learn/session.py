@@ -30,23 +30,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from minigpt.core.optim import warmup_cosine
 from minigpt.inside.slow_step import SlowStep, slow_step
 from minigpt.support.terminal import visible
 from minigpt.text.data import get_batch
+from minigpt.training.schedule import warmup_cosine
 from minigpt.web.learn.channel import Channel, Event, Subscription
 from minigpt.web.learn.lesson_settings import Unfit
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
-    from minigpt.core.optim import Optimizer
     from minigpt.runs.history import History
     from minigpt.runs.layer_metrics import LayerHistory
     from minigpt.text.data import Dataset
     from minigpt.text.tokenizers import Tokenizer
+    from minigpt.training.optimizers import Optimizer
     from minigpt.training.settings import Settings
 
-MOST_ROWS = 2000
+ROWS_IN_STATE = 2000
 """How many steps `state` tells of; of more, every n-th and all with an evaluation."""
 
 MOST_SAMPLES = 500
@@ -91,7 +91,7 @@ class Session:
         self._alone = False  # no thread can be started here: what is asked for is done at once
 
     def subscribe(self) -> Subscription:
-        """Give a listener all events from now on, and what was before."""
+        """Send a listener all events from now on, and what was before."""
         subscription = self.channel.subscribe()
         subscription.put(self._history())
         subscription.put(Event("state", self.state()))
@@ -112,12 +112,12 @@ class Session:
         atexit.unregister(self.stop)
 
     def state(self) -> dict[str, Any]:
-        """Give all there is to know by name, ready for JSON: see the class."""
+        """Return all there is to know by name, ready for JSON: see the class."""
         raise NotImplementedError
 
     @contextmanager
     def hold(self) -> Iterator[miniGPT]:
-        """Give the model for a `with` block, in which it does not change.
+        """Return the model for a `with` block, in which it does not change.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Session:
         """Stop after the step that is being taken, where that is in our hands."""
 
     def go_to(self, step: int) -> None:
-        """Let the model be that of another step."""
+        """Go to another step."""
         raise NotImplementedError
 
     def slow_step(self) -> SlowStep:
@@ -159,15 +159,15 @@ class Session:
         raise NotImplementedError
 
     def rows(self) -> list[Row]:
-        """Give the rows of the steps so far; of very many not all."""
+        """Return the rows of the steps so far; of very many not all."""
         raise NotImplementedError
 
     def history(self) -> History:
-        """Give the rows as `minigpt.show.figures.loss_curves.loss_curves` draws them."""
+        """Return the rows as `minigpt.show.figures.loss_curves.loss_curves` draws them."""
         raise NotImplementedError
 
     def layers(self) -> LayerHistory:
-        """Give what was measured of the layers, as `minigpt.show.figures.layer_curves` draws it."""
+        """Return what was measured of the layers, as `layer_curves` draws it."""
         raise NotImplementedError
 
     def _start(self) -> None:
@@ -224,21 +224,21 @@ class Session:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Give the settings that a page shows, by name, ready for JSON."""
+    """Return the settings that a page shows, by name, ready for JSON."""
     found = {name: getattr(settings, name) for name in SHOWN}
     return found | {"tokenizer": visible(Path(settings.tokenizer).name)}
 
 
 def thinned(n: int, kept: Callable[[int], bool]) -> list[int]:
-    """Choose at most about `MOST_ROWS` of range(n): the last, every so many before, and `kept`."""
-    every = math.ceil(n / MOST_ROWS)
+    """Choose about `ROWS_IN_STATE` of range(n): the last, every so many before, and `kept`."""
+    every = math.ceil(n / ROWS_IN_STATE)
     return [i for i in range(n) if (n - 1 - i) % every == 0 or kept(i)]
 
 
 def next_step(
     model: miniGPT, optimizer: Optimizer, dataset: Dataset, settings: Settings, now: int
 ) -> SlowStep:
-    """Give the step that `minigpt.train` takes after `now` steps in slow motion.
+    """Return the step that `minigpt.train` takes after `now` steps in slow motion.
 
     Where batches are accumulated it is that of the first of them.
     """

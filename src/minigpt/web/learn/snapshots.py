@@ -9,9 +9,9 @@ from minigpt.core.functional import Array
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
-    from minigpt.core.optim import Optimizer
+    from minigpt.training.optimizers import Optimizer
 
-MEMORY = 2**26
+SNAPSHOT_BYTES = 2**26
 """Bytes of all snapshots of one lesson together."""
 
 
@@ -44,7 +44,7 @@ class Snapshots:
         self.model, self.optimizer = model, optimizer
         size = model.flat.params.nbytes + sum(value.nbytes for value in optimizer.state.values())
         self.size = size
-        most = min(64, max(6, MEMORY // size))
+        most = min(64, max(6, SNAPSHOT_BYTES // size))
         self.most_even = most * 3 // 4
         self.spacing = 1
         self.even: dict[int, Snapshot] = {}
@@ -56,7 +56,7 @@ class Snapshots:
         return self.size * (len(self.even) + len(self.latest))
 
     def take(self, step: int, wished: bool = False) -> None:
-        """Take one, if its turn has come or it is `wished` for."""
+        """Capture one, if its turn has come or it is `wished` for."""
         if step % self.spacing == 0:
             self.even[step] = self._snapshot(step)
             if len(self.even) > self.most_even:
@@ -67,7 +67,7 @@ class Snapshots:
             self.latest.append(self._snapshot(step))
 
     def before(self, step: int) -> Snapshot:
-        """Give the last one of those up to `step`; there is always that of step 0."""
+        """Return the last one of those up to `step`; there is always that of step 0."""
         found = [each for each in (*self.even.values(), *self.latest) if each.step <= step]
         return max(found, key=lambda each: each.step)
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minigpt.core.functional import Array
-from minigpt.core.generation import stream
 from minigpt.core.sampling import Sampling
 from minigpt.inside import Lens, Trace, logit_lens, surprise, trace, without_heads
 from minigpt.inside.pieces import text_of, visible, vocabulary_of
+from minigpt.text.completion import stream
 from minigpt.text.token_roles import begin_id, check_tokenizer, drawable, end_ids
 from minigpt.web.memory import Memory, bytes_of
 from minigpt.web.problems import Problem
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import Tokenizer
 
-MOST_TOKENS = 128
+TOKENS_LOOKED_AT = 128
 """Tokens that are looked at, the last of a text: a picture of more has no place on a page, and all
 heads of GPT-2 have 2.4 million weights then."""
 N_CANDIDATES = 12
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
 
     @classmethod
     def of(cls, model: miniGPT, whole: Trace, n_dropped: int) -> Seen:
-        """Take from a trace of `model` what is drawn."""
+        """Return what is drawn of a trace of `model`."""
         none = np.empty(0, whole.logits.dtype)
         names = ("token_embedding", "position_embedding", "embedding", "final_norm")
         changes: dict[str, Any] = dict.fromkeys(names, none)
@@ -100,7 +100,7 @@ class Looker:
         position: int | None = None,
         sampling: Sampling | None = None,
     ) -> dict[str, Any]:
-        """Give all pictures of a text: its tokens, all heads and the lens, and `head` and `next`.
+        """Return all pictures of a text: its tokens, all heads and the lens, and `head` and `next`.
 
         A `position` that a text, while it is typed, has no longer is the last one's.
         """
@@ -139,7 +139,7 @@ class Looker:
         }
 
     def head(self, asked: Asked, layer: int, head: int) -> dict[str, Any]:
-        """Give the attention weights (T, T) of one head."""
+        """Return the attention weights (T, T) of one head."""
         n_heads = self.model.blocks[0].attention.n_heads
         for name, value, n in (("layer", layer, self.model.n_layers), ("head", head, n_heads)):
             if value >= n:
@@ -148,7 +148,7 @@ class Looker:
         return {"layer": layer, "head": head, "weights": _rounded(seen.weights[layer, head])}
 
     def next(self, asked: Asked, position: int | None, sampling: Sampling) -> dict[str, Any]:
-        """Give what may come after the token at `position`, the last if None, and how likely."""
+        """Return what may come after the token at `position`, the last if None, and how likely."""
         seen = self._seen(asked)
         T = len(seen.trace.ids)
         if position is not None and position >= T:
@@ -201,7 +201,7 @@ class Looker:
         return 2 * model.n_layers * model.max_len * model.d_model * model.dtype.itemsize
 
     def _ids(self, asked: Asked) -> tuple[list[int], bool]:
-        """Give the ids of a text, and whether there is one: of none, the model begins anew."""
+        """Return the ids of a text, and whether there is one: of none, the model begins anew."""
         if asked.more and max(asked.more) >= self.model.vocab_size:
             raise Problem(
                 404,
@@ -223,7 +223,7 @@ class Looker:
     def _seen(self, asked: Asked) -> Seen:
         """Return what is drawn of a text; what was kept of it if it is still there."""
         ids, _ = self._ids(asked)
-        n = min(MOST_TOKENS, self.model.max_len)
+        n = min(TOKENS_LOOKED_AT, self.model.max_len)
         n_dropped = max(0, len(ids) - n)
         key = (self._number, tuple(ids[-n:]), n_dropped, tuple(sorted(set(asked.off))))
         with self._lock:

@@ -23,7 +23,7 @@ from minigpt.web.work import Work
 
 
 def routes(models: Models, work: Work) -> list[Route]:
-    """Give the routes under /api."""
+    """Return the routes under /api."""
     known = fields(len(models))
 
     async def names(request: Request) -> Response:

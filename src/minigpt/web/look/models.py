@@ -94,11 +94,11 @@ class Models:
             return self._open[index]
 
     def names(self) -> list[str]:
-        """Give what each is called."""
+        """Return what each is called."""
         return [name for name, _ in self._folders]
 
     def describe(self, index: int) -> dict[str, Any]:
-        """Give the sizes of a model, and a text to begin with, one for all models of a run."""
+        """Return the sizes of a model, and a text to begin with, one for all models of a run."""
         from minigpt.show.summary import n_parameters
 
         example = self._example(self._first[index]) if 0 <= index < len(self) else ""

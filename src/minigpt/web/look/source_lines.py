@@ -15,24 +15,24 @@ ROOT = Path(minigpt.__file__).parent
 
 @cache
 def sources() -> dict[str, list[dict[str, Any]]]:
-    """Give name of the picture → its functions, each with file, first line and text."""
-    from minigpt.core.functional import cross_entropy, cross_entropy_backward, softmax
-    from minigpt.core.generation import stream
+    """Return name of the picture → its functions, each with file, first line and text."""
+    from minigpt.core.functional import attention, cross_entropy, cross_entropy_backward, softmax
     from minigpt.core.layers import Embedding, MultiHeadAttention, TransformerBlock
     from minigpt.core.model import miniGPT
-    from minigpt.core.optim import AdamW, clip_gradients, warmup_cosine
+    from minigpt.core.optim import AdamW, clip_gradients
     from minigpt.core.sampling import Sampling
-    from minigpt.fast.attention import Attention
     from minigpt.inside import logit_lens, pca, without_heads
     from minigpt.runs.layer_metrics import measure_layers
+    from minigpt.text.completion import stream
     from minigpt.text.data import get_batch
     from minigpt.text.tokenizers.base import Tokenizer
     from minigpt.training.evaluation import evaluate
     from minigpt.training.loop import train, write_sample
+    from minigpt.training.schedule import warmup_cosine
 
     shown: dict[str, list[Any]] = {
         "tokens": [Tokenizer.encode, Embedding.forward],
-        "attention": [MultiHeadAttention.forward, Attention.forward, without_heads],
+        "attention": [MultiHeadAttention.forward, attention, without_heads],
         "lens": [logit_lens],
         "next": [softmax, Sampling.scores],
         "curve": [train, evaluate],
@@ -40,7 +40,7 @@ def sources() -> dict[str, list[dict[str, Any]]]:
         "embeddings": [Embedding.forward, pca],
         "layers": [measure_layers],
         "batch": [get_batch],
-        "forward": [miniGPT.forward, miniGPT.hidden, TransformerBlock.forward],
+        "forward": [miniGPT.learn, miniGPT.hidden, TransformerBlock.forward],
         "losses": [cross_entropy],
         "backward": [cross_entropy_backward, miniGPT.hidden_backward, TransformerBlock.backward],
         "update": [clip_gradients, warmup_cosine, AdamW.step],
@@ -48,7 +48,7 @@ def sources() -> dict[str, list[dict[str, Any]]]:
     return {name: [_source(function) for function in of] for name, of in shown.items()}
 
 
-PAGE = """<!doctype html>
+SOURCE_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>{name}</title><link rel="icon" href="data:,">
 <style>
@@ -72,11 +72,14 @@ def file_page(name: str) -> str | None:
         return None
     lines = (ROOT.parent / name).read_text("utf-8").splitlines()
     shown = [f'<code id="L{n}">{html.escape(line)}</code>' for n, line in enumerate(lines, 1)]
-    return PAGE.format(name=name, lines="\n".join(shown))
+    return SOURCE_PAGE.format(name=name, lines="\n".join(shown))
 
 
 def _source(function: Any) -> dict[str, Any]:
+    function = inspect.unwrap(function)
     lines, first = inspect.getsourcelines(function)
+    n_marks = next(i for i, line in enumerate(lines) if line.lstrip().startswith("def "))
+    lines, first = lines[n_marks:], first + n_marks  # without decorators
     path = Path(inspect.getsourcefile(function) or "").relative_to(ROOT.parent)
     return {
         "name": function.__qualname__,

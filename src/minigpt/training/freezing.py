@@ -1,0 +1,53 @@
+"""Freezing: the lower blocks of a model learn no more, and no gradient goes through them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigpt.core.checks import check_model, check_whole
+from minigpt.core.functional import Array
+from minigpt.core.layers import Layer
+from minigpt.core.model import lay_flat, miniGPT
+
+
+def freeze(model: miniGPT, n_blocks: int) -> None:
+    """Freeze the embeddings and the first `n_blocks` blocks of `model`: they learn no more.
+
+    `backward` then stops above them, their gradients are 0, and `model.flat` holds only what is
+    left to learn. A head that is tied to the token embedding is frozen with it. Call it before an
+    optimizer is made.
+
+    Raises
+    ------
+    ValueError
+        If the model does not have so many blocks.
+    """
+    check_model(model)
+    check_whole(n_blocks=n_blocks)
+    if not 0 < n_blocks <= model.n_layers:
+        raise ValueError(
+            f"n_blocks to freeze must be from 1 to {model.n_layers}, the blocks of the model, "
+            f"got {n_blocks}"
+        )
+    for layer in (model.token_embedding, model.position_embedding, *model.blocks[:n_blocks]):
+        _freeze(layer)
+    model.flat = lay_flat(model)
+
+
+def is_frozen(layer: Layer) -> bool:
+    """Whether `layer` learns no more."""
+    return "backward" in vars(layer)
+
+
+def _freeze(layer: Layer) -> None:
+    for _, owner, name in layer.slots():
+        setattr(owner, name, np.array(getattr(owner, name)))  # out of the file, which may change
+        setattr(owner, "d_" + name, None)  # nobody asks for it
+    layer.backward = nothing_goes_back  # type: ignore[attr-defined]
+
+
+def nothing_goes_back(dy: Array, **options: Any) -> Array:
+    """Return dy. It is the `backward` of a frozen layer: below it, nothing learns either."""
+    return dy

@@ -1,0 +1,20 @@
+"""Which optimizer trains a model."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from minigpt.core.checks import check_known
+from minigpt.core.model import miniGPT
+from minigpt.core.optim import SGD, AdamW
+from minigpt.training.settings import Settings
+
+Optimizer: TypeAlias = SGD | AdamW
+
+
+def optimizer_of(settings: Settings, model: miniGPT) -> Optimizer:
+    """Return a new optimizer for `model`, as `settings` describe it."""
+    s = settings
+    if check_known("optimizer", s.optimizer, ("adamw", "sgd")) == "sgd":
+        return SGD(model)
+    return AdamW(model, s.beta1, s.beta2, s.weight_decay)
