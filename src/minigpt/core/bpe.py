@@ -11,14 +11,13 @@ Ids = tuple[int, ...]
 Pair = tuple[int, int]
 
 
-def learn_merges(word_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
-    """Return the pairs in the order learned, from how often each word occurs.
+def learn_merges(word_counts: Mapping[Ids, int], n_merges: int) -> list[Pair]:
+    """Return the pairs in the order learned, from how often each tuple(word.encode()) occurs.
 
     Ids below 256 are bytes, 256 + n is what merge n makes. The most frequent pair comes first; of
     several, the one with the smallest ids.
     """
-    words = {tuple(word.encode()): count for word, count in word_counts.items()}
-    merges: list[Pair] = []
+    words, merges = dict(word_counts), list[Pair]()
     for new in range(256, 256 + n_merges):
         pairs: Counter[Pair] = Counter()
         for ids, count in words.items():
@@ -32,12 +31,11 @@ def learn_merges(word_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
     return merges
 
 
-def encode(word: str, merges: list[Pair]) -> Ids:
+def encode(word: Ids, merges: list[Pair]) -> Ids:
     """Return the token ids of a word: its bytes, joined in the order of the merges."""
-    ids: Ids = tuple(word.encode())
     for rank, pair in enumerate(merges):
-        ids = join(ids, pair, 256 + rank)
-    return ids
+        word = join(word, pair, 256 + rank)
+    return word
 
 
 def join(ids: Ids, pair: Pair, new: int) -> Ids:
