@@ -8,6 +8,7 @@ from typing import Any
 
 from minigpt.commands.parsing import add_allow_special, add_reading, command, whole_number
 from minigpt.support.terminal import progress, say
+from minigpt.support.wording import for_shell
 
 
 def add_prepare(subparsers: Any) -> None:
@@ -79,5 +80,5 @@ def prepare(args: argparse.Namespace) -> int:
             f"{args.out / part}.bin  {found[f'{part}_tokens']:,} tokens, "
             f"{found[f'{part}_characters']:,} characters"
         )
-    say(f"  train on it:  minigpt train --data {args.out}")
+    say(f"  train on it:  minigpt train --data {for_shell(args.out)}")
     return 0

@@ -17,11 +17,12 @@ from minigpt.commands.arguments import (
 )
 from minigpt.commands.output import print_text, write
 from minigpt.commands.parsing import command
+from minigpt.commands.what_next import prompt_of, what_next
 from minigpt.core.sampling import Sampling
 from minigpt.fast.machines import world
 from minigpt.support.signals import StopSignal
 from minigpt.support.terminal import say
-from minigpt.support.wording import counted
+from minigpt.support.wording import counted, for_shell
 from minigpt.training.settings import PRESETS, Settings, preset
 
 if TYPE_CHECKING:
@@ -167,15 +168,16 @@ def _train(run: Run, tensorboard: bool = False) -> int:
     except TrainingDiverged as error:
         say(
             f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
-            f"--resume {run.folder} and such a change, or let --on-divergence back do so"
+            f"--resume {for_shell(run.folder)} and such a change, or let --on-divergence back do so"
         )
         return 1
     finally:
         steps.close()
     if stopped and run.step < run.settings.steps:
         say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
-        say(f"  go on:     minigpt train --resume {run.folder}")
-        say(f'  generate:  minigpt generate {run.folder} --prompt "my dear"')
+        folder, prompt = for_shell(run.folder), prompt_of(run)
+        say(f"  go on:     minigpt train --resume {folder}")
+        say(f"  generate:  minigpt generate {folder}" + (f" --prompt {prompt}" if prompt else ""))
         return stop.code or 130  # it was another process that was told to stop
     return 0
 
@@ -194,10 +196,4 @@ def _say_what_next(run: Run) -> None:
             f"\nThe best on the validation text was the model after step {best['step']}: that is "
             f"what is opened from now on. The last is in {checkpoints.path_of(folder, run.step)}"
         )
-    say(
-        f"\nThe model is in {folder}. What to try next:\n"
-        f'  minigpt generate {folder} --prompt "my dear"      let it go on\n'
-        f"  minigpt eval {folder}      its loss on all of the validation text\n"
-        '  minigpt tokenize "my dear friend"      see how tokenizers cut a text\n'
-        "  minigpt train --data FILE      a model of your own text"
-    )
+    say(f"\nThe model is in {folder}. What to try next:\n{what_next(run)}")

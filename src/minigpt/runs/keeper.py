@@ -23,6 +23,7 @@ from minigpt.support.files import (
 )
 from minigpt.support.lock import FolderLock
 from minigpt.support.terminal import sentence
+from minigpt.support.wording import for_shell
 from minigpt.training.loop import Step
 
 
@@ -158,7 +159,7 @@ class Keeper:
             step = checkpoints.read_record(whole)["step"]
             kept = (
                 f"The checkpoint of step {step} is whole; when this is mended, go on with "
-                f"minigpt train --resume {self.folder}"
+                f"minigpt train --resume {for_shell(self.folder)}"
             )
         except (OSError, ValueError):
             kept = "Nothing was saved yet"

@@ -22,6 +22,7 @@ from minigpt.core.functional import Array
 from minigpt.runs.checkpoints import RECORD, read_run, run_of
 from minigpt.runs.starting import find_data
 from minigpt.support.files import never_ends
+from minigpt.support.wording import for_shell
 from minigpt.text.data import Corpus, Dataset
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.settings import Settings
@@ -133,7 +134,7 @@ def find_own_text(
         raise ValueError(
             f"the text of {folder}, {' and '.join(others)}, is no longer what it was when the run "
             "began. Put it back, or say by --data where it is now; or start a new run on the new "
-            f"text with --init-from {folder}"
+            f"text with --init-from {for_shell(folder)}"
         )
     if problems:
         raise problems[0]

@@ -10,6 +10,7 @@ from minigpt.core.model import miniGPT
 from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.folders.weights import read_like
 from minigpt.support.files import check_can_be_made
+from minigpt.support.wording import counted, for_shell
 from minigpt.text.data import Corpus, Dataset, load_corpus
 from minigpt.text.prepared import (
     beginning_of,
@@ -35,7 +36,7 @@ def check_place(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or is_used(folder)):
         raise FileExistsError(
             f"{folder} is there already: choose another folder, or go on with that run by "
-            f"--resume {folder}"
+            f"--resume {for_shell(folder)}"
         )
     check_can_be_made(folder)
 
@@ -75,8 +76,8 @@ def find_data(
     say(f"text: {corpus.name}, {texts}{len(corpus.train):,} + {len(corpus.val):,} characters")
     if (n := len(corpus.train) + len(corpus.val)) < FEWEST_CHARACTERS:
         raise ValueError(
-            f"the text has {n} characters: to learn from it, and to examine what was learned on "
-            f"its last tenth, at least {FEWEST_CHARACTERS} are needed"
+            f"the text has {counted(n, 'character')}: to learn from it, and to examine what "
+            f"was learned on its last tenth, at least {FEWEST_CHARACTERS} are needed"
         )
     allow = settings.allow_special
     if tokenizer is None:
@@ -176,12 +177,12 @@ def check_length(part: str, n_tokens: int, block_size: int) -> None:
     """Raise unless a part of a text is longer than a window of `block_size` tokens."""
     if n_tokens < 2:
         raise ValueError(
-            f"the {part} part of the text has {n_tokens} tokens, and at least 2 are needed: give "
-            "more text"
+            f"the {part} part of the text has {counted(n_tokens, 'token')}, and at least 2 are "
+            "needed: give more text"
         )
     if n_tokens <= block_size:
         raise ValueError(
-            f"the {part} part of the text has {n_tokens:,} tokens, too few for windows of "
+            f"the {part} part of the text has {counted(n_tokens, 'token')}, too few for windows of "
             f"block_size={block_size} and the token after: choose block_size={n_tokens - 1} or "
             "less, or give more text"
         )

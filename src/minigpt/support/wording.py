@@ -1,4 +1,25 @@
-"""How numbers are said to people: as few digits as tell the truth, and 1 step but 2 steps."""
+"""How numbers are said to people: as few digits as tell the truth, and 1 step but 2 steps.
+
+And how a name is said to a shell.
+"""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+
+def for_shell(text: str | Path) -> str:
+    """Return a name or a text as it is typed as one argument of a command.
+
+    A path that begins with a dash is led in by ./, so that it is not read as a flag.
+    """
+    if isinstance(text, Path):
+        text = f"./{text}" if str(text).startswith("-") else str(text)
+    if os.name != "nt":
+        return shlex.quote(text)
+    plain = re.fullmatch(r"[\w.:/\\+@=-]+", text)
+    return text if plain else '"' + text.replace('"', r"\"") + '"'
 
 
 def counted(n: int, noun: str) -> str:
