@@ -54,7 +54,7 @@ export class Curve {
       annotations: last && floor ? [{ xref: "paper", x: 0, y: floor, xanchor: "left", yanchor: "bottom", showarrow: false, text: `floor ${floor.toFixed(3)}` }] : [],
     }, { displayModeBar: false, responsive: true });
     this.picture.setAttribute("role", "img");
-    this.picture.setAttribute("aria-label", told(rows.at(-1), last, floor));
+    this.picture.setAttribute("aria-label", told(rows.at(-1), losses.at(-1), last, floor));
     this.fillTable();
   }
 
@@ -62,12 +62,12 @@ export class Curve {
     if (!this.numbers.open || !this.dots || this.dots.length === this.filled) return;
     this.filled = this.dots.length;
     this.numbers.querySelector(".scroll")?.remove();
-    const names = ["step", "loss, nats", "unseen text, nats", "bits a character", "gradient", "tokens/s"];
+    const names = ["step", "loss, bits a character (nats a token)", "unseen text, bits a character (nats a token)", "gradient", "tokens/s"];
     this.numbers.append(el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Loss" },
       el("table", {}, el("caption", {}, "Steps after which the model was examined on unseen text"),
         el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, this.dots.map((row) => el("tr", {}, el("th", { scope: "row" }, `${row.number}`),
-          [row.loss.toFixed(3), row.val_loss.toFixed(3), row.val_bits.toFixed(3), row.gradient_norm.toFixed(3),
+          [both(this.inBits(row.loss), row.loss), both(row.val_bits, row.val_loss), row.gradient_norm.toFixed(3),
             Math.round(row.tokens_per_second).toLocaleString("en")].map((value) => el("td", {}, value))))))));
   }
 }
@@ -83,8 +83,11 @@ function smooth(values) {
   });
 }
 
-function told(row, last, floor) {
+// A loss in bits a character, and as it is computed, in nats a token.
+function both(bits, nats) { return `${bits?.toFixed(3) ?? "–"} (${nats.toFixed(3)})`; }
+
+function told(row, loss, last, floor) {
   if (!row) return "Loss: no step was taken yet";
-  const unseen = last ? `; on unseen text ${last.val_bits.toFixed(3)} bits a character` : "";
-  return `Loss after step ${row.number}: ${row.loss.toFixed(3)} nats a token${unseen}${floor ? `, floor ${floor.toFixed(3)}` : ""}`;
+  const unseen = last ? ` bits a character; on unseen text ${last.val_bits.toFixed(3)}` : " nats a token";
+  return `Loss after step ${row.number}: ${loss.toFixed(3)}${unseen}${last && floor ? `, floor ${floor.toFixed(3)}` : ""}`;
 }
