@@ -184,6 +184,8 @@ def _train(run: Run, tensorboard: bool = False) -> int:
 
 def _say_what_next(run: Run) -> None:
     from minigpt.runs import checkpoints
+    from minigpt.runs.memorised import memorised
+    from minigpt.runs.model_of_run import find_checkpoint
 
     folder, best = run.folder, run.progress.best
     if run.stopped_early:
@@ -196,4 +198,8 @@ def _say_what_next(run: Run) -> None:
             f"\nThe best on the validation text was the model after step {best['step']}: that is "
             f"what is opened from now on. The last is in {checkpoints.path_of(folder, run.step)}"
         )
+    if run.world.rank == 0 and run.settings.data != ("plays",):
+        # The plays are made of a few patterns: to write these again is what is to be learned.
+        handed_out = find_checkpoint(folder)[0]
+        say(f"\n{memorised(handed_out, run.dataset, run.settings.seed)}")
     say(f"\nThe model is in {folder}. What to try next:\n{what_next(run)}")
