@@ -8,6 +8,7 @@ import pytest
 from minigpt import CharTokenizer, Settings
 from minigpt.commands.parsing import typed_text
 from minigpt.commands.what_next import few_words, what_next
+from minigpt.runs.starting import check_length, check_place
 from minigpt.support import wording
 from minigpt.support.wording import for_shell
 
@@ -80,3 +81,18 @@ def test_windows_knows_quotation_marks_of_one_kind(monkeypatch):
     assert for_shell(r"C:\runs\a") == r"C:\runs\a"
     assert for_shell("my run's") == '"my run\'s"'
     assert for_shell('a"b') == r'"a\"b"'
+
+
+def test_one_token_is_said_in_the_singular():
+    with pytest.raises(ValueError, match="has 1 token, and"):
+        check_length("validation", 1, 8)
+
+
+def test_the_hint_to_go_on_with_a_run_is_quoted(tmp_path):
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "file").touch()
+    with pytest.raises(FileExistsError) as error:
+        check_place(run)
+    assert str(error.value).endswith(f"--resume {for_shell(run)}")
+    assert for_shell(run) != str(run)

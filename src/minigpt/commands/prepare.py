@@ -8,7 +8,7 @@ from typing import Any
 
 from minigpt.commands.parsing import add_allow_special, add_reading, command, whole_number
 from minigpt.support.terminal import progress, say
-from minigpt.support.wording import for_shell
+from minigpt.support.wording import counted, for_shell
 
 
 def add_prepare(subparsers: Any) -> None:
@@ -77,8 +77,8 @@ def prepare(args: argparse.Namespace) -> int:
         return 130
     for part in ("train", "val"):
         print(
-            f"{args.out / part}.bin  {found[f'{part}_tokens']:,} tokens, "
-            f"{found[f'{part}_characters']:,} characters"
+            f"{args.out / part}.bin  {counted(found[f'{part}_tokens'], 'token')}, "
+            f"{counted(found[f'{part}_characters'], 'character')}"
         )
     say(f"  train on it:  minigpt train --data {for_shell(args.out)}")
     return 0
