@@ -474,7 +474,7 @@ def test_what_is_kept_of_models_without_heads_stays_within_the_budget(folder, mo
 
 def test_what_is_kept_is_counted_with_what_it_looks_into(looker):
     shares = []
-    for text in ("my", "fox lantern goose", "goose fox lantern", "lantern goose fox"):
+    for text in ("my", *(5 * f"{word} my dear fox " for word in ("goose", "lantern", "tea"))):
         gc.collect()
         before = looker.memory.n_bytes
         tracemalloc.start()
