@@ -14,7 +14,7 @@ from typing import Any
 
 from minigpt.fast.threads import available_cores
 
-PACKAGES = ("minigpt", "numpy", "torch", "transformers", "tokenizers", "tiktoken")
+PACKAGES = ("minigpt-numpy", "numpy", "torch", "transformers", "tokenizers", "tiktoken")
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def run(options: Options) -> list[Table]:
         model.save_pretrained(folder, BPETokenizer().train(plays(100_000).text, model.vocab_size))
         arguments = ["generate", folder, "--prompt", "my dear", "--max-new-tokens", "1"]
         add_command(options, table, "minigpt generate, the first token", arguments, 1.0)
-    size = installed_bytes("minigpt") / 1e6
+    size = installed_bytes("minigpt-numpy") / 1e6
     table.add("installed beside NumPy", "MB", size, target=20, at_most=True)
     return [table]
 

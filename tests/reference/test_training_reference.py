@@ -66,7 +66,8 @@ def small_model(dtype: str, **options) -> miniGPT:
     From the small weights a model is born with, AdamW may: with tied weights and no biases, 200
     steps of PyTorch in float32 end 1e-2 apart when the first weights differ by 1e-7.
     """
-    model = miniGPT(65, 16, 24, 3, 2, seed=0, dtype=dtype, **options)
+    # 66 tokens: the characters of the text, and <unk>
+    model = miniGPT(66, 16, 24, 3, 2, seed=0, dtype=dtype, **options)
     model.flat.params[...] += np.random.default_rng(2).normal(0, 0.1, model.flat.params.size)
     return model
 
