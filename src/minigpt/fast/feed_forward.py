@@ -15,6 +15,9 @@ from minigpt.core.functional import PIECE_SIZE, Array
 from minigpt.core.layers import GELU, Linear, ReLU
 from minigpt.fast.threads import share_out
 
+FEW = 2**19
+"""Numbers of an array that is not worth cutting into pieces."""
+
 FUNCTIONS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     GELU: (F.gelu, F.gelu_backward),
     ReLU: (F.relu, F.relu_backward),
@@ -52,6 +55,8 @@ def _with_gate(active: Array, kept: tuple[Array, Array]) -> tuple[Array, Array]:
 
 def elementwise(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> list[Array]:
     """Return what an elementwise `function` makes of arrays of one shape, a piece at a time."""
+    if arrays[0].size <= FEW:
+        return list(function(*arrays))
     flat = [array.reshape(-1) for array in arrays]
     dtypes = [made.dtype for made in function(*(array[:0] for array in flat))]
     results = [np.empty(arrays[0].size, dtype) for dtype in dtypes]
