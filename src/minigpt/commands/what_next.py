@@ -32,9 +32,10 @@ def few_words(text: str) -> str:
 
 def prompt_of(run: Run) -> str:
     """Return a prompt from the validation text of a run, as it is typed; "" if there is none."""
-    special = set(run.tokenizer.vocabulary.special_tokens.values())
-    ids = [int(i) for i in run.dataset.val[:TOKENS_FOR_A_PROMPT] if int(i) not in special]
-    words = few_words(run.tokenizer.decode(ids))
+    from minigpt.text.prepared import texts_of
+
+    beginning = texts_of(run.dataset.val[:TOKENS_FOR_A_PROMPT], run.tokenizer)
+    words = few_words("".join(beginning))
     return for_shell(words.replace("\\n", "\\\\n")) if words else ""
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from minigpt.core.functional import Array
 from minigpt.core.sampling import Sampling
 from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.support.wording import counted
 from minigpt.text.completion import stream
 from minigpt.text.data import Dataset
+from minigpt.text.prepared import texts_of
 from minigpt.text.token_roles import drawable
 from minigpt.text.tokenizers import Tokenizer
 
@@ -36,16 +39,12 @@ def longest_copied(written: str, text: str) -> str:
 
 def _text_of(ids: Array, tokenizer: Tokenizer, at_most: int) -> str:
     """Decode tokens, without the special ones, to at most so many characters."""
-    special = set(tokenizer.vocabulary.special_tokens.values())
     parts, n = [], 0
-    for start in range(0, len(ids), 2**16):
+    for part in texts_of(ids, tokenizer):
+        parts.append(part)
+        n += len(part)
         if n >= at_most:
             break
-        piece = tokenizer.decode(
-            [i for i in ids[start : start + 2**16].tolist() if i not in special]
-        )
-        parts.append(piece)
-        n += len(piece)
     return "".join(parts)[:at_most]
 
 
@@ -67,9 +66,7 @@ def memorised(folder: Path, dataset: Dataset, seed: int) -> str:
     allowed = drawable(model, tokenizer)
     sampling = Sampling(temperature=0.8)
     new = stream(model, [prompt], TOKENS_WRITTEN, sampling, seed, None, allowed)
-    special = set(tokenizer.vocabulary.special_tokens.values())
-    ids = [int(token[0]) for token in new]
-    written = tokenizer.decode([i for i in ids if i not in special])
+    written = "".join(texts_of(np.concatenate(list(new)), tokenizer))
     text = _text_of(dataset.train, tokenizer, MOST_SEARCHED + 1)
     is_cut, text = len(text) > MOST_SEARCHED, text[:MOST_SEARCHED]
     unseen = _text_of(dataset.val[len(prompt) :], tokenizer, len(written))
