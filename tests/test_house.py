@@ -8,7 +8,8 @@ from collections import Counter
 import house
 import pytest
 
-LIMIT = 1500  # lines of core/, docstrings included, checks.py not counted
+LIMIT = 1500  # lines of core/, docstrings included, error checks not counted
+ERROR_CHECKS = {"checks.py", "checks_arrays.py", "checks_model.py", "checks_generation.py"}
 COMMAND = "minigpt.commands."  # a file for each command, called by its name
 
 
@@ -73,7 +74,7 @@ print("learned")
 
 
 def test_the_textbook_is_short():
-    files = [path for path in (house.ROOT / "core").glob("*.py") if path.name != "checks.py"]
+    files = [path for path in (house.ROOT / "core").glob("*.py") if path.name not in ERROR_CHECKS]
     lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in files}
     assert sum(lines.values()) <= LIMIT, lines
 

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, StopStringCriteria
 
 from minigpt import BPETokenizer, CharTokenizer, miniGPT
-from minigpt.core.checks import pad_left
+from minigpt.core.checks_generation import pad_left
 from minigpt.core.generation import Reader
 from minigpt.core.sampling import Sampling
 from minigpt.text.completion import TextWriter, complete

@@ -1,8 +1,9 @@
 """The textbook: every formula of a GPT in plain NumPy, beside its derivative.
 
 Read it in this order: `functional` (the mathematics), `layers`, `model`, `optim`, `sampling`,
-`generation` with its `cache`, and `bpe`. `checks` has the errors that wrong input gets, `kernels`
-says which functions also exist in a faster form. This folder imports NumPy and itself only.
+`generation` with its `cache`, and `bpe`. The `checks` files raise the errors for wrong input.
+`kernels` records which functions also exist in a faster form. This folder imports only NumPy and
+itself.
 """
 
-from minigpt.core import generation as generation  # it gives `miniGPT` its method `generate`
+from minigpt.core import generation as generation  # attaches `generate` to `miniGPT`

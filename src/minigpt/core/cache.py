@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigpt.core.checks import check_cache_shape, check_fits_cache
+from minigpt.core.checks_model import check_cache_shape, check_fits_cache
 from minigpt.core.functional import Array, causal_mask
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from minigpt.core.checks import check_gradient, check_scores, check_targets
+from minigpt.core.checks_arrays import check_gradient, check_scores, check_targets
 from minigpt.core.kernels import kernel
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]

@@ -12,7 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigpt.core.cache import KVCache
-from minigpt.core.checks import check_generation, check_ids, check_model, pad_left, rng_of
+from minigpt.core.checks import rng_of
+from minigpt.core.checks_arrays import check_ids
+from minigpt.core.checks_generation import check_generation, pad_left
+from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array
 from minigpt.core.kernels import kernel
 from minigpt.core.layers import twin

@@ -23,18 +23,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import numpy as np
 
 from minigpt.core import functional as F
-from minigpt.core.checks import (
-    check_floats,
-    check_fraction,
-    check_gradient,
-    check_heads,
-    check_ids,
-    check_known,
-    check_positions,
-    check_sizes,
-    check_vectors,
-    rng_of,
-)
+from minigpt.core.checks import check_fraction, check_known, check_sizes, rng_of
+from minigpt.core.checks_arrays import check_floats, check_gradient, check_ids, check_vectors
+from minigpt.core.checks_model import check_heads, check_positions
 from minigpt.core.functional import Array, as_matrix
 from minigpt.core.kernels import kernel
 

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from minigpt.core.checks import (
-    check_dtype,
-    check_has_loss,
-    check_sizes,
-    check_targets,
-    check_text,
-    rng_of,
-)
+from minigpt.core.checks import check_sizes, rng_of
+from minigpt.core.checks_arrays import check_targets
+from minigpt.core.checks_model import check_dtype, check_has_loss, check_text
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.core.kernels import kernel
 from minigpt.core.layers import (

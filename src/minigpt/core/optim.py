@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from minigpt.core.checks import check_adamw, check_clipping, check_floats, check_model, check_step
+from minigpt.core.checks_arrays import check_floats
+from minigpt.core.checks_model import check_adamw, check_clipping, check_model, check_step
 from minigpt.core.functional import Array, in_pieces
 from minigpt.core.model import miniGPT
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigpt.core.checks import check_has, check_next_scores, check_not_nan, check_sampling
+from minigpt.core.checks import check_has
+from minigpt.core.checks_generation import check_next_scores, check_not_nan, check_sampling
 from minigpt.core.functional import Array, softmax
 
 

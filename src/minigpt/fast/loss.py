@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.core.checks import check_targets, check_vectors
+from minigpt.core.checks_arrays import check_targets, check_vectors
 from minigpt.core.functional import Array, as_matrix
 from minigpt.core.layers import Linear
 from minigpt.fast.threads import product, share_out

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from minigpt.core.checks import check_model, check_threads
+from minigpt.core.checks import check_threads
+from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array
 from minigpt.core.layers import twin
 from minigpt.core.model import lay_flat

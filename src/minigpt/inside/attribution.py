@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.checks import check_ids, check_position
+from minigpt.core.checks import check_position
+from minigpt.core.checks_arrays import check_ids
 from minigpt.core.functional import Array
 from minigpt.inside.activations import Trace
 from minigpt.support.brief import brief

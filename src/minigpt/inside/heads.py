@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_scores, check_sizes, check_tokens, rng_of
+from minigpt.core.checks import check_sizes, rng_of
+from minigpt.core.checks_arrays import check_scores, check_tokens
 from minigpt.core.functional import Array
 from minigpt.inside.record import trace
 from minigpt.support.brief import brief

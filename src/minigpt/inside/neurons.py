@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_below, check_ids, check_scores, check_sizes
+from minigpt.core.checks import check_below, check_sizes
+from minigpt.core.checks_arrays import check_ids, check_scores
 from minigpt.core.functional import Array
 from minigpt.inside.tap import shadow
 from minigpt.support.checked import checked

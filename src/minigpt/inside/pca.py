@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigpt.core.checks import check_scores, check_sizes
+from minigpt.core.checks import check_sizes
+from minigpt.core.checks_arrays import check_scores
 from minigpt.core.functional import Array
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked

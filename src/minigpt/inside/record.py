@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_ids, check_text, unknown, unmasked
+from minigpt.core.checks import unknown
+from minigpt.core.checks_arrays import check_ids, unmasked
+from minigpt.core.checks_model import check_text
 from minigpt.core.functional import Array, cross_entropy_backward
 from minigpt.core.layers import TransformerBlock
 from minigpt.inside.activations import Activations, BlockActivations, Target, Trace

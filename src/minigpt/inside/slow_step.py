@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_has, check_sizes, check_targets, check_text
+from minigpt.core.checks import check_has, check_sizes
+from minigpt.core.checks_arrays import check_targets
+from minigpt.core.checks_model import check_text
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.core.optim import clip_gradients
 from minigpt.inside.tap import Tap

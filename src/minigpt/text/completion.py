@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from minigpt.core.checks import check_has, check_model, check_sizes, is_list
+from minigpt.core.checks import check_has, check_sizes, is_list
+from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array
 from minigpt.core.generation import Choice, stream_choices
 from minigpt.core.sampling import Sampling

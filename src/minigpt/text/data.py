@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_has, check_ids, check_numbers, check_sizes, check_tokens
+from minigpt.core.checks import check_has, check_numbers, check_sizes
+from minigpt.core.checks_arrays import check_ids, check_tokens
 from minigpt.core.functional import Array
 from minigpt.support.brief import brief
 from minigpt.support.displayed import as_html

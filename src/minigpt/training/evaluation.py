@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from minigpt.core.checks import check_model, check_sizes, check_tokens, check_whole
+from minigpt.core.checks import check_sizes, check_whole
+from minigpt.core.checks_arrays import check_tokens
+from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array, cross_entropy
 from minigpt.core.layers import twin
 from minigpt.support.displayed import as_html

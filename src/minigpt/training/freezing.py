@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.core.checks import check_model, check_whole
+from minigpt.core.checks import check_whole
+from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array
 from minigpt.core.layers import Layer
 from minigpt.core.model import lay_flat, miniGPT

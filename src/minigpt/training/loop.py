@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.checks import check_has, check_model, check_whole
+from minigpt.core.checks import check_has, check_whole
+from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array
 from minigpt.core.generation import generate
 from minigpt.core.optim import clip_gradients, gradient_norm

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minigpt.core.checks import check_heads, check_known, check_threads, unknown
+from minigpt.core.checks import check_known, check_threads, unknown
+from minigpt.core.checks_model import check_heads
 from minigpt.support.brief import named
 from minigpt.support.checked import check_names
 from minigpt.support.decoding import decode

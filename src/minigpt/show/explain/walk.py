@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.checks import check_model
+from minigpt.core.checks_model import check_model
 from minigpt.inside import trace
 from minigpt.inside.pieces import visible
 from minigpt.show.explain import answer, stack

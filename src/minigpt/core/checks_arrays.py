@@ -1,0 +1,127 @@
+"""Checks of arrays at the doors.
+
+Arrays may be of any library that speaks NumPy's protocols (NEP 13, 18 and 35).
+"""
+
+from typing import Any, TypeAlias, TypeGuard
+
+import numpy as np
+
+from minigpt.core.checks import check_whole
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+def is_array(x: Any) -> TypeGuard[Floats]:
+    """Whether `x` is an array, of NumPy or of a library that speaks its protocols."""
+    return hasattr(x, "__array_ufunc__") and hasattr(x, "dtype") and hasattr(x, "shape")
+
+
+def check_floats(x: Any, name: str = "x") -> Floats:
+    """Return `x` in C order if it is an array of floats, of one dimension at least, or raise."""
+    if not is_array(x) or x.dtype.kind != "f" or x.ndim == 0:
+        given = f"an array of {x.dtype}" if is_array(x) and x.ndim else f"{x!r:.100}"
+        raise TypeError(f"{name} must be an array of floats, got {given}")
+    return c_order(x)
+
+
+def c_order(x: Floats) -> Floats:
+    """Return `x` as it usually lies in memory: C order, the byte order of this machine.
+
+    It is `x` itself where it lies so. Functions that work on what this returns give the same to
+    the bit for any layout: transposed, strided or broadcast. float16, whose sums soon end at
+    65,504, becomes float32.
+    """
+    if not isinstance(x, np.ndarray):
+        return x
+    dtype = np.float32 if x.dtype == np.float16 else x.dtype.newbyteorder("=")
+    return np.asarray(unmasked(x), dtype, order="C")
+
+
+def unmasked(x: Any) -> Floats:
+    """Return `x` as an array, or raise if some of it is masked: nothing here skips it."""
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise TypeError(
+            f"an array with {x.mask.sum():,} masked entries was given, which would count "
+            "as if they were not masked: give x.compressed() or x.filled(value)"
+        )
+    if is_array(x) and not isinstance(x, np.ndarray):
+        return x
+    try:
+        return np.asarray(x)
+    except ValueError:  # NumPy: "an inhomogeneous shape after 1 dimensions"
+        raise ValueError(f"rows must be lists of one length, got {x!r:.100}") from None
+
+
+def check_writable(x: Any, name: str) -> None:
+    """Raise unless the array `x`, which is to be overwritten, can be."""
+    if isinstance(x, np.ndarray) and not x.flags.writeable:
+        raise ValueError(f"{name} must be writable, as it is overwritten: give a copy of it")
+
+
+def check_scores(x: Any, name: str = "x", axis: int = -1) -> Floats:
+    """Return `x` as floats if it is an array of numbers, at least one along `axis`, or raise."""
+    if not is_array(x) or x.dtype.kind not in "fiu":
+        given = f"an array of {x.dtype}" if is_array(x) else f"{x!r:.100}"
+        raise TypeError(f"{name} must be an array of numbers, got {given}")
+    check_whole(axis=axis)
+    if x.ndim and not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis must be from {-x.ndim} to {x.ndim - 1}, got {axis}")
+    if x.ndim == 0 or x.shape[axis] == 0:
+        raise ValueError(f"{name} must have at least one number to a row, got shape {x.shape}")
+    return c_order(x if x.dtype.kind == "f" else x.astype(float))  # integers would wrap around
+
+
+def check_vectors(x: Any, width: int, ndim: int | None = None) -> Floats:
+    """Return `x` if it is a float array (..., width), or with `ndim` 3 (B, T, width), or raise."""
+    x = check_floats(x)
+    if x.shape[-1] != width or (ndim and (x.ndim != ndim or x.size == 0)):
+        expected = f"(batch, time, {width})" if ndim else f"(..., {width})"
+        raise ValueError(f"x must have the shape {expected}, got {x.shape}")
+    return x
+
+
+def check_gradient(dy: Any, shape: tuple[int, ...]) -> Floats:
+    """Return `dy` if it is a float array of the `shape` that y had, or raise."""
+    dy = check_floats(dy, "dy")
+    if dy.shape != shape:
+        raise ValueError(f"dy must have the shape of the latest y, {shape}, got {dy.shape}")
+    return dy
+
+
+def check_ids(ids: Any, size: int, what: str = "token ids") -> np.ndarray[Any, np.dtype[Any]]:
+    """Return `ids` as an int64 array, each from 0 to `size` − 1, or raise.
+
+    NumPy would take a negative id for one counted from the end, without a word; and uint64 beside
+    int64 becomes float64.
+    """
+    array = unmasked(ids)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be integers, got an array of {array.dtype}")
+    if array.size and (array.min() < 0 or array.max() >= size):
+        wrong = array[(array < 0) | (array >= size)].reshape(-1)[0]
+        raise ValueError(f"{what} must be from 0 to {size - 1}, got {wrong}")
+    return c_order(array.astype(np.int64, copy=False))
+
+
+def check_tokens(data: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return `data`, all ids of a text, as an integer array (N,), or raise; no id is checked."""
+    array = unmasked(data)
+    if array.ndim != 1:
+        raise ValueError(f"data must have the shape (N,), a row of ids, got shape {array.shape}")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"data must be token ids, got an array of {array.dtype}")
+    return array
+
+
+def check_targets(shape: tuple[int, ...], targets: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return `targets`, int64, with one id for each row of logits of `shape` (..., V), or raise."""
+    targets = check_ids(targets, shape[-1], "targets")
+    if targets.size == 0:
+        raise ValueError(f"there are no targets to take the mean loss of, shape {targets.shape}")
+    if targets.shape != shape[:-1]:
+        raise ValueError(
+            f"targets must have one id for each position, shape {shape[:-1]}, "
+            f"got shape {targets.shape}"
+        )
+    return targets

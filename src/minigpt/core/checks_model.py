@@ -1,0 +1,114 @@
+"""Checks at the doors of the model, its optimizers and its cache."""
+
+from typing import Any
+
+import numpy as np
+
+from minigpt.core.checks import (
+    check_amount,
+    check_fraction,
+    check_has,
+    check_numbers,
+    check_sizes,
+)
+from minigpt.core.checks_arrays import Floats, check_floats, check_ids, check_writable
+
+
+def check_model(model: Any) -> None:
+    """Raise unless `model` is one."""
+    check_has("model", model, "blocks", "a miniGPT")
+
+
+def check_heads(d_model: Any, n_heads: Any) -> None:
+    """Raise unless vectors of `d_model` numbers can be shared out evenly among `n_heads`."""
+    check_sizes(d_model=d_model, n_heads=n_heads)
+    if d_model % n_heads:
+        nearest = " or ".join(
+            f"{n * n_heads}" for n in (d_model // n_heads, d_model // n_heads + 1) if n
+        )
+        raise ValueError(
+            f"d_model must be a multiple of n_heads, got d_model={d_model}, n_heads={n_heads}: "
+            f"choose {nearest}"
+        )
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return `dtype` as NumPy's, if a model can have it, or raise."""
+    if dtype not in ("float32", "float64", np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r:.100}")
+    return np.dtype(dtype)
+
+
+def check_text(ids: Any, vocab_size: int, room: int) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return `ids` as an integer array (B, T) with T ≤ room, the rest of the context, or raise."""
+    array = check_ids(ids, vocab_size)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"ids must have the shape (batch, time), got shape {array.shape}")
+    if array.shape[1] > room:
+        raise ValueError(
+            f"{array.shape[1]} tokens do not fit the context, which has room for {room}: "
+            "give the model the last ones only, or make it with a larger max_len"
+        )
+    return array
+
+
+def check_positions(T: int, max_len: int) -> None:
+    """Raise unless `T` tokens have positions."""
+    if max_len < T:
+        raise ValueError(f"{T} tokens are more than max_len = {max_len}")
+
+
+def check_has_loss(kept: Any) -> tuple[Floats, Floats]:
+    """Return the logits and targets of the latest forward pass, or raise if it had no targets."""
+    if kept is None or kept[1] is None:
+        raise RuntimeError("backward() needs a loss: call forward(ids, targets=...) first")
+    return kept
+
+
+def check_adamw(model: Any, beta1: Any, beta2: Any, weight_decay: Any, eps: Any) -> None:
+    """Raise unless an AdamW can be made of these."""
+    check_model(model)
+    check_fraction(beta1=beta1, beta2=beta2)
+    check_amount(weight_decay=weight_decay, eps=eps)
+    if eps == 0:
+        raise ValueError("eps must be more than 0: it keeps the division finite")
+
+
+def check_step(learning_rate: Any, t: int = 1, n_remembered: int = 0, n_params: int = 0) -> None:
+    """Raise unless an optimizer that remembers numbers for the parameters can take step `t`."""
+    check_amount(learning_rate=learning_rate)
+    if t < 1:  # as only a damaged file can have it
+        raise ValueError(f"the state of the optimizer says {t - 1} steps were taken: fewer than 0")
+    if n_remembered != n_params:
+        raise ValueError(
+            f"this optimizer was made for {n_remembered:,} parameters, and now {n_params:,} learn: "
+            "make a new one after freezing"
+        )
+
+
+def check_clipping(grads: Any, max_norm: Any) -> None:
+    """Raise unless `grads` is a flat array that can be shortened in place to `max_norm`."""
+    if check_floats(grads, "grads").ndim != 1:
+        raise ValueError(f"grads must be one flat array (n,), got shape {grads.shape}")
+    check_numbers(max_norm=max_norm)
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be more than 0, got {max_norm}")
+    check_writable(grads, "grads")
+
+
+def check_cache_shape(shape: Any) -> None:
+    """Raise unless `shape` is (B, H, max_len, D)."""
+    if np.shape(shape) != (4,):
+        raise ValueError(f"shape must be (B, H, max_len, D), got {shape!r:.100}")
+    B, H, max_len, D = shape
+    check_sizes(batch_size=B, n_heads=H, max_len=max_len, head_size=D)
+
+
+def check_fits_cache(shape: tuple[int, ...], room: tuple[int, ...], length: int) -> None:
+    """Raise unless keys of `shape` fit a cache of the shape `room`, which has `length` tokens."""
+    B, H, max_len, D = room
+    if (shape[0], shape[1], shape[3]) != (B, H, D) or length + shape[2] > max_len:
+        raise ValueError(
+            f"this cache is for {B} texts of {max_len} tokens, {H} heads of {D} numbers, and has "
+            f"{length} tokens: keys of shape {shape} do not fit"
+        )
