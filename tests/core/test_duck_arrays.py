@@ -4,8 +4,9 @@ import duck
 import numpy as np
 import pytest
 from duck import Duck
+from tiny import tiny_model
 
-from minigpt import AdamW, clip_gradients, miniGPT
+from minigpt import AdamW, clip_gradients
 from minigpt.core.kernels import plain
 from minigpt.core.layers import Layer
 
@@ -22,7 +23,7 @@ def on_a_device(layer: Layer) -> None:
 def test_training_steps_have_the_same_bits(tie_weights, activation):
     ids, targets = np.random.default_rng(0).integers(0, 11, (2, 2, 6))
     options = {"tie_weights": tie_weights, "activation": activation, "dtype": "float64"}
-    host, device = (miniGPT(11, 6, 12, 3, 2, seed=0, **options) for _ in range(2))
+    host, device = (tiny_model(**options) for _ in range(2))
     on_a_device(device)
     device.tie()
     duck.LEAKED.clear()

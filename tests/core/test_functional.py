@@ -8,16 +8,14 @@ from minigpt.check.proof import CrossEntropy, Softmax
 from minigpt.core.functional import causal_mask, cross_entropy, cross_entropy_backward, softmax
 from minigpt.fast.loss import cross_entropy_in_place
 
-rng = np.random.default_rng(0)
 
-
-def test_softmax_is_positive_and_sums_to_1():
+def test_softmax_is_positive_and_sums_to_1(rng):
     y = softmax(rng.normal(0, 5, (3, 4, 7)))
     assert (y > 0).all()
     np.testing.assert_allclose(y.sum(axis=-1), 1)
 
 
-def test_softmax_by_its_definition():
+def test_softmax_by_its_definition(rng):
     x = rng.normal(size=(5, 6))
     np.testing.assert_allclose(softmax(x), np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(softmax(x, axis=0), softmax(x.T).T)
@@ -28,14 +26,14 @@ def test_softmax_survives_huge_scores_and_gives_0_for_minus_infinity():
     np.testing.assert_array_equal(y, np.array([[1, 0, 0], [0.5, 0.5, 0]], dtype=np.float32))
 
 
-def test_softmax_leaves_its_input_alone_and_keeps_its_dtype():
+def test_softmax_leaves_its_input_alone_and_keeps_its_dtype(rng):
     x = rng.normal(size=(2, 3)).astype(np.float32)
     before = x.copy()
     assert softmax(x).dtype == np.float32
     np.testing.assert_array_equal(x, before)
 
 
-def test_softmax_backward():
+def test_softmax_backward(rng):
     check = check_gradients(Softmax(), rng.normal(size=(2, 5)))
     assert check.rows[0].error < 1e-8, check
 
@@ -90,7 +88,7 @@ def test_cross_entropy_has_its_limits(logits, target, loss, gradient):
     np.testing.assert_array_equal(in_place, cross_entropy_backward(rows, targets))
 
 
-def test_cross_entropy_is_the_mean_negative_log_probability():
+def test_cross_entropy_is_the_mean_negative_log_probability(rng):
     logits, targets = rng.normal(size=(2, 3, 5)), rng.integers(0, 5, (2, 3))
     probabilities = softmax(logits)
     surprises = [-math.log(probabilities[b, t, targets[b, t]]) for b in range(2) for t in range(3)]
@@ -102,7 +100,7 @@ def test_cross_entropy_of_even_guesses_is_ln_v_and_survives_huge_logits():
     assert cross_entropy(np.array([[1e4, 0.0]]), np.array([1])) == pytest.approx(1e4)
 
 
-def test_cross_entropy_backward():
+def test_cross_entropy_backward(rng):
     logits, targets = rng.normal(size=(2, 3, 5)), rng.integers(0, 5, (2, 3))
     check = check_gradients(CrossEntropy(), logits)
     assert check.rows[0].error < 1e-8, check

@@ -1,20 +1,18 @@
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import Sampling, miniGPT, softmax, stream
 from minigpt.core.generation import Reader, pad_left
 from minigpt.core.sampling import draw
 
 V, T = 11, 8
-rng = np.random.default_rng(0)
-CONTEXT = rng.integers(0, V, (3, 3))
+CONTEXT = np.array([[9, 7, 5], [2, 3, 0], [0, 1, 10]])
 
 
 @pytest.fixture
 def model() -> miniGPT:
-    model = miniGPT(V, T, 12, 3, 2, dropout=0.5, seed=0, dtype=np.float64)
-    model.flat.params[...] += np.random.default_rng(1).normal(0, 0.3, model.flat.params.size)
-    return model
+    return tiny_model(V, dropout=0.5, dtype=np.float64, noise=0.3)
 
 
 def plain_logits(model, ids):
@@ -25,7 +23,7 @@ def plain_logits(model, ids):
     return logits[:, -1]
 
 
-def test_the_cache_changes_no_logit_also_past_max_len(model):
+def test_the_cache_changes_no_logit_also_past_max_len(model, rng):
     ids = CONTEXT
     reader = Reader(model, ids)
     for _ in range(3 * T):
@@ -43,7 +41,7 @@ def test_tokens_equal_those_of_the_plain_way_also_past_max_len(model):
     np.testing.assert_array_equal(model.generate(CONTEXT, 3 * T, seed=5), ids)
 
 
-def test_a_context_longer_than_the_window_counts_by_its_end(model):
+def test_a_context_longer_than_the_window_counts_by_its_end(model, rng):
     long = rng.integers(0, V, (1, 3 * T))
     whole = model.generate(long, 5, seed=0)
     np.testing.assert_array_equal(whole[:, : 3 * T], long)
@@ -102,7 +100,7 @@ def test_rows_of_different_lengths_are_what_they_are_alone_also_past_max_len(mod
         np.testing.assert_array_equal(row[filled:], alone)
 
 
-def test_the_logits_of_a_filled_up_row_are_those_it_has_alone(model):
+def test_the_logits_of_a_filled_up_row_are_those_it_has_alone(model, rng):
     reader = Reader(model, *pad_left(ROWS, V))
     alone = [Reader(model, np.array([row])) for row in ROWS]
     for _ in range(2 * T):

@@ -18,7 +18,6 @@ from minigpt import (
     softmax,
 )
 
-rng = np.random.default_rng(0)
 F64 = np.float64
 X = (2, 5, 12)
 
@@ -65,7 +64,7 @@ def test_gradients_of_an_embedding_with_ids_that_repeat():
 
 
 @pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
-def test_float32_stays_float32(make):
+def test_float32_stays_float32(make, rng):
     layer = make(np.float32)
     y = layer.forward(rng.normal(size=X).astype(np.float32))
     assert y.dtype == np.float32
@@ -73,7 +72,7 @@ def test_float32_stays_float32(make):
     assert all(grad.dtype == np.float32 for grad in layer.grads().values())
 
 
-def test_linear_is_a_product_and_a_sum():
+def test_linear_is_a_product_and_a_sum(rng):
     layer = Linear(3, 2, seed=0, dtype=F64)
     layer.params()["bias"][:] = [1, 2]
     x = rng.normal(size=(4, 5, 3))
@@ -86,7 +85,7 @@ def test_params_are_live_views():
     assert not layer.forward(np.ones((1, 3))).any()
 
 
-def test_layer_norm_gives_mean_0_and_variance_1():
+def test_layer_norm_gives_mean_0_and_variance_1(rng):
     y = LayerNorm(64, dtype=F64).forward(rng.normal(3, 10, (2, 3, 64)))
     np.testing.assert_allclose(y.mean(axis=-1), 0, atol=1e-12)
     np.testing.assert_allclose(y.var(axis=-1), 1, rtol=1e-5)
@@ -108,7 +107,7 @@ def test_positional_encoding_tells_positions_apart():
     )
 
 
-def test_attention_by_its_definition():
+def test_attention_by_its_definition(rng):
     B, T, C, H = 2, 4, 6, 2
     layer = MultiHeadAttention(C, H, seed=0, dtype=F64)
     for param in layer.params().values():
@@ -127,7 +126,7 @@ def test_attention_by_its_definition():
     np.testing.assert_allclose(layer.forward(x), expected)
 
 
-def test_attention_weights_sum_to_1_and_never_look_ahead():
+def test_attention_weights_sum_to_1_and_never_look_ahead(rng):
     layer = MultiHeadAttention(12, 3, seed=0)
     layer.forward(rng.normal(size=X).astype(np.float32))
     np.testing.assert_allclose(layer.weights.sum(axis=-1), 1, rtol=1e-6)
@@ -135,7 +134,7 @@ def test_attention_weights_sum_to_1_and_never_look_ahead():
 
 
 @pytest.mark.parametrize("make", [LAYERS["attention, 3 heads"], LAYERS["TransformerBlock"]])
-def test_the_future_changes_nothing_before_it(make):
+def test_the_future_changes_nothing_before_it(make, rng):
     layer = make(F64)
     x = rng.normal(size=X)
     before = layer.forward(x)
@@ -159,12 +158,12 @@ def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways():
 
 
 @pytest.mark.parametrize("make", [MultiHeadAttention, FeedForward])
-def test_gradients_with_dropout(make):
+def test_gradients_with_dropout(make, rng):
     check = check_gradients(make(12, 3, dropout=0.4, seed=0, dtype=F64), rng.normal(size=X))
     assert check.ok, check
 
 
-def test_train_and_eval_reach_all_layers_inside():
+def test_train_and_eval_reach_all_layers_inside(rng):
     block = TransformerBlock(12, 3, 20, dropout=0.5, seed=0)
     x = rng.normal(size=X).astype(np.float32)
     assert (block.forward(x) != block.forward(x)).any()
@@ -173,7 +172,7 @@ def test_train_and_eval_reach_all_layers_inside():
     assert (block.train().forward(x) != block.forward(x)).any()
 
 
-def test_backward_overwrites():
+def test_backward_overwrites(rng):
     layer = TransformerBlock(12, 3, 20, seed=0, dtype=F64)
     x, dy = rng.normal(size=X), rng.normal(size=X)
     layer.forward(x)

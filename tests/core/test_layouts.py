@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 from layouts import LAYOUTS, read_only
+from tiny import tiny_model
 
 from minigpt import (
     GELU,
@@ -23,7 +24,6 @@ from minigpt import (
     cross_entropy,
     evaluate,
     get_batch,
-    miniGPT,
     softmax,
     trace,
 )
@@ -58,9 +58,7 @@ LAYERS = {
 
 
 def small(**options):
-    model = miniGPT(V, T, C, 3, 2, seed=0, **options)
-    model.flat.params[...] += np.random.default_rng(0).normal(0, 0.3, model.flat.params.size)
-    return model
+    return tiny_model(V, max_len=T, d_model=C, noise=0.3, **options)
 
 
 def layer_subject(make):

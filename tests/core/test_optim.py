@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import SGD, AdamW, Settings, clip_gradients, miniGPT
 from minigpt.training.optimizers import optimizer_of
@@ -9,7 +10,7 @@ from minigpt.training.optimizers import optimizer_of
 
 @pytest.fixture
 def model() -> miniGPT:
-    return miniGPT(5, 4, 4, 2, 1, seed=0, dtype=np.float64)
+    return tiny_model(5, max_len=4, d_model=4, n_heads=2, n_layers=1, dtype=np.float64)
 
 
 def test_sgd_steps_downhill(model):
@@ -51,7 +52,7 @@ def test_only_matrices_decay(model):
 
 
 def test_float32_stays_float32():
-    model = miniGPT(5, 4, 4, 2, 1, seed=0)
+    model = tiny_model()
     optimizer = AdamW(model)
     optimizer.step(1e-3)
     assert model.flat.params.dtype == np.float32

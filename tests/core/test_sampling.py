@@ -4,33 +4,35 @@ import pytest
 from minigpt import Sampling, softmax
 from minigpt.core.sampling import draw
 
-rng = np.random.default_rng(0)
-LOGITS = rng.normal(0, 2, (200, 50))
+
+@pytest.fixture
+def logits(rng):
+    return rng.normal(0, 2, (200, 50))
 
 
-def test_temperature_divides_the_logits():
-    np.testing.assert_allclose(Sampling(0.7).probabilities(LOGITS), softmax(LOGITS / 0.7))
-    np.testing.assert_allclose(Sampling().probabilities(LOGITS), softmax(LOGITS))
-    greedy = Sampling(0).probabilities(LOGITS)
-    assert (greedy.argmax(axis=1) == LOGITS.argmax(axis=1)).all()
+def test_temperature_divides_the_logits(logits):
+    np.testing.assert_allclose(Sampling(0.7).probabilities(logits), softmax(logits / 0.7))
+    np.testing.assert_allclose(Sampling().probabilities(logits), softmax(logits))
+    greedy = Sampling(0).probabilities(logits)
+    assert (greedy.argmax(axis=1) == logits.argmax(axis=1)).all()
     assert (greedy.max(axis=1) == 1).all()
-    np.testing.assert_allclose(Sampling(1e-300).probabilities(LOGITS), greedy)
+    np.testing.assert_allclose(Sampling(1e-300).probabilities(logits), greedy)
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 50, 99])
-def test_top_k_by_its_definition(k):
-    got = Sampling(top_k=k).probabilities(LOGITS)
-    for row, logits in zip(got, LOGITS, strict=True):
-        best = sorted(range(50), key=lambda i: -logits[i])[:k]
+def test_top_k_by_its_definition(k, logits):
+    got = Sampling(top_k=k).probabilities(logits)
+    for row, scores in zip(got, logits, strict=True):
+        best = sorted(range(50), key=lambda i: -scores[i])[:k]
         expected = np.zeros(50)
-        expected[best] = np.exp(logits[best]) / np.exp(logits[best]).sum()
+        expected[best] = np.exp(scores[best]) / np.exp(scores[best]).sum()
         np.testing.assert_allclose(row, expected)
 
 
 @pytest.mark.parametrize("p", [1e-9, 0.1, 0.5, 0.9, 1.0])
-def test_top_p_by_its_definition(p):
-    got = Sampling(top_p=p).probabilities(LOGITS)
-    for row, probabilities in zip(got, softmax(LOGITS), strict=True):
+def test_top_p_by_its_definition(p, logits):
+    got = Sampling(top_p=p).probabilities(logits)
+    for row, probabilities in zip(got, softmax(logits), strict=True):
         kept, reached = [], 0.0
         for i in sorted(range(50), key=lambda i: -probabilities[i]):
             if reached >= p:
@@ -48,25 +50,25 @@ def test_a_top_p_of_1_keeps_even_what_rounding_would_lose():
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
-def test_min_p_by_its_definition(p):
-    got = Sampling(min_p=p).probabilities(LOGITS)
-    for row, probabilities in zip(got, softmax(LOGITS), strict=True):
+def test_min_p_by_its_definition(p, logits):
+    got = Sampling(min_p=p).probabilities(logits)
+    for row, probabilities in zip(got, softmax(logits), strict=True):
         expected = np.where(probabilities >= p * probabilities.max(), probabilities, 0)
         np.testing.assert_allclose(row, expected / expected.sum())
 
 
-def test_repetition_penalty_by_its_definition():
-    seen = rng.random(LOGITS.shape) < 0.5
-    got = Sampling(repetition_penalty=1.7).probabilities(LOGITS, seen)
-    expected = LOGITS.copy()
-    expected[seen & (LOGITS > 0)] /= 1.7
-    expected[seen & (LOGITS < 0)] *= 1.7
+def test_repetition_penalty_by_its_definition(rng, logits):
+    seen = rng.random(logits.shape) < 0.5
+    got = Sampling(repetition_penalty=1.7).probabilities(logits, seen)
+    expected = logits.copy()
+    expected[seen & (logits > 0)] /= 1.7
+    expected[seen & (logits < 0)] *= 1.7
     np.testing.assert_allclose(got, softmax(expected))
 
 
-def test_without_seen_tokens_there_is_no_penalty():
+def test_without_seen_tokens_there_is_no_penalty(logits):
     np.testing.assert_allclose(
-        Sampling(repetition_penalty=2).probabilities(LOGITS), softmax(LOGITS)
+        Sampling(repetition_penalty=2).probabilities(logits), softmax(logits)
     )
 
 
@@ -81,17 +83,17 @@ def test_the_penalty_comes_first_and_top_p_looks_at_what_top_k_left():
     assert greedy.tolist() == [[0, 1, 0, 0]]
 
 
-def test_choose_tells_how_probable_its_choice_was():
+def test_choose_tells_how_probable_its_choice_was(logits):
     sampling = Sampling(0.7, top_k=5)
-    tokens, log_probs = sampling.choose(LOGITS, np.random.default_rng(1))
-    expected = sampling.probabilities(LOGITS)[np.arange(200), tokens]
+    tokens, log_probs = sampling.choose(logits, np.random.default_rng(1))
+    expected = sampling.probabilities(logits)[np.arange(200), tokens]
     np.testing.assert_allclose(np.exp(log_probs), expected)
-    tokens, log_probs = Sampling(0).choose(LOGITS, np.random.default_rng(1))
-    np.testing.assert_array_equal(tokens, LOGITS.argmax(axis=-1))
-    np.testing.assert_allclose(np.exp(log_probs), softmax(LOGITS).max(axis=-1))
+    tokens, log_probs = Sampling(0).choose(logits, np.random.default_rng(1))
+    np.testing.assert_array_equal(tokens, logits.argmax(axis=-1))
+    np.testing.assert_allclose(np.exp(log_probs), softmax(logits).max(axis=-1))
 
 
-def test_a_large_vocabulary_is_no_matter():
+def test_a_large_vocabulary_is_no_matter(rng):
     logits = rng.normal(size=(2, 60_000)).astype(np.float32)
     one_hot = Sampling(0).probabilities(logits)
     np.testing.assert_array_equal(one_hot.argmax(axis=-1), logits.argmax(axis=-1))
