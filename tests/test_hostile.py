@@ -17,7 +17,7 @@ from minigpt import load_corpus, load_tokenizer, miniGPT
 from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.folders.weights import INDEX, SINGLE, open_file, read_like, write_tensors
 from minigpt.runs.checkpoints import read_record
-from minigpt.support.files import append_text, read_json
+from minigpt.support.untrusted_files import append_text, read_json
 from minigpt.training.settings import Settings, read_toml
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
@@ -249,7 +249,7 @@ def test_nothing_is_appended_to_what_a_folder_only_links_to(tmp_path):
     mine, theirs = tmp_path / "mine", tmp_path / "samples.txt"
     mine.write_text("mine", encoding="utf-8")
     theirs.symlink_to(mine)
-    with pytest.raises(ValueError, match=r"samples\.txt is no ordinary file"):
+    with pytest.raises(ValueError, match=r"samples\.txt is not an ordinary file"):
         append_text(theirs, "rm -rf")
     assert mine.read_text(encoding="utf-8") == "mine"
     theirs.unlink()
@@ -272,7 +272,7 @@ def test_nothing_is_appended_to_what_a_folder_only_links_to(tmp_path):
         ({"settings": {"batch_size": "many"}}, "batch_size must be int"),
         ({"settings": {"data": "plays"}}, "data must be a list of texts"),
         ({"settings": {"learning_rate": 2**63}}, "learning_rate must be less than"),
-        pytest.param({"settings": {"data": ["/dev/zero"]}}, "no ordinary file", marks=posix),
+        pytest.param({"settings": {"data": ["/dev/zero"]}}, "not an ordinary file", marks=posix),
     ],
 )
 def test_values_in_training_json_are_checked(tmp_path, changes, message):

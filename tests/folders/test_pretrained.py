@@ -224,7 +224,7 @@ def test_weights_cut_short(tmp_path, kept):
     tiny().save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(ValueError, match="damaged or no safetensors"):
+    with pytest.raises(ValueError, match="damaged or not a safetensors"):
         miniGPT.from_pretrained(tmp_path)
 
 
@@ -238,5 +238,5 @@ def test_a_missing_tensor_is_named(tmp_path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is no model folder: it is not there"):
+    with pytest.raises(FileNotFoundError, match="is not a model folder: it does not exist"):
         miniGPT.from_pretrained(tmp_path / "nothing")

@@ -92,7 +92,7 @@ def test_the_lens_takes_the_rows_some_at_a_time(monkeypatch):
     model = model_of()
     seen = trace(model, IDS)
     whole = logit_lens(model, seen)
-    monkeypatch.setattr("minigpt.inside.lens.LARGEST_LOGITS", 4 * model.vocab_size)
+    monkeypatch.setattr("minigpt.inside.lens.MAX_LOGITS", 4 * model.vocab_size)
     parts = logit_lens(model, seen)
     np.testing.assert_array_equal(parts.tokens, whole.tokens)
     np.testing.assert_allclose(parts.probabilities, whole.probabilities)

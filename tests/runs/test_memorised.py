@@ -4,7 +4,7 @@ import pytest
 from minigpt import CharTokenizer, Dataset, miniGPT
 from minigpt.folders.pretrained import save_pretrained
 from minigpt.runs import memorised as module
-from minigpt.runs.memorised import in_a_sentence, longest_copied, memorised
+from minigpt.runs.memorised import describe_copying, longest_copied, memorised
 
 
 def every_pair(written, text):
@@ -31,14 +31,14 @@ def test_nothing_in_common():
     ("copied", "usual", "said"), [(83, 20, True), (83, 60, False), (49, 3, False), (50, 3, True)]
 )
 def test_what_unseen_text_shares_too_is_not_called_memorised(copied, usual, said):
-    sentence = in_a_sentence(copied, usual, 400, False, 400)
+    sentence = describe_copying(copied, usual, 400, False, 400)
     assert ("memorised" in sentence) == said
     assert f"has {copied} characters" in sentence
 
 
 def test_a_run_of_one_and_a_text_that_is_cut():
-    assert "has 1 character;" in in_a_sentence(1, 1, 9, False, 9)
-    assert "its first 4,000,000 characters" in in_a_sentence(1, 1, 9, True, 9)
+    assert "has 1 character;" in describe_copying(1, 1, 9, False, 9)
+    assert "its first 4,000,000 characters" in describe_copying(1, 1, 9, True, 9)
 
 
 def test_the_report_of_a_model_on_its_text(tmp_path, monkeypatch):

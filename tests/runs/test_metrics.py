@@ -152,7 +152,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
 
 
 def test_no_more_steps_than_there_is_room_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "MOST_STEPS_READ", 2)
+    monkeypatch.setattr(limits, "MAX_STEPS_READ", 2)
     path = tmp_path / "metrics.jsonl"
     path.write_text(lines(row(1), row(2)))
     assert MetricsFile(path).read().number.size == 2

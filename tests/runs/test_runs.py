@@ -14,10 +14,10 @@ import pytest
 from minigpt import Settings, miniGPT
 from minigpt.runs import Run, RunNotWritten, checkpoints
 from minigpt.runs.checkpoints import damage, path_of, steps_of
-from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
+from minigpt.runs.divergence import MAX_SETBACKS, usual_loss
 from minigpt.runs.history import History
 from minigpt.runs.model_of_run import find_checkpoint
-from minigpt.runs.progress import LONG_WITHOUT_BEST
+from minigpt.runs.progress import WARN_AFTER
 from minigpt.support import files
 from minigpt.support.lock import FolderLock
 from minigpt.training import loop as training
@@ -208,7 +208,7 @@ def test_a_run_says_when_validation_has_not_improved_for_long(overfitted, tmp_pa
     worse, expected = 0, 0
     for step in run.steps():
         worse = 0 if step.number == run.progress.best["step"] else worse + 1
-        expected += worse == LONG_WITHOUT_BEST and step.number < 20
+        expected += worse == WARN_AFTER and step.number < 20
     said = [note for note in notes if "validation has not improved for 5 evaluations" in note]
     assert len(said) == expected >= 1
     assert f"since step {run.progress.best['step']}" in said[-1]
@@ -286,7 +286,7 @@ def test_if_nothing_is_whole_a_sentence_says_so_and_nothing_changes(run):
         path.unlink()
         path.write_bytes(content[:-1])
     before = contents(run.folder)
-    with pytest.raises(ValueError, match=r"no checkpoint that is whole: checkpoint-12 .*cut short"):
+    with pytest.raises(ValueError, match=r"no intact checkpoint: checkpoint-12 .*cut short"):
         Run.resume(run.folder, {})
     assert contents(run.folder) == before | {".lock": str(os.getpid()).encode()}
 
@@ -349,7 +349,7 @@ def test_a_run_that_cannot_be_saved_says_so_and_keeps_what_it_has(run, monkeypat
     again = Run.resume(run.folder, {"steps": 20})
     with monkeypatch.context() as patch:
         patch.setattr(os, function, full)
-        with pytest.raises(RunNotWritten, match=r"No space left.*step 12 is whole.*--resume"):
+        with pytest.raises(RunNotWritten, match=r"No space left.*step 12 is intact.*--resume"):
             list(again.steps())
     assert contents(run.folder / "checkpoint-12") == before
     assert damage(run.folder) is None
@@ -398,7 +398,7 @@ def test_what_a_crash_before_the_first_checkpoint_leaves_is_no_run(settings, tmp
     folder = tmp_path / "run"
     (folder / ".checkpoint-0.tmp").mkdir(parents=True)
     (folder / ".lock").touch()
-    with pytest.raises(FileNotFoundError, match="no run folder"):
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
         Run.resume(folder, {})
     Run.new(settings, folder)
     assert steps_of(folder) == [0]
@@ -527,7 +527,7 @@ def test_going_back_halves_the_rate_and_is_written_down(settings, tmp_path, monk
     np.testing.assert_array_equal(again.model.flat.params, run.model.flat.params)
 
 
-@pytest.mark.parametrize(("policy", "setbacks"), [("stop", 0), ("back", MOST_SETBACKS)])
+@pytest.mark.parametrize(("policy", "setbacks"), [("stop", 0), ("back", MAX_SETBACKS)])
 def test_training_that_goes_on_diverging_stops(settings, tmp_path, monkeypatch, policy, setbacks):
     diverging(monkeypatch, above=0)
     notes = []

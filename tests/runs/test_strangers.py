@@ -81,13 +81,13 @@ def test_a_pipe_does_not_keep_the_live_page_waiting(run, name):
     (run / name).unlink()
     os.mkfifo(run / name)
     if name == "metrics.jsonl":
-        with pytest.raises(ValueError, match=f"{name} is no ordinary file"):
+        with pytest.raises(ValueError, match=f"{name} is not an ordinary file"):
             Following(run)
         return
     with Following(run) as following, following.subscribe() as events:
         while events.get(timeout=30) is not None:
             pass
-        assert f"{name} is no ordinary file" in following.problem
+        assert f"{name} is not an ordinary file" in following.problem
 
 
 @pytest.mark.parametrize("has_proof", [True, False])

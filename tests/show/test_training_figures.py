@@ -179,7 +179,7 @@ def test_stages_are_the_checkpoints_from_the_oldest(run):
     found = list(stages(run.folder))
     assert [stage.step for stage in found] == [0, 1, 10, 20, 30]
     np.testing.assert_array_equal(found[-1].model.flat.params, run.model.flat.params)
-    with pytest.raises(FileNotFoundError, match="no run folder"):
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
         list(stages(run.folder.parent))
 
 

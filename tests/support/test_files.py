@@ -5,7 +5,7 @@ import sys
 import pytest
 from traps import TRAPS, set_trap
 
-from minigpt.support import files
+from minigpt.support import files, untrusted_files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
 
@@ -28,33 +28,33 @@ def test_only_ordinary_files_are_opened_to_be_changed(victim, kind, make):
     path = victim.parent / "folder" / "metrics.jsonl"
     set_trap(kind, path, victim)
     with pytest.raises(ValueError, match=r"metrics\.jsonl"):
-        files.open_to_change(path, make)
+        untrusted_files.open_to_change(path, make)
     with pytest.raises(ValueError, match=r"metrics\.jsonl"):
-        files.append_text(path, "theirs")
+        untrusted_files.append_text(path, "theirs")
 
 
 @posix
 @pytest.mark.parametrize("kind", [kind for kind in TRAPS if kind != "link to nothing"])
 def test_links_are_seen_where_the_system_follows_them(victim, monkeypatch, kind):
     """As on Windows, which has no O_NOFOLLOW."""
-    monkeypatch.setattr(files, "_NO_LINK", 0)
+    monkeypatch.setattr(untrusted_files, "NO_LINK", 0)
     path = victim.parent / "folder" / "metrics.jsonl"
     set_trap(kind, path, victim)
     with pytest.raises(ValueError, match=r"metrics\.jsonl"):
-        files.append_text(path, "theirs")
+        untrusted_files.append_text(path, "theirs")
 
 
 def test_a_file_is_opened_to_be_changed_as_it_is(tmp_path):
     path = tmp_path / "a"
     with pytest.raises(FileNotFoundError):
-        files.open_to_change(path)
-    with files.open_to_change(path, make=True) as file:
+        untrusted_files.open_to_change(path)
+    with untrusted_files.open_to_change(path, make=True) as file:
         file.write(b"123456")
-    with files.open_to_change(path) as file:
+    with untrusted_files.open_to_change(path) as file:
         assert file.read(3) == b"123"
         file.truncate(4)
     assert path.read_bytes() == b"1234"
-    assert files.append_text(path, "é") == 6
+    assert untrusted_files.append_text(path, "é") == 6
     assert path.read_bytes() == "1234é".encode()
 
 
@@ -63,10 +63,10 @@ def test_a_file_is_opened_to_be_changed_as_it_is(tmp_path):
 def test_reading_never_waits(victim, kind):
     path = victim.parent / "folder" / "samples.txt"
     set_trap(kind, path, victim)
-    with pytest.raises(ValueError, match=r"samples\.txt is no ordinary file"):
-        files.open_to_read(path)
-    with pytest.raises(ValueError, match=r"samples\.txt is no ordinary file"):
-        files.read_bytes(path, 100)
+    with pytest.raises(ValueError, match=r"samples\.txt is not an ordinary file"):
+        untrusted_files.open_to_read(path)
+    with pytest.raises(ValueError, match=r"samples\.txt is not an ordinary file"):
+        untrusted_files.read_bytes(path, 100)
 
 
 @posix
@@ -74,7 +74,7 @@ def test_reading_never_waits(victim, kind):
 def test_reading_follows_links_to_files(victim, kind):
     path = victim.parent / "folder" / "samples.txt"
     set_trap(kind, path, victim)
-    with files.open_to_read(path) as file:
+    with untrusted_files.open_to_read(path) as file:
         assert file.read() == b"mine"
 
 
@@ -85,7 +85,7 @@ def test_what_is_written_whole_takes_the_place_of_a_link(victim, kind):
     path = victim.parent / "folder" / "page.html"
     set_trap(kind, path, victim)
     if kind in ("pipe", "device", "folder"):
-        with pytest.raises(ValueError, match=r"page\.html is no ordinary file"):
+        with pytest.raises(ValueError, match=r"page\.html is not an ordinary file"):
             files.write_text(path, "new")
         assert [p.name for p in path.parent.iterdir()] == ["page.html"]
     else:
@@ -131,8 +131,8 @@ def test_a_folder_that_is_a_link_is_replaced_not_emptied(victim):
 def test_only_ordinary_files_get_a_second_name(victim, kind):
     source, target = (victim.parent / "folder" / name for name in ("source", "target"))
     set_trap(kind, source, victim)
-    with pytest.raises(ValueError, match="source is no ordinary file"):
-        files.place(source, target)
+    with pytest.raises(ValueError, match="source is not an ordinary file"):
+        files.link_or_copy(source, target)
     assert not target.exists()
 
 
@@ -141,7 +141,7 @@ def test_a_link_to_the_source_becomes_a_second_name_of_it(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("mine", encoding="utf-8")
     target.symlink_to(source)
-    files.place(source, target)
+    files.link_or_copy(source, target)
     assert not target.is_symlink()
     assert target.samefile(source)
 

@@ -61,7 +61,7 @@ def test_a_repository_is_looked_for_by_its_short_name():
     ],
 )
 def test_a_hint_is_the_model_that_was_meant_or_there_is_none(name, hint):
-    with pytest.raises(FileNotFoundError, match="it is not there; unknown model") as caught:
+    with pytest.raises(FileNotFoundError, match="it does not exist; unknown model") as caught:
         find_model(name)
     found = str(caught.value)
     assert f"did you mean {hint!r}" in found if hint else "did you mean" not in found
@@ -70,5 +70,5 @@ def test_a_hint_is_the_model_that_was_meant_or_there_is_none(name, hint):
 def test_a_name_nobody_knows_is_not_looked_for_on_the_network(tmp_path):
     with pytest.raises(FileNotFoundError, match="did you mean 'gpt2-medium'"):
         find_model("gpt2-medum")
-    with pytest.raises(FileNotFoundError, match=r"it is not there$"):
+    with pytest.raises(FileNotFoundError, match=r"it does not exist$"):
         find_model(tmp_path / "runs" / "gpt3")

@@ -17,7 +17,7 @@ from minigpt.show.display import TrainingDisplay, losses
 from minigpt.show.run_table import show_runs
 from minigpt.show.showdown import showdown
 from minigpt.support.tables import stdout_console
-from minigpt.support.terminal import Clock, now_and_then, progress
+from minigpt.support.terminal import Clock, log_progress, progress
 from minigpt.text.tokenizers import CharTokenizer, WordTokenizer
 from minigpt.training.loop import Step
 from minigpt.training.settings import Settings
@@ -80,7 +80,7 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch, 
     assert capsys.readouterr().err.splitlines() == [f"reading: {n} of 3" for n in (1, 2, 3)]
     assert list(progress("reading", 4000)(iter(range(2)))) == [0, 1]
     assert capsys.readouterr().err.splitlines() == ["reading: 1 of 4,000", "reading: 2 of 4,000"]
-    assert list(now_and_then(iter("ab"), "checked")) == ["a", "b"]
+    assert list(log_progress(iter("ab"), "checked")) == ["a", "b"]
     assert capsys.readouterr().err.splitlines() == ["checked: 1 done", "checked: 2 done"]
     monkeypatch.setattr(Clock, "SECONDS", np.inf)
     assert list(progress("reading")([5, 6, 7])) == [5, 6, 7]

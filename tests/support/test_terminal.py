@@ -185,7 +185,7 @@ def test_logs_and_faults_are_shown_too(monkeypatch):
 def test_the_log_of_the_server():
     uvicorn = pytest.importorskip("uvicorn")
     log = Terminal(True)
-    with redirect_stderr(log), terminal.printing():
+    with redirect_stderr(log), terminal.safe_output():
         uvicorn.Config(None, log_level="error", use_colors=False)
         logging.getLogger("uvicorn.error").error(ODD)
     assert "owned" in log.getvalue()

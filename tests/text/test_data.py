@@ -286,7 +286,7 @@ def test_names_for_runs_come_from_sources():
         ("odd.txt", b"\xff\xfea\0b", ValueError, r"the UTF-16 text its mark says \(byte 4 is"),
         ("two.txt", "two".encode("utf-16-le"), ValueError, "as in UTF-16, but the mark"),
         ("big.txt", "big".encode("utf-16-be"), ValueError, "as in UTF-16, but the mark"),
-        ("zip.txt", b"PK\x03\x04\xff", ValueError, r"zip.txt is no text, but a ZIP archive"),
+        ("zip.txt", b"PK\x03\x04\xff", ValueError, r"zip.txt is not text, but a ZIP archive"),
         ("packed.txt", gzip.compress(b"a"), ValueError, "gzip, though its name does not end in"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from minigpt import BPETokenizer, Settings
 from minigpt.runs import Run
 from minigpt.training.evaluation import evaluate
-from minigpt.training.fitting import FEWEST_CHARACTERS, FITTED, fit, fit_vocabulary
+from minigpt.training.fitting import FITTED, MIN_TEXT_CHARACTERS, fit, fit_vocabulary
 
 SIZES = [2, 3, 5, 17, 100, 1000, 2_499, 2_500, 8_999, 9_000, 40_000, 70_000, 300_000, 10**7, 10**10]
 
@@ -69,8 +69,8 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("tokenizer", "length"),
     [
-        *[("bpe", length) for length in (FEWEST_CHARACTERS, 50, 500, 3000)],
-        *[("char", length) for length in (FEWEST_CHARACTERS, 3000)],
+        *[("bpe", length) for length in (MIN_TEXT_CHARACTERS, 50, 500, 3000)],
+        *[("char", length) for length in (MIN_TEXT_CHARACTERS, 3000)],
         ("word", 3000),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_part_of_a_single_token_is_refused(tmp_path):
         Run.new(settings, tmp_path / "run", free=FITTED)
 
 
-@pytest.mark.parametrize("length", [1, 7, FEWEST_CHARACTERS - 1])
+@pytest.mark.parametrize("length", [1, 7, MIN_TEXT_CHARACTERS - 1])
 def test_a_text_too_short_for_anything_says_what_is_needed(tmp_path, length):
     (tmp_path / "text.txt").write_text("ab cd ef gh ij kl mn op qr"[:length], encoding="utf-8")
     settings = Settings(data=(str(tmp_path / "text.txt"),))

@@ -464,5 +464,5 @@ def test_a_run_that_goes_back_is_followed_there(tmp_path):
 
 
 def test_what_cannot_be_followed(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run folder"):
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
         Following(tmp_path)

@@ -21,7 +21,7 @@ import numpy as np
 
 from minigpt.check.slopes import LIMIT, Slopes
 from minigpt.core.functional import Array
-from minigpt.support.brief import LONGEST_REPR, brief, cut
+from minigpt.support.brief import MAX_REPR, brief, cut
 
 NOTHING = 1e-12
 """So small a part of what it should be, a gradient is but rounding."""
@@ -76,7 +76,7 @@ class GradientCheck:
 
     def __repr__(self) -> str:
         found = f"wrong: {', '.join(self.wrong)}" if self.wrong else f"all {len(self.rows)} right"
-        return cut(f"GradientCheck({self.layer}, {found})", LONGEST_REPR)
+        return cut(f"GradientCheck({self.layer}, {found})", MAX_REPR)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"

@@ -17,7 +17,7 @@ from minigpt.core.functional import softmax
 from minigpt.core.generation import Reader
 from minigpt.core.layers import twin
 from minigpt.core.model import miniGPT
-from minigpt.folders.gpt2 import arguments_of, config_of
+from minigpt.folders.gpt2 import config_of, model_arguments
 from minigpt.support.brief import brief
 from minigpt.text.corpus import scenes
 from minigpt.text.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
@@ -172,7 +172,7 @@ def largest(a: Any, b: Any) -> float:
 
 def alike(model: miniGPT, **options: Any) -> miniGPT:
     """Return an untrained model of the same shape, but for `options`."""
-    arguments = arguments_of(config_of(model, {}), Path("model"))
+    arguments = model_arguments(config_of(model, {}), Path("model"))
     return miniGPT(**{**arguments, "seed": 0, **options})
 
 

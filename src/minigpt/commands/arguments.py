@@ -11,7 +11,7 @@ from typing import Any
 
 from minigpt.commands.parsing import typed_text
 from minigpt.training.fitting import FITTED
-from minigpt.training.settings import OF_A_MODEL, PRESETS, Settings, preset, read_toml
+from minigpt.training.settings import MODEL_SETTINGS, PRESETS, Settings, preset, read_toml
 
 
 def add_settings(
@@ -79,7 +79,7 @@ def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
 
 def _put_together(base: Settings, given: Mapping[str, Any]) -> Settings:
     settings = base.replace(given)
-    brought = [name for name in OF_A_MODEL if name in given]
+    brought = [name for name in MODEL_SETTINGS if name in given]
     if settings.init_from is not None and brought:
         raise ValueError(f"{brought[0]} comes from the model in init_from: leave it out")
     useless = [name for name in ("beta1", "beta2", "weight_decay") if name in given]
@@ -90,7 +90,7 @@ def _put_together(base: Settings, given: Mapping[str, Any]) -> Settings:
 
 def _check_preset(name: str) -> None:
     """Raise if a preset chooses what a trained model brings along."""
-    brought = [setting for setting in OF_A_MODEL if setting in PRESETS[name][1]]
+    brought = [setting for setting in MODEL_SETTINGS if setting in PRESETS[name][1]]
     if brought:
         raise ValueError(
             f"--preset {name} chooses {', '.join(brought)}, and so does the model in --init-from: "

@@ -8,7 +8,7 @@ from typing import Any
 
 from minigpt.commands.output import choose_model
 from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
-from minigpt.support.terminal import console, now_and_then
+from minigpt.support.terminal import console, log_progress
 
 
 def add_check(subparsers: Any) -> None:
@@ -57,5 +57,5 @@ def check(args: argparse.Namespace) -> int:
                 found.append(result)
                 status.update(f"checked {result.name}")
     else:
-        found += now_and_then(checks, "checked")
+        found += log_progress(checks, "checked")
     return 0 if show(found, stdout_console()) else 1

@@ -25,7 +25,7 @@ from minigpt.commands.runs import add_plot, add_runs
 from minigpt.commands.tokenize import add_tokenize
 from minigpt.commands.train import add_demo, add_train
 from minigpt.fast import machines
-from minigpt.support.terminal import printing, sentence
+from minigpt.support.terminal import error_message, safe_output
 
 COMMANDS = (
     add_demo,
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # Windows' consoles still have their own; half a character is shown by number.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    with printing():
+    with safe_output():
         return _run(sys.argv[1:] if argv is None else argv)
 
 
@@ -71,7 +71,8 @@ def _run(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         return machines.leave(141)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
-        return machines.leave(1, with_flags(sentence(error), args) if args else sentence(error))
+        message = error_message(error)
+        return machines.leave(1, with_flags(message, args) if args else message)
     except MemoryError as error:
         return machines.leave(1, f"there is not enough memory for this: {error}")
     except Exception:  # nobody has thought of it: a fault of ours

@@ -43,8 +43,8 @@ def evaluate(args: argparse.Namespace) -> int:
     import numpy as np
 
     from minigpt.folders.pretrained import load_model_and_tokenizer
-    from minigpt.runs.own_text import find_own_text, is_corpus_of, record_of_run
-    from minigpt.runs.starting import say_reading
+    from minigpt.runs.own_text import find_run_text, is_corpus_of, record_of_run
+    from minigpt.runs.starting import report_special_names
     from minigpt.show.display import against_floor
     from minigpt.support.wording import counted, decimal, percent
     from minigpt.text.data import encode, load_corpus
@@ -78,7 +78,7 @@ def evaluate(args: argparse.Namespace) -> int:
         for name in ("field", "skip_undecodable", "allow_special"):
             if how[name]:
                 raise ValueError(f"{name} is for another text: give it with --data")
-        how = {**record["settings"], "data": find_own_text(folder, record, tokenizer)[0]}
+        how = {**record["settings"], "data": find_run_text(folder, record, tokenizer)[0]}
     floor = None
     if (tokens := prepared_folder(how["data"])) is not None:
         check_reading(tokens, how.get("field"), how.get("skip_undecodable", False))
@@ -90,7 +90,7 @@ def evaluate(args: argparse.Namespace) -> int:
         corpus = load_corpus(how["data"], how.get("field"), how.get("skip_undecodable", False), say)
         allow = how.get("allow_special", False)
         if args.data is not None:
-            say_reading(corpus, tokenizer, allow, say)
+            report_special_names(corpus, tokenizer, allow, say)
         if allow:
             corpus = corpus.with_whole_names(tokenizer)
         if args.data is None or is_corpus_of(record, corpus):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minigpt.core.sampling import Sampling
-from minigpt.support.terminal import exact, say
+from minigpt.support.terminal import say, unfiltered
 
 if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
@@ -56,5 +56,5 @@ def say_names(prompt: str, tokenizer: Tokenizer, allow_special: bool) -> None:
 
 def print_text(text: str) -> None:
     """Print a text at once; to a file or a pipe exactly as it is."""
-    out = sys.stdout if sys.stdout.isatty() else exact(sys.stdout)
+    out = sys.stdout if sys.stdout.isatty() else unfiltered(sys.stdout)
     print(text, end="", file=out, flush=True)

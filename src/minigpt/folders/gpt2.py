@@ -14,7 +14,7 @@ import numpy as np
 
 from minigpt.core.functional import Array
 from minigpt.core.layers import Dropout
-from minigpt.support.files import read_json, why_without
+from minigpt.support.untrusted_files import read_json, reason_missing
 from minigpt.text.token_roles import TOKEN_IDS
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read config.json; refuse what is no GPT-2 that this is, by the name of its key."""
     path = folder / "config.json"
     if not path.is_file():
-        why = why_without(folder, path.name)
-        raise FileNotFoundError(f"{folder} is no model folder: {why}")
+        why = reason_missing(folder, path.name)
+        raise FileNotFoundError(f"{folder} is not a model folder: {why}")
     config = read_json(path)
     if (given := config.get("model_type")) != "gpt2":
         raise ValueError(f"{path}: model_type must be 'gpt2', got {given!r:.100}")
@@ -181,7 +181,7 @@ def _check_values(path: Path, config: dict[str, Any]) -> None:
     check("minigpt", isinstance(ours, dict) and isinstance(ours.get("bias", True), bool), "ours")
 
 
-def arguments_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+def model_arguments(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Turn a GPT-2 config into the arguments of `miniGPT`."""
     try:
         return {
@@ -200,7 +200,7 @@ def arguments_of(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder}: config.json has no {error.args[0]!r}") from None
 
 
-def shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """Return GPT-2's name → shape of every tensor that a model of these `arguments` has."""
     V, C, n_layers = arguments["vocab_size"], arguments["d_model"], arguments["n_layers"]
     d_ff = 4 * C if arguments["d_ff"] is None else arguments["d_ff"]
@@ -231,7 +231,7 @@ def shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return needed
 
 
-def adjust(model: miniGPT, config: dict[str, Any]) -> None:
+def apply_layer_config(model: miniGPT, config: dict[str, Any]) -> None:
     """Set what GPT-2's config tells layer by layer, and the arguments of `miniGPT` do not."""
     norms = [model.final_norm]
     model.dropout.p = Dropout(config.get("embd_pdrop", 0.1)).p

@@ -17,12 +17,12 @@ import numpy as np
 
 from minigpt.folders.gpt2 import (
     BUFFERS,
-    adjust,
-    arguments_of,
+    apply_layer_config,
     config_of,
+    model_arguments,
     read_config,
-    shapes,
     tensor_names,
+    tensor_shapes,
     to_gpt2,
 )
 from minigpt.folders.weights import Tensor, open_weights, write_tensors
@@ -94,7 +94,7 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     """
     folder = find_model(name)
     config = read_config(folder)
-    arguments = arguments_of(config, folder)
+    arguments = model_arguments(config, folder)
     tensors = _without_prefix(open_weights(folder), folder)
     may_be_tied = arguments["tie_weights"]
     arguments["tie_weights"] = may_be_tied and not {EMBEDDING, HEAD} <= tensors.keys()
@@ -107,7 +107,7 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
         model = kind(**arguments, seed=_NoFirstWeights(np.random.PCG64()), dtype=dtype)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
-    adjust(model, config)
+    apply_layer_config(model, config)
     vars(model)["generation_config"] = read_generation_config(folder, config)
     _take(model, tensors)
     return model.eval()
@@ -159,7 +159,7 @@ def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) 
             f"{folder} has {len(tensors)} tensors, too few for the {n_layers} layers (n_layer) "
             "that config.json tells of"
         )
-    needed = shapes(arguments)
+    needed = tensor_shapes(arguments)
     tied = str(arguments["tie_weights"]).lower()
     by_config = f", by n_layer {n_layers} and tie_word_embeddings {tied} in config.json"
     _refuse("has no tensor", needed.keys() - tensors.keys(), folder, by_config)

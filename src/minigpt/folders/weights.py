@@ -19,9 +19,15 @@ import numpy as np
 
 from minigpt.core.functional import Array
 from minigpt.support.brief import brief
-from minigpt.support.files import check_is_itself, open_to_read, parse_json, read_json, replacing
+from minigpt.support.files import replacing
+from minigpt.support.untrusted_files import (
+    check_not_placeholder,
+    open_to_read,
+    parse_json,
+    read_json,
+)
 
-LONGEST_HEADER = 2**24
+MAX_HEADER = 2**24
 """Bytes; that of GPT-2's largest model has 60,000."""
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -98,14 +104,14 @@ def open_file(path: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"there are no weights at {path}")
     with open_to_read(path) as file:
         start = file.read(64)
-        check_is_itself(path, start)
+        check_not_placeholder(path, start)
         length = int.from_bytes(start[:8], "little")
         file.seek(8)
-        text = file.read(min(length, LONGEST_HEADER, os.fstat(file.fileno()).st_size))
+        text = file.read(min(length, MAX_HEADER, os.fstat(file.fileno()).st_size))
         # Mode "c", copy on write: the arrays can be changed, and the file stays as it is.
         content = np.asarray(np.memmap(file, np.uint8, "c")) if text else np.empty(0, np.uint8)
     try:
-        if length > LONGEST_HEADER:
+        if length > MAX_HEADER:
             raise ValueError(
                 f"its header would have {length:,} bytes, as it begins with {start[:24]!r}"
             )
@@ -113,7 +119,7 @@ def open_file(path: Path) -> dict[str, Tensor]:
             pass
         header = parse_json(text.decode("utf-8"), "its header")
     except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file: {error!s:.300}") from None
+        raise ValueError(f"{path} is damaged or not a safetensors file: {error!s:.300}") from None
     header.pop("__metadata__", None)
     content = content[8 + length :]
     return {name: _tensor(path, name, about, content) for name, about in header.items()}
@@ -176,7 +182,7 @@ def _tensor(path: Path, name: str, about: dict[str, Any], content: Array) -> Ten
 
 
 def _files_in(index: Path) -> list[str]:
-    places = read_json(index, at_most=LONGEST_HEADER).get("weight_map")
+    places = read_json(index, at_most=MAX_HEADER).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(x, str) for x in places.values()):
         raise ValueError(f"{index} is damaged: weight_map must give each tensor the name of a file")
     names = sorted(set(places.values()))

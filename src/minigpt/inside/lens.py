@@ -12,7 +12,7 @@ from minigpt.inside.activations import Trace
 from minigpt.inside.tap import shadow
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
-from minigpt.training.evaluation import LARGEST_LOGITS
+from minigpt.training.evaluation import MAX_LOGITS
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
@@ -53,7 +53,7 @@ def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
     states = np.concatenate([stream[first:] for stream in streams])  # ((n_layers + 1) · T, C)
     normed, head = shadow(model.final_norm).forward(states), shadow(model.head)
     tokens, probabilities = [], []
-    n = max(1, LARGEST_LOGITS // model.vocab_size)
+    n = max(1, MAX_LOGITS // model.vocab_size)
     for start in range(0, len(states), n):  # the head's weights are read once for many rows
         logits = head.forward(normed[start : start + n])
         likeliest = logits.argmax(axis=-1)

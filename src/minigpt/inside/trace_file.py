@@ -20,7 +20,8 @@ import numpy as np
 
 from minigpt.core.functional import Array
 from minigpt.inside.activations import Activations, BlockActivations, Target, Trace
-from minigpt.support.files import open_to_read, parse_json, replacing
+from minigpt.support.files import replacing
+from minigpt.support.untrusted_files import open_to_read, parse_json
 
 SomeTrace = TypeVar("SomeTrace", bound=Trace)
 

@@ -19,15 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minigpt.support.files import (
-    never_ends,
-    open_to_read,
-    place,
-    read_json,
-    remove_folder,
-    why_without,
-    write_json,
-)
+from minigpt.support.files import link_or_copy, remove_folder, write_json
+from minigpt.support.untrusted_files import is_special_file, open_to_read, read_json, reason_missing
 from minigpt.training.settings import Settings
 
 RECORD = "training.json"
@@ -49,7 +42,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Read training.json: the settings of a run and how far it is."""
     path = folder / RECORD
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no run folder: {why_without(folder, RECORD)}")
+        raise FileNotFoundError(f"{folder} is not a run folder: {reason_missing(folder, RECORD)}")
     record = read_json(path)
     step, settings = record.get("step"), record.get("settings")
     if type(step) is not int or not 0 <= step < 2**63 or not isinstance(settings, dict):
@@ -59,8 +52,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     for source in data:
-        if never_ends(source):
-            raise ValueError(f"{path}: {source} in data is no ordinary file and no folder")
+        if is_special_file(source):
+            raise ValueError(f"{path}: {source} in data is not an ordinary file or a folder")
     _check_names(record.get("files", {}), path)
     return record
 
@@ -85,8 +78,8 @@ def read_run(folder: Path) -> dict[str, Any]:
 def require_run(folder: Path) -> None:
     """Refuse a folder that is no run."""
     if not (folder / RECORD).is_file() and not steps_of(folder):
-        why = why_without(folder, f"{RECORD}, no checkpoint")
-        raise FileNotFoundError(f"{folder} is no run folder: {why}")
+        why = reason_missing(folder, f"{RECORD}, no checkpoint")
+        raise FileNotFoundError(f"{folder} is not a run folder: {why}")
     if run_of(folder) != folder:
         raise ValueError(
             f"{folder} is a checkpoint of the run {folder.parent}: give that run, or copy the "
@@ -128,7 +121,7 @@ def damage(folder: Path) -> str | None:
     return None
 
 
-def newest_whole(folder: Path, say: Callable[[str], None], below: float = math.inf) -> Path:
+def newest_intact(folder: Path, say: Callable[[str], None], below: float = math.inf) -> Path:
     """Find what a run can go on from: its newest checkpoint that is whole.
 
     What lies in the run folder itself counts too: it is a copy of the best checkpoint, or, in a
@@ -156,7 +149,7 @@ def newest_whole(folder: Path, say: Callable[[str], None], below: float = math.i
         if path != folder or len(candidates) == 1:  # else it only repeats what has been said
             problems.append(f"{path.name} is damaged ({what})")
     raise ValueError(
-        f"{folder} has no checkpoint that is whole: {'; '.join(problems)}. Nothing was changed"
+        f"{folder} has no intact checkpoint: {'; '.join(problems)}. Nothing was changed"
     )
 
 
@@ -171,7 +164,7 @@ def publish(checkpoint: Path, folder: Path) -> None:
         names = [path.name for path in files if path.name != RECORD]
     for name in (*names, RECORD):
         try:
-            place(checkpoint / name, folder / name)
+            link_or_copy(checkpoint / name, folder / name)
         except PermissionError:  # Windows does not replace what somebody reads; next time it may
             return
 

@@ -7,10 +7,10 @@ import math
 from minigpt.support.wording import decimal
 from minigpt.training.loop import Step, TrainingDiverged
 
-MOST_SETBACKS = 3
+MAX_SETBACKS = 3
 """So often a run goes back to its last checkpoint; then it stops."""
 
-STEPS_LOOKED_BACK = 20
+STEPS_AVERAGED = 20
 """About how many steps the usual loss looks back on."""
 
 
@@ -42,4 +42,4 @@ def usual_loss(usual: float | None, step: Step, spike: float | None, vocab_size:
             "it usually is. Try a lower learning rate or a longer warm-up; or, if the text is just "
             f"as uneven as that, a higher spike (now {spike:g}) or none"
         )
-    return usual + (step.loss - usual) / STEPS_LOOKED_BACK
+    return usual + (step.loss - usual) / STEPS_AVERAGED

@@ -17,7 +17,7 @@ from minigpt.runs.metrics import Metrics, MetricsFile
 from minigpt.runs.progress import METRICS, has_stopped_early
 from minigpt.support.brief import brief
 from minigpt.support.displayed import as_html
-from minigpt.support.files import why_without
+from minigpt.support.untrusted_files import reason_missing
 from minigpt.training.settings import Settings
 
 
@@ -54,7 +54,7 @@ class History:
         Raises
         ------
         FileNotFoundError, ValueError
-            If it is no run folder, or a file in it is damaged.
+            If it is not a run folder, or a file in it is damaged.
         """
         record, path = read_run(folder), folder / RECORD
         settings, step = Settings().replace(record["settings"]), record["step"]
@@ -107,7 +107,9 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
         if _is_run(folder):
             found.append(folder)
         elif not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is no folder of runs: {why_without(folder, 'runs')}")
+            raise FileNotFoundError(
+                f"{folder} is not a folder of runs: {reason_missing(folder, 'runs')}"
+            )
         else:
             found += sorted(filter(_is_run, folder.iterdir()))
     return list(dict.fromkeys(found))

@@ -13,16 +13,10 @@ from typing import Any
 
 from minigpt.runs import checkpoints
 from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, Progress
-from minigpt.support.files import (
-    append_text,
-    flush,
-    open_to_change,
-    remove,
-    remove_leftovers,
-    replacing_folder,
-)
+from minigpt.support.files import flush, remove, remove_leftovers, replacing_folder
 from minigpt.support.lock import FolderLock
-from minigpt.support.terminal import sentence
+from minigpt.support.terminal import error_message
+from minigpt.support.untrusted_files import append_text, open_to_change
 from minigpt.support.wording import for_shell
 from minigpt.training.loop import Step
 
@@ -39,10 +33,10 @@ class Keeper:
     progress : how far the run is.
     saved : the step of the newest checkpoint that is whole; -1 if there is none.
     newest : the step of the newest there is, as far as this process knows.
-    is_begun : whether the folder has nothing yet but the model of step 0, made by this process.
+    is_unused : whether the folder has nothing yet but the model of step 0, made by this process.
     """
 
-    is_begun = False
+    is_unused = False
 
     def __init__(self, folder: Path, lock: FolderLock | None = None) -> None:
         self.folder = folder
@@ -50,22 +44,22 @@ class Keeper:
         self.saved = self.newest = -1
         self._lock = lock or FolderLock(folder)
 
-    def go_on(self, progress: Progress, from_checkpoint: bool) -> None:
+    def continue_from(self, progress: Progress, from_checkpoint: bool) -> None:
         """Be where a checkpoint, or what lies in the run folder itself, says the run is."""
         self.progress = progress
         self.saved = progress.step if from_checkpoint else -1
 
-    def begin(self, was_there: bool) -> None:
+    def mark_new(self, was_there: bool) -> None:
         """Note that the folder is new, or was there and empty."""
-        self.is_begun, self._was_there = True, was_there
+        self.is_unused, self._was_there = True, was_there
 
-    def withdraw(self) -> None:
+    def remove_if_unused(self) -> None:
         """Remove the folder again if no step was done in it; else do nothing.
 
         What is wrong can then be mended, and the same command given again.
         """
-        if self.is_begun:
-            self.is_begun = False
+        if self.is_unused:
+            self.is_unused = False
             with suppress(OSError):  # Windows keeps what is open: the lock
                 for path in self.folder.iterdir():
                     remove(path)
@@ -73,7 +67,7 @@ class Keeper:
                     self.folder.rmdir()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep other processes out of the folder within a `with` block.
 
         Raises
@@ -98,7 +92,7 @@ class Keeper:
     def save(self, write_into: Callable[[Path], None], keep: int) -> None:
         """Write a checkpoint of this step, if there is none; then older ones can go."""
         step, best = self.progress.step, self.progress.best
-        with self.held():
+        with self.locked():
             if self.saved != step:
                 for name in self.progress.lengths:
                     flush(self.folder / name)
@@ -110,9 +104,9 @@ class Keeper:
             checkpoints.prune(self.folder, keep, step, best["step"] if best else None)
             self.newest = self.saved = step
 
-    def write_down(self, step: Step, layers: dict[str, Any] | None = None) -> None:
+    def log_step(self, step: Step, layers: dict[str, Any] | None = None) -> None:
         """Add a step to metrics.jsonl; what its layers did, and a sample, to files of their own."""
-        self.is_begun = False
+        self.is_unused = False
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
         self._append(METRICS, json.dumps(row) + "\n")
@@ -155,19 +149,19 @@ class Keeper:
 
     def _cannot_write(self, error: OSError) -> RunNotWritten:
         try:
-            whole = checkpoints.newest_whole(self.folder, lambda problem: None)
+            whole = checkpoints.newest_intact(self.folder, lambda problem: None)
             step = checkpoints.read_record(whole)["step"]
             kept = (
-                f"The checkpoint of step {step} is whole; when this is mended, go on with "
+                f"The checkpoint of step {step} is intact; when this is mended, go on with "
                 f"minigpt train --resume {for_shell(self.folder)}"
             )
         except (OSError, ValueError):
             kept = "Nothing was saved yet"
-        if self.is_begun:
+        if self.is_unused:
             kept = "Nothing was saved yet: when this is mended, give the same command again"
         return RunNotWritten(
             f"stopped after step {self.progress.step}, as the run cannot be written: "
-            f"{sentence(error)}. {kept}"
+            f"{error_message(error)}. {kept}"
         )
 
 
@@ -184,18 +178,18 @@ def _cut(log: BufferedRandom, length: int) -> int:
     return kept
 
 
-class Onlooker(Keeper):
+class ReadOnlyKeeper(Keeper):
     """In all processes but the first: knows how far the run is, and writes nothing."""
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep nobody out."""
         yield
 
     def save(self, write_into: Callable[[Path], None], keep: int) -> None:
         """Leave it to the first process."""
 
-    def write_down(self, step: Step, layers: dict[str, Any] | None = None) -> None:
+    def log_step(self, step: Step, layers: dict[str, Any] | None = None) -> None:
         """Leave it to the first process."""
 
     def tidy(self) -> None:

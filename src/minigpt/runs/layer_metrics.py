@@ -22,16 +22,16 @@ from minigpt.core.functional import PIECE_SIZE, Array
 from minigpt.core.optim import AdamW
 from minigpt.runs.metrics import whole_lines
 from minigpt.support.brief import brief
-from minigpt.support.files import open_to_read
+from minigpt.support.untrusted_files import open_to_read
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.training.loop import Step
     from minigpt.training.optimizers import Optimizer
 
-LONGEST_LAYER_LINE = 2**16
+MAX_LAYER_LINE = 2**16
 """Bytes of the longest line that is read: about 500 blocks."""
-MOST_LAYER_ROWS = 100_000
+MAX_LAYER_ROWS = 100_000
 _WRONG = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What reading a line ends in that is not what it should be."""
 
@@ -168,12 +168,12 @@ def read_layers(path: Path) -> LayerHistory:
     found: dict[int, dict[str, list[float]]] = {}
     last, before = 0, None
     with suppress(FileNotFoundError), open_to_read(path) as file:
-        for line in whole_lines(file, LONGEST_LAYER_LINE):
+        for line in whole_lines(file, MAX_LAYER_LINE):
             try:
                 number, row = _parse(line)
                 if number <= last or (found and row.keys() != before):
                     raise ValueError  # not a later step, or not of the same layers
-                if len(found) == MOST_LAYER_ROWS:
+                if len(found) == MAX_LAYER_ROWS:
                     raise ValueError
             except _WRONG:
                 raise ValueError(

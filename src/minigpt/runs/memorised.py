@@ -18,8 +18,8 @@ from minigpt.text.tokenizers import Tokenizer
 
 TOKENS_WRITTEN = 200
 TOKENS_OF_PROMPT = 8
-MOST_SEARCHED = 4_000_000  # characters
-MEMORISED_FROM = 50  # characters: shorter runs are idioms
+MAX_SEARCHED = 4_000_000  # characters
+MIN_MEMORISED = 50  # characters: shorter runs are idioms
 
 
 def longest_copied(written: str, text: str) -> str:
@@ -67,10 +67,10 @@ def memorised(folder: Path, dataset: Dataset, seed: int) -> str:
     sampling = Sampling(temperature=0.8)
     new = stream(model, [prompt], TOKENS_WRITTEN, sampling, seed, None, allowed)
     written = "".join(texts_of(np.concatenate(list(new)), tokenizer))
-    text = _text_of(dataset.train, tokenizer, MOST_SEARCHED + 1)
-    is_cut, text = len(text) > MOST_SEARCHED, text[:MOST_SEARCHED]
+    text = _text_of(dataset.train, tokenizer, MAX_SEARCHED + 1)
+    is_cut, text = len(text) > MAX_SEARCHED, text[:MAX_SEARCHED]
     unseen = _text_of(dataset.val[len(prompt) :], tokenizer, len(written))
-    return in_a_sentence(
+    return describe_copying(
         len(longest_copied(written, text)),
         len(longest_copied(unseen, text)),
         len(written),
@@ -79,14 +79,14 @@ def memorised(folder: Path, dataset: Dataset, seed: int) -> str:
     )
 
 
-def in_a_sentence(copied: int, usual: int, n_written: int, is_cut: bool, n_unseen: int) -> str:
+def describe_copying(copied: int, usual: int, n_written: int, is_cut: bool, n_unseen: int) -> str:
     """Return what the numbers mean: copied by the model, shared by unseen text, and of how many."""
-    first = f" (searched: its first {MOST_SEARCHED:,} characters)" if is_cut else ""
+    first = f" (searched: its first {MAX_SEARCHED:,} characters)" if is_cut else ""
     said = (
         f"In {counted(n_written, 'character')} that the model wrote, the longest run copied from "
         f"the training text{first} has {counted(copied, 'character')}"
     )
     said += f"; in {n_unseen:,} of the validation text, {usual:,}"
-    if copied >= MEMORISED_FROM and copied > 2 * usual:
+    if copied >= MIN_MEMORISED and copied > 2 * usual:
         return f"{said}: parts of the text are memorised"
     return said

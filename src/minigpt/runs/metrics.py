@@ -19,17 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigpt.support.brief import brief
-from minigpt.support.files import open_to_read
+from minigpt.support.untrusted_files import open_to_read
 
 Floats = NDArray[np.float64]
 
-LONGEST_METRICS_LINE = 4096
+MAX_METRICS_LINE = 4096
 """Bytes of the longest line that is read; a step has about 200."""
-MOST_STEPS_READ = 5_000_000
+MAX_STEPS_READ = 5_000_000
 """How many steps are read; their numbers fill 320 MB."""
-MOST_BEHIND = 2**20
+MAX_TORN_LINE = 2**20
 """Bytes in which the end of a line that is too long is looked for."""
-LARGEST_NUMBER = 1e30
+MAX_NUMBER = 1e30
 """Numbers as large are gaps: no loss is, and sums and ratios of smaller ones do not overflow."""
 
 
@@ -114,7 +114,7 @@ def whole_lines(file: IO[bytes], longest: int) -> Iterator[bytes]:
     It is being written, or was when the power went; then it may be long and full of zeros.
     """
     for line in iter(partial(file.readline, longest + 1), b""):
-        if not line.endswith(b"\n") and b"\n" not in file.read(MOST_BEHIND):
+        if not line.endswith(b"\n") and b"\n" not in file.read(MAX_TORN_LINE):
             return
         yield line
 
@@ -165,17 +165,17 @@ class MetricsFile:
             self._forget()
         self._which = which
         file.seek(self._offset)
-        for line in whole_lines(file, LONGEST_METRICS_LINE):
-            if len(line) > LONGEST_METRICS_LINE:
-                raise self._wrong(f"it has more than {LONGEST_METRICS_LINE} bytes")
+        for line in whole_lines(file, MAX_METRICS_LINE):
+            if len(line) > MAX_METRICS_LINE:
+                raise self._wrong(f"it has more than {MAX_METRICS_LINE} bytes")
             for column, value in zip(self._columns, self._parse(line), strict=True):
                 column.append(value)
             self._offset += len(line)
 
     def _parse(self, line: bytes) -> list[float]:
         numbers = self._columns[0]
-        if len(numbers) == MOST_STEPS_READ:
-            raise self._wrong(f"more than {MOST_STEPS_READ:,} steps are not read")
+        if len(numbers) == MAX_STEPS_READ:
+            raise self._wrong(f"more than {MAX_STEPS_READ:,} steps are not read")
         try:
             row = json.loads(line.decode("utf-8"))
         except (ValueError, RecursionError):
@@ -192,7 +192,7 @@ class MetricsFile:
             return math.nan
         if type(value) is not float and type(value) is not int:
             raise self._wrong(f"{name} must be a number, got {value!r:.40}")
-        return float(value) if abs(value) < LARGEST_NUMBER else math.nan  # also for inf and nan
+        return float(value) if abs(value) < MAX_NUMBER else math.nan  # also for inf and nan
 
     def _wrong(self, why: str) -> ValueError:
         return ValueError(f"{self.path}, line {len(self._columns[0]) + 1}: {why}")

@@ -21,16 +21,16 @@ import numpy as np
 from minigpt.core.functional import Array
 from minigpt.runs.checkpoints import RECORD, read_run, run_of
 from minigpt.runs.starting import find_data
-from minigpt.support.files import never_ends
+from minigpt.support.untrusted_files import is_special_file
 from minigpt.support.wording import for_shell
 from minigpt.text.data import Corpus, Dataset
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.settings import Settings
 
 TOKENS_HASHED_AT_ONCE = 2**20  # tokens
-HOW_IT_IS_READ = ("data", "field", "skip_undecodable")
+DATA_SETTINGS = ("data", "field", "skip_undecodable")
 """Settings that say where a text is, and how it is read."""
-NOT_FILES = ("plays", "shakespeare", "-")
+BUILT_IN_SOURCES = ("plays", "shakespeare", "-")
 """Names that mean the same in every folder, unless there is a file of that name."""
 
 
@@ -48,7 +48,7 @@ def fingerprint(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def proves_all(recorded: Any) -> bool:
+def covers_all_text(recorded: Any) -> bool:
     """Return whether a fingerprint covers all of a text, as those of older runs do not."""
     return isinstance(recorded, dict) and "text" in recorded
 
@@ -62,7 +62,7 @@ def is_text_of(record: dict[str, Any], dataset: Dataset) -> bool:
     recorded = record.get("text")
     if recorded is None:
         return True
-    return bool(recorded == (fingerprint if proves_all(recorded) else _of_beginning)(dataset))
+    return bool(recorded == (fingerprint if covers_all_text(recorded) else _of_beginning)(dataset))
 
 
 def record_of_run(folder: Path) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def is_corpus_of(record: dict[str, Any], corpus: Corpus) -> bool:
     return isinstance(recorded, dict) and recorded.get("text") == corpus.checksum()
 
 
-def find_own_text(
+def find_run_text(
     folder: Path,
     record: dict[str, Any],
     tokenizer: Tokenizer,
@@ -104,7 +104,7 @@ def find_own_text(
     ValueError
         If what is there cannot be read, or is another text.
     """
-    changed = {name: value for name, value in (changes or {}).items() if name in HOW_IT_IS_READ}
+    changed = {name: value for name, value in (changes or {}).items() if name in DATA_SETTINGS}
     settings, data = Settings().replace({**record["settings"], **changed}), changed.get("data")
     bases = [Path.cwd()] if data is not None else [*_base_of(folder, record), Path.cwd()]
     others: list[str] = []
@@ -116,7 +116,7 @@ def find_own_text(
             _check_ordinary(names, folder)
             dataset = find_data(settings.replace({"data": names}), tokenizer)[1]
         except FileNotFoundError as error:
-            gone = [str(base / name) for name in names if name not in NOT_FILES]
+            gone = [str(base / name) for name in names if name not in BUILT_IN_SOURCES]
             gone = [path for path in gone if not os.path.exists(path)]  # noqa: PTH110 - never raises
             missing.append(f"there is no {' and no '.join(gone[:3])}" if gone else str(error))
         except (OSError, ValueError) as error:
@@ -124,7 +124,7 @@ def find_own_text(
         else:
             if is_text_of(record, dataset):
                 return names, base, dataset
-            others.append(" ".join(n if n in NOT_FILES else str(base / n) for n in names))
+            others.append(" ".join(n if n in BUILT_IN_SOURCES else str(base / n) for n in names))
     if others and data is not None:
         raise ValueError(
             f"{others[0]} is not the text that {folder} was trained on, "
@@ -181,8 +181,8 @@ def find_same_text(
 def _check_ordinary(names: Sequence[str], folder: Path) -> None:
     """Raise unless what names lead to can be read to its end."""
     for name in names:
-        if never_ends(name):
-            raise ValueError(f"{name}, the text of {folder}, is no ordinary file and no folder")
+        if is_special_file(name):
+            raise ValueError(f"{name}, the text of {folder}, is not an ordinary file or a folder")
 
 
 def names_from(base: Path, data: Sequence[str]) -> tuple[str, ...]:
@@ -195,7 +195,7 @@ def names_from(base: Path, data: Sequence[str]) -> tuple[str, ...]:
 
 def _from(base: Path, name: str) -> str:
     path = base / name
-    if base == Path.cwd() or (name in NOT_FILES and (name == "-" or not path.exists())):
+    if base == Path.cwd() or (name in BUILT_IN_SOURCES and (name == "-" or not path.exists())):
         return name
     return str(path if path.exists() else Path(glob.escape(str(base)), name))
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from minigpt.support.brief import brief
-from minigpt.support.files import open_to_read
+from minigpt.support.untrusted_files import open_to_read
 from minigpt.training.loop import Step
 from minigpt.training.settings import Settings
 
 METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
 
-LONG_WITHOUT_BEST = 5
+WARN_AFTER = 5
 """Evaluations without a new best after which a run says so."""
 
 
@@ -53,10 +53,10 @@ class Progress:
 
     def warning(self, settings: Settings) -> str | None:
         """Return a sentence at the moment when validation has not improved for long."""
-        if self.best is None or self.worse != LONG_WITHOUT_BEST or self.step >= settings.steps:
+        if self.best is None or self.worse != WARN_AFTER or self.step >= settings.steps:
             return None
         return (
-            f"validation has not improved for {LONG_WITHOUT_BEST} evaluations, "
+            f"validation has not improved for {WARN_AFTER} evaluations, "
             f"since step {self.best['step']}: "
             "what is learned now helps with the training text only"
         )

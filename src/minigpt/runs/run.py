@@ -14,10 +14,10 @@ from minigpt.fast.machines import ALONE, World
 from minigpt.folders.pretrained import write_pretrained
 from minigpt.folders.weights import write_tensors
 from minigpt.runs import checkpoints
-from minigpt.runs.divergence import MOST_SETBACKS, usual_loss
-from minigpt.runs.keeper import Keeper, Onlooker
+from minigpt.runs.divergence import MAX_SETBACKS, usual_loss
+from minigpt.runs.keeper import Keeper, ReadOnlyKeeper
 from minigpt.runs.layer_metrics import measure_layers
-from minigpt.runs.own_text import find_own_text, find_same_text, fingerprint, started_in
+from minigpt.runs.own_text import find_run_text, find_same_text, fingerprint, started_in
 from minigpt.runs.progress import Progress, progress_of
 from minigpt.runs.starting import (
     STATE,
@@ -28,16 +28,16 @@ from minigpt.runs.starting import (
 from minigpt.support.brief import brief
 from minigpt.support.displayed import as_html
 from minigpt.support.lock import FolderLock
-from minigpt.support.terminal import sentence
+from minigpt.support.terminal import error_message
 from minigpt.text.data import Dataset
 from minigpt.text.prepared import prepared_folder
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.loop import Step, TrainingDiverged, train
 from minigpt.training.optimizers import Optimizer, optimizer_of
-from minigpt.training.settings import OF_A_MODEL, Settings
+from minigpt.training.settings import MODEL_SETTINGS, Settings
 
-FIXED = (
-    *OF_A_MODEL,
+FIXED_SETTINGS = (
+    *MODEL_SETTINGS,
     *("init_from", "freeze", "block_size", "dropout", "optimizer", "seed", "allow_special"),
 )
 """Settings that a run keeps for good; the others may change when it goes on.
@@ -110,16 +110,16 @@ class Run:
             try:
                 dataset = dataset or find_same_text(settings, base, tokenizer, text)
             except (OSError, ValueError) as error:
-                problem = sentence(error)
+                problem = error_message(error)
         wrong = [f"process {i}: {p}" for i, p in enumerate(world.gather(problem)) if p is not None]
         if wrong:
             if world.rank == 0:
-                run.keeper.withdraw()
+                run.keeper.remove_if_unused()
             raise RuntimeError("; ".join(wrong))
         if world.rank > 0:
             optimizer = optimizer_of(settings, model)
             run = cls(folder, settings, tokenizer, dataset, model, optimizer, base=base)
-            run.keeper = Onlooker(folder)
+            run.keeper = ReadOnlyKeeper(folder)
         run.world = world
         run._share()
         return run
@@ -147,12 +147,12 @@ class Run:
         run = cls(folder, settings, tokenizer, dataset, model, optimizer, say)
         was_there = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        with run.keeper.held():
-            run.keeper.begin(was_there)
+        with run.keeper.locked():
+            run.keeper.mark_new(was_there)
             try:
                 run.save()
             except BaseException:
-                run.keeper.withdraw()
+                run.keeper.remove_if_unused()
                 raise
         return run
 
@@ -178,10 +178,10 @@ class Run:
         """
         checkpoints.require_run(folder)
         with FolderLock(folder) as lock:
-            origin = checkpoints.newest_whole(folder, say)
+            origin = checkpoints.newest_intact(folder, say)
             record = checkpoints.read_record(origin)
             settings = Settings().replace(record["settings"])
-            for name in FIXED:
+            for name in FIXED_SETTINGS:
                 if name in changes and changes[name] != getattr(settings, name):
                     raise ValueError(f"{name} cannot change when a run goes on; start a new one")
             progress = progress_of(record, folder)
@@ -198,12 +198,12 @@ class Run:
                     "evaluations in a row had brought nothing better. To go on all the same, give "
                     "it more patience: --patience N, or 0 for any amount"
                 )
-            _, base, dataset = find_own_text(folder, record, tokenizer, changes)
+            _, base, dataset = find_run_text(folder, record, tokenizer, changes)
             run = cls(folder, settings, tokenizer, dataset, model, optimizer, say, base=base)
             run.keeper = Keeper(folder, lock)
-            run.keeper.go_on(progress, from_checkpoint=origin != folder)
+            run.keeper.continue_from(progress, from_checkpoint=origin != folder)
             run.keeper.newest = max(checkpoints.steps_of(folder), default=-1)
-            with run.keeper.held():
+            with run.keeper.locked():
                 run.keeper.tidy()
         return run
 
@@ -225,7 +225,7 @@ class Run:
         RuntimeError
             If another process trains in this folder, or has done so in between.
         """
-        with self.keeper.held():
+        with self.keeper.locked():
             self.keeper.tidy()
             try:
                 while not self.stopped_early:
@@ -235,7 +235,7 @@ class Run:
                     except TrainingDiverged as error:
                         self._go_back(error)
             finally:
-                self.keeper.withdraw()
+                self.keeper.remove_if_unused()
 
     def save(self) -> None:
         """Write a checkpoint of this step, if there is none; then older ones can go."""
@@ -256,7 +256,7 @@ class Run:
                 progress.usual_loss, step, self.settings.spike, self.model.vocab_size
             )
             progress.note(step)
-            self.keeper.write_down(step, self._layers(step))
+            self.keeper.log_step(step, self._layers(step))
             if step.val_loss is not None:
                 self.save()
                 if warning := progress.warning(self.settings):
@@ -294,8 +294,8 @@ class Run:
         If that did not help before, to the one before it: the harm may be older than it shows.
         """
         setbacks = self.progress.setbacks
-        if self.settings.on_divergence == "stop" or len(setbacks) >= MOST_SETBACKS:
-            self.keeper.is_begun = False  # the way on is from what is there
+        if self.settings.on_divergence == "stop" or len(setbacks) >= MAX_SETBACKS:
+            self.keeper.is_unused = False  # the way on is from what is there
             raise error
         if self.world.rank == 0:
             self._restore(error)
@@ -307,10 +307,10 @@ class Run:
         if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.keeper.saved:
             del steps[0]
         below = steps[0] + 1 if steps else math.inf
-        origin = checkpoints.newest_whole(self.folder, self.say, below)
+        origin = checkpoints.newest_intact(self.folder, self.say, below)
         self.model, _, self.optimizer = open_checkpoint(origin, self.settings)
         progress = progress_of(checkpoints.read_record(origin), self.folder)
-        self.keeper.go_on(progress, from_checkpoint=origin != self.folder)
+        self.keeper.continue_from(progress, from_checkpoint=origin != self.folder)
         rates = {
             name: getattr(self.settings, name) / 2
             for name in ("learning_rate", "final_learning_rate")

@@ -23,10 +23,10 @@ from minigpt.text.special_names import count_names, no_borders, note_of
 from minigpt.text.token_roles import prompt_ids
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.text.tokenizers.making import check_vocab_size, find_tokenizer, make_tokenizer
-from minigpt.training.fitting import FEWEST_CHARACTERS, fit, fit_vocabulary, in_words
+from minigpt.training.fitting import MIN_TEXT_CHARACTERS, describe_fit, fit, fit_vocabulary
 from minigpt.training.freezing import freeze
 from minigpt.training.optimizers import Optimizer, optimizer_of
-from minigpt.training.settings import OF_A_MODEL, Settings
+from minigpt.training.settings import MODEL_SETTINGS, Settings
 
 STATE = "training_state.safetensors"
 
@@ -74,10 +74,10 @@ def find_data(
     corpus = load_corpus(settings.data, settings.field, settings.skip_undecodable, say)
     texts = f"{len(corpus.ends) + 1:,} documents, " if corpus.ends else ""
     say(f"text: {corpus.name}, {texts}{len(corpus.train):,} + {len(corpus.val):,} characters")
-    if (n := len(corpus.train) + len(corpus.val)) < FEWEST_CHARACTERS:
+    if (n := len(corpus.train) + len(corpus.val)) < MIN_TEXT_CHARACTERS:
         raise ValueError(
             f"the text has {counted(n, 'character')}: to learn from it, and to examine what "
-            f"was learned on its last tenth, at least {FEWEST_CHARACTERS} are needed"
+            f"was learned on its last tenth, at least {MIN_TEXT_CHARACTERS} are needed"
         )
     allow = settings.allow_special
     if tokenizer is None:
@@ -88,11 +88,11 @@ def find_data(
             tokenizer = make_tokenizer(
                 settings.tokenizer, corpus.train, size, say, allow_special=allow
             )
-    say_reading(corpus, tokenizer, allow, say)
+    report_special_names(corpus, tokenizer, allow, say)
     return tokenizer, Dataset.from_corpus(corpus, tokenizer, allow)
 
 
-def say_reading(
+def report_special_names(
     corpus: Corpus, tokenizer: Tokenizer, allow_special: bool, say: Callable[[str], None]
 ) -> None:
     """Say what a text has that is not learned as it may be meant."""
@@ -125,7 +125,7 @@ def begin(
     if settings.init_from is not None:
         model, tokenizer = load_model_and_tokenizer(settings.init_from)
         settings = settings.replace(settings_of(model, tokenizer))
-        free = [name for name in free if name not in OF_A_MODEL]
+        free = [name for name in free if name not in MODEL_SETTINGS]
         if "block_size" in free:
             settings = settings.replace({"block_size": min(settings.block_size, model.max_len)})
         prepare(model, settings)
@@ -152,7 +152,7 @@ def begin(
             say(note)
     say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
     if free:
-        say(in_words(settings, free, len(dataset.train)))
+        say(describe_fit(settings, free, len(dataset.train)))
     n_params = sum(param.size for param in model.params().values())
     learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
     say(f"model: {n_params:,} parameters{learning}")

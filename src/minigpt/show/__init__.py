@@ -16,7 +16,7 @@ from minigpt.core.model import Flat, miniGPT
 from minigpt.core.optim import SGD, AdamW
 from minigpt.show import summary
 from minigpt.support.brief import brief
-from minigpt.support.displayed import as_html, show_with
+from minigpt.support.displayed import as_html, set_renderer
 
 
 def _render(shown: Any) -> str | None:
@@ -71,4 +71,4 @@ for _kind, _repr in _REPRS.items():
 MultiHeadAttention.weights = property(_weights)  # type: ignore[attr-defined]
 miniGPT.__str__ = summary.summary  # type: ignore[method-assign, assignment]
 miniGPT._repr_html_ = as_html  # type: ignore[attr-defined]
-show_with(_render)
+set_renderer(_render)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from minigpt.fast.threads import can_start_threads
 from minigpt.support.terminal import Clock, console, visible
-from minigpt.support.wording import counted, decimal, to_spell
+from minigpt.support.wording import counted, decimal, spelling_note
 
 if TYPE_CHECKING:
     from minigpt.training.loop import Step
@@ -65,7 +65,7 @@ class TrainingDisplay:
             self.console.print(Text(line), soft_wrap=True)
             self.examined = step
             self.clock.restart()
-        elif not self.console.is_terminal and self.clock.strikes():
+        elif not self.console.is_terminal and self.clock.is_due():
             self.console.print(Text(f"{line}, {pace}"), soft_wrap=True)
         if step.sample is not None:
             self.show_sample(step.sample, f"a sample after {counted(step.number, 'step')}")
@@ -108,5 +108,5 @@ def against_floor(
         over = f"{bits / floor - 1:+.0%}" if bits < 10 * floor else f"{bits / floor:.3g} times it"
         notes.append(f"floor {floor:.3f}, {over}")
     if spelling:
-        notes.append(to_spell(spelling))
+        notes.append(spelling_note(spelling))
     return f"{decimal(bits, 3)}{unit}" + (f" ({'; '.join(notes)})" if notes else "")

@@ -14,7 +14,7 @@ from minigpt.inside import Attribution, HeadScores, Trace
 from minigpt.inside.pieces import pieces, visible
 from minigpt.show.summary import about, rows
 from minigpt.support.brief import brief_value, values_of
-from minigpt.support.wording import counted, decimal, percent, to_spell
+from minigpt.support.wording import counted, decimal, percent, spelling_note
 from minigpt.text.completion import Completion
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.evaluation import Evaluation
@@ -111,7 +111,7 @@ def step_html(step: Step) -> str:
             beside = "" if validation is None else f", validation {decimal(validation, digits)}"
             parts.append(f"training {decimal(loss, digits)}{beside} {unit}")
     if step.spelling_bits:
-        parts.append(to_spell(step.spelling_bits))
+        parts.append(spelling_note(step.spelling_bits))
     parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
     sample = "" if step.sample is None else f"<pre>{html.escape(step.sample)}</pre>"
     return f"<div>{' · '.join(parts)}</div>{sample}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from minigpt.runs.history import History
 from minigpt.support.terminal import json_line, visible
-from minigpt.support.wording import decimal, to_spell
+from minigpt.support.wording import decimal, spelling_note
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,7 @@ def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
 
 
 def _cells(history: History) -> list[list[str]]:
-    facts, s, unknown = history.to_dict(), history.settings, to_spell(history.metrics.spelling)
+    facts, s, unknown = history.to_dict(), history.settings, spelling_note(history.metrics.spelling)
     early = ", stopped early" if history.stopped_early else ""
     tokenizer, text = (Path(name).name for name in (s.tokenizer, s.data[0]))
     return [

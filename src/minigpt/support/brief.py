@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-LONGEST_REPR = 400
+MAX_REPR = 400
 """Characters of a whole repr."""
 
 
@@ -25,7 +25,7 @@ def values_of(record: Any) -> dict[str, Any]:
 def named(record: Any, values: dict[str, Any]) -> str:
     """Return "Name(a=1, b=2)" with the class of `record` and short values, cut where too long."""
     shown = ", ".join(f"{name}={brief_value(value)}" for name, value in values.items())
-    return f"{type(record).__name__}({cut(shown, LONGEST_REPR)})"
+    return f"{type(record).__name__}({cut(shown, MAX_REPR)})"
 
 
 def brief_value(value: Any) -> str:

@@ -15,7 +15,7 @@ from minigpt.core.checks import check_numbers, check_whole, is_list, unknown
 P = ParamSpec("P")
 R = TypeVar("R")
 
-KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+BUILT_IN_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "str": (str, "a text"),
     "bool": ((bool, np.bool_), "True or False"),
     "Array": (np.ndarray, "a NumPy array"),
@@ -23,7 +23,7 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 """Types that are looked up by their names in a signature, and their names in messages."""
 
-MADE_BY = {
+OUR_TYPES = {
     "Trace": "a Trace, as trace(model, text, tokenizer) returns it",
     "miniGPT": "a miniGPT",
     "Tokenizer": "a Tokenizer",
@@ -82,12 +82,12 @@ def _check(name: str, value: Any, annotation: str) -> None:
         check_numbers(**{name: value})
     elif found := re.fullmatch(r"(Sequence|Iterable|Mapping|dict)\[(?:str, )?(\w+)\]", kind):
         _check_all(name, value, found[1], found[2])
-    elif kind in KINDS:
-        right, words = KINDS[kind]
+    elif kind in BUILT_IN_TYPES:
+        right, words = BUILT_IN_TYPES[kind]
         if not isinstance(value, right):
             raise TypeError(f"{name} must be {words}, got {value!r:.100}")
-    elif kind in MADE_BY and kind not in {each.__name__ for each in type(value).__mro__}:
-        raise TypeError(f"{name} must be {MADE_BY[kind]}, got {value!r:.100}")
+    elif kind in OUR_TYPES and kind not in {each.__name__ for each in type(value).__mro__}:
+        raise TypeError(f"{name} must be {OUR_TYPES[kind]}, got {value!r:.100}")
 
 
 def _check_all(name: str, value: Any, many: str, of: str) -> None:

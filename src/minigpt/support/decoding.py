@@ -108,7 +108,7 @@ def _undecodable(
 ) -> UndecodableError:
     for beginning, what in _NO_TEXT.items():
         if start.startswith(beginning):
-            return UndecodableError(f"{where} is no text, but {what}", "make a text of it first")
+            return UndecodableError(f"{where} is not text, but {what}", "convert it to text first")
     marked = encoding_of(start)
     name = "UTF-8 text" if marked == "utf-8-sig" else f"the {marked.upper()} text its mark says"
     byte = f"byte {place} is 0x{error.object[error.start]:02x}"

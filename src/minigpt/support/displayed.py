@@ -1,7 +1,7 @@
-"""Rich displays in a notebook: a class says that it has one, `minigpt.show` draws it.
+"""Rich displays in a notebook: a class declares that it has one, and `minigpt.show` draws it.
 
-A class that is displayed has `_repr_html_ = as_html`. It need not import what draws it: `show_with`
-is called from above.
+A class with a display has `_repr_html_ = as_html`. It does not import the code that draws it:
+`minigpt.show` registers that code with `set_renderer`.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 _render: Callable[[Any], str | None] | None = None
 
 
-def show_with(render: Callable[[Any], str | None]) -> None:
+def set_renderer(render: Callable[[Any], str | None]) -> None:
     """Use `render` to turn objects into HTML."""
     global _render
     _render = render

@@ -8,7 +8,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from minigpt.core.checks import unknown
-from minigpt.support.terminal import exact
+from minigpt.support.terminal import unfiltered
 
 HUB_MODELS = {
     "gpt2": "openai-community/gpt2",
@@ -20,7 +20,7 @@ HUB_MODELS = {
 }
 """Names that are known without a folder, and their repositories on the Hugging Face Hub."""
 
-NEAR = 0.85
+MIN_SIMILARITY = 0.85
 """How much a name must be like a known one to be taken for it: gpt3 is not gpt2 mistyped."""
 
 _TOKENIZER_FILES = (
@@ -54,8 +54,8 @@ def find_model(name: str | Path) -> Path:
     if known is None:
         owners = {repository.split("/")[0] for repository in HUB_MODELS.values()}
         is_name = len(folder.parts) == 1 or folder.parts[0] in owners
-        hint = f"; {unknown('model', folder.name, HUB_MODELS, NEAR)}" if is_name else ""
-        raise FileNotFoundError(f"{folder} is no model folder: it is not there{hint}")
+        hint = f"; {unknown('model', folder.name, HUB_MODELS, MIN_SIMILARITY)}" if is_name else ""
+        raise FileNotFoundError(f"{folder} is not a model folder: it does not exist{hint}")
     return _cached(known, _is_complete) or _download(known, _FILES, _has_weights)
 
 
@@ -123,7 +123,7 @@ def _download(name: str, files: Sequence[str], is_complete: Callable[[Path], boo
             f"`pip install huggingface_hub`, and try again; {how_else}"
         ) from None
     try:
-        with redirect_stderr(exact(sys.stderr)):  # its progress bars move the cursor
+        with redirect_stderr(unfiltered(sys.stderr)):  # its progress bars move the cursor
             folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(files)))
         if not is_complete(folder):  # without a network, it gives what is there
             raise FileNotFoundError("an earlier download broke off, and the Hub is out of reach")

@@ -9,10 +9,10 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Self
 
-from minigpt.support.files import open_to_change
+from minigpt.support.untrusted_files import open_to_change
 
 NAME = ".lock"
-LONGEST_PROCESS_ID = 20
+MAX_PROCESS_ID = 20
 """Bytes of the process id in it, at most."""
 
 
@@ -68,7 +68,7 @@ class FolderLock:
         path = self.folder / NAME
         is_new = not os.path.lexists(path)
         file = open_to_change(path, make=True)
-        content = file.read(LONGEST_PROCESS_ID + 1)
+        content = file.read(MAX_PROCESS_ID + 1)
         try:
             _lock(file)
         except (BlockingIOError, PermissionError):
@@ -80,7 +80,7 @@ class FolderLock:
             ) from None
         except OSError:  # some network file systems have no locks
             pass
-        if len(content) > LONGEST_PROCESS_ID:
+        if len(content) > MAX_PROCESS_ID:
             file.close()
             raise ValueError(f"{path} is not the lock of a folder: move it away")
         try:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from minigpt.support import terminal
 
-UNBOUNDED = 10_000
+UNLIMITED_WIDTH = 10_000
 """Columns of what has no width of its own, as a pipe."""
 
 
@@ -19,13 +19,13 @@ def stdout_console() -> Console:
     """Return a console for stdout. Lines in a pipe or a file are as long as they need to be."""
     console = terminal.console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = UNBOUNDED
+        console.width = UNLIMITED_WIDTH
     return console
 
 
 def fits(table: Table, console: Console) -> bool:
     """Whether the console is wide enough for a table to fold none of its cells."""
-    wanted = console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum
+    wanted = console.measure(table, options=console.options.update(width=UNLIMITED_WIDTH)).maximum
     return wanted <= console.width
 
 

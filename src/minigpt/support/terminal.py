@@ -1,7 +1,8 @@
-"""What goes to a terminal, in few words and safely.
+"""Safe output to a terminal.
 
-All that a command prints goes through a `Printed`, be it by `print`, `warnings`, argparse, a log or
-rich: names of files, texts and what a model writes may hold characters that a terminal obeys.
+File names, texts and what a model writes may contain control characters, which a terminal would
+obey. So everything that a command prints, be it by `print`, `warnings`, argparse, logging or rich,
+goes through a `SafeStream`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def json_line(content: Any) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n"
 
 
-class Printed(TextIOBase):
+class SafeStream(TextIOBase):
     """A stream that shows what would command a terminal: see `visible`.
 
     What cannot be written to a log is dropped: work must not end because nobody can read how it
@@ -60,11 +61,11 @@ class Printed(TextIOBase):
     ----------
     stream : the stream behind it; None if it is closed.
     is_log : whether it tells how things go; if not, it has results.
-    exact : whether to hand on all characters as they are.
+    unfiltered : whether to hand on all characters as they are.
     """
 
-    def __init__(self, stream: TextIO | None, is_log: bool, exact: bool = False) -> None:
-        self.stream, self.is_log, self.exact = stream, is_log, exact
+    def __init__(self, stream: TextIO | None, is_log: bool, unfiltered: bool = False) -> None:
+        self.stream, self.is_log, self.unfiltered = stream, is_log, unfiltered
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -88,7 +89,7 @@ class Printed(TextIOBase):
         with self._errors():
             if self.stream is None or self.stream.closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            self.stream.write(text if self.exact else visible(text))
+            self.stream.write(text if self.unfiltered else visible(text))
         return len(text)
 
     def flush(self) -> None:
@@ -112,23 +113,23 @@ class Printed(TextIOBase):
 
 
 @contextmanager
-def printing() -> Iterator[None]:
-    """Send all that is printed within the block through a `Printed`."""
+def safe_output() -> Iterator[None]:
+    """Send all that is printed within the block through a `SafeStream`."""
     for number in range(3):  # else the next file that is opened would be standard output
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    out, log = Printed(sys.stdout, is_log=False), Printed(sys.stderr, is_log=True)
+    out, log = SafeStream(sys.stdout, is_log=False), SafeStream(sys.stderr, is_log=True)
     with redirect_stdout(out), redirect_stderr(log):
         yield
 
 
-def exact(stream: TextIO) -> TextIO:
+def unfiltered(stream: TextIO) -> TextIO:
     """Return `stream` without the showing: for those who write escape sequences of their own."""
-    if not isinstance(stream, Printed):
+    if not isinstance(stream, SafeStream):
         return stream
-    return Printed(stream.stream, stream.is_log, exact=True)  # type: ignore[return-value]
+    return SafeStream(stream.stream, stream.is_log, unfiltered=True)  # type: ignore[return-value]
 
 
 def console(stderr: bool = False) -> Console:
@@ -145,7 +146,7 @@ def console(stderr: bool = False) -> Console:
         def on_broken_pipe(self) -> None:  # rich would end the program
             raise BrokenPipeError
 
-    file = exact(sys.stderr if stderr else sys.stdout)
+    file = unfiltered(sys.stderr if stderr else sys.stdout)
     return VisibleConsole(file=file, highlight=False, markup=False, emoji=False)
 
 
@@ -160,7 +161,7 @@ def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], 
     def go_through(items: Iterable[Item]) -> Iterable[Item]:
         if shown_on.is_terminal and can_start_threads():  # the bar has one
             return track(items, what, total, console=shown_on, transient=True)
-        return now_and_then(items, what, total)
+        return log_progress(items, what, total)
 
     return go_through
 
@@ -177,25 +178,25 @@ class Clock:
         """Count from now on."""
         self.last = time.monotonic()
 
-    def strikes(self) -> bool:
+    def is_due(self) -> bool:
         """Whether the time has passed; if so, count from now on."""
         if due := time.monotonic() - self.last >= self.SECONDS:
             self.restart()
         return due
 
 
-def now_and_then(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+def log_progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
     """Go through items; now and then, say in a line on stderr how many are done."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     clock = Clock()
     for n, item in enumerate(items, 1):
         yield item
-        if clock.strikes():
+        if clock.is_due():
             say(f"{what}: {n:,}" + (f" of {total:,}" if total else " done"))
 
 
-def sentence(error: Exception) -> str:
+def error_message(error: Exception) -> str:
     """Say what an error says, and of what the system reports, what happened where."""
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""

@@ -40,7 +40,7 @@ def percent(share: float, digits: int = 0) -> str:
     return shown
 
 
-def to_spell(spelling_bits: float | None) -> str:
+def spelling_note(spelling_bits: float | None) -> str:
     """Return which part of a number of bits per character spells unknown words, "" if none."""
     return f"{decimal(spelling_bits, 3)} of it to spell unknown words" if spelling_bits else ""
 

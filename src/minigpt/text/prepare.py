@@ -25,14 +25,9 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from minigpt.support.files import (
-    check_can_be_made,
-    never_ends,
-    open_to_change,
-    read_json,
-    write_json,
-)
+from minigpt.support.files import check_can_be_made, write_json
 from minigpt.support.lock import FolderLock
+from minigpt.support.untrusted_files import is_special_file, open_to_change, read_json
 from minigpt.support.wording import counted
 from minigpt.text.encoding import count_words, encode_pieces
 from minigpt.text.prepared import LONGEST_DATASET_JSON
@@ -208,7 +203,7 @@ def _find_files(names: Sequence[str | Path], text_field: str | None) -> list[Pat
         raise ValueError("the plays are built in, and need no preparing: train --data plays")
     files = find_files(names)
     for file in files:
-        if file is STDIN or never_ends(file):
+        if file is STDIN or is_special_file(file):
             raise ValueError(
                 f"{'standard input' if file is STDIN else file} can be read once only, but the "
                 "text is read three times: save it as a file first"

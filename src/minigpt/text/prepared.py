@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.core.functional import Array
-from minigpt.support.files import check_is_itself, open_to_read, read_json
+from minigpt.support.untrusted_files import check_not_placeholder, open_to_read, read_json
 from minigpt.text.data import Dataset
 from minigpt.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.text.tokenizers.making import make_tokenizer
@@ -183,7 +183,7 @@ def _map(path: Path, dtype: np.dtype[Any]) -> Array:
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: a folder of tokens has train.bin and val.bin")
     with open_to_read(path) as file:
-        check_is_itself(path, file.read(64))
+        check_not_placeholder(path, file.read(64))
         size = os.fstat(file.fileno()).st_size
         if size == 0 or size % dtype.itemsize:
             raise ValueError(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from minigpt.core.checks import unknown
 from minigpt.support.decoding import UndecodableError, decode, open_text
-from minigpt.support.files import check_is_itself, open_to_read
+from minigpt.support.untrusted_files import check_not_placeholder, open_to_read
 from minigpt.support.wording import counted
 
 CHARACTERS_READ_AT_ONCE = 2**17  # characters
@@ -204,7 +204,7 @@ def documents(file: Path, field: str | None = None) -> Iterator[Iterator[str]]:
     if file is not STDIN and file.is_file():
         with open_to_read(file) as raw:
             is_text = not name.endswith((*LINES_SUFFIXES, *JSON_SUFFIXES, ".gz", ".parquet"))
-            check_is_itself(file, raw.read(64), may_be_page=is_text)
+            check_not_placeholder(file, raw.read(64), may_be_page=is_text)
     if file is STDIN:
         yield iter([read_stdin()])
     elif name.endswith(".parquet"):

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigpt.core.checks import check_has
 from minigpt.core.functional import Array
-from minigpt.support.files import read_json
+from minigpt.support.untrusted_files import read_json
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Batch: TypeAlias = tuple[Array, int, int]
 """Windows of one shape: where they start, their length, how many of their last tokens count."""
 
-LARGEST_LOGITS = 2**24
+MAX_LOGITS = 2**24
 """How many logits are computed at once; a large vocabulary lets fewer windows side by side."""
 
 
@@ -157,7 +157,7 @@ def evaluate(
     if max_tokens and max_tokens < len(data):
         chosen = np.linspace(0, len(spans) - 1, max(1, max_tokens // block_size))
         spans = [spans[i] for i in chosen.astype(int)]
-    batch_size = max(1, min(batch_size, LARGEST_LOGITS // (block_size * model.vocab_size)))
+    batch_size = max(1, min(batch_size, MAX_LOGITS // (block_size * model.vocab_size)))
 
     model = twin(model).eval()
     nats = tokens = 0.0

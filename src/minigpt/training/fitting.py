@@ -19,7 +19,7 @@ FITTED = (
 )
 """The settings that are fitted."""
 
-FEWEST_CHARACTERS = 20
+MIN_TEXT_CHARACTERS = 20
 """Of a text: its last tenth is for validation, and a token there is predicted from another."""
 
 SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
@@ -32,10 +32,10 @@ SIZES: tuple[tuple[float, dict[str, Any]], ...] = (
 )
 """Up to how many tokens of training text, which model."""
 
-MOST_READINGS = 40
+MAX_EPOCHS = 40
 """How often each token is trained on, at most: after that, nothing is gained."""
-MOST_FITTED_STEPS = 2000
-LOWER_RATE_D_MODEL = 256
+MAX_FITTED_STEPS = 2000
+LOW_RATE_D_MODEL = 256
 """From this d_model on, the learning rate of small models is too high."""
 
 
@@ -56,9 +56,9 @@ def fit(settings: Settings, free: Collection[str], n_tokens: int) -> Settings:
     longest = min(s.block_size, max(1, n_tokens // 4))  # windows must begin at different places
     s = _with(s, free, {"block_size": longest})
     per_step = s.batch_size * s.accumulate * s.block_size
-    steps = min(MOST_FITTED_STEPS, max(60, MOST_READINGS * n_tokens // per_step))
+    steps = min(MAX_FITTED_STEPS, max(60, MAX_EPOCHS * n_tokens // per_step))
     s = _with(s, free, {"steps": steps})
-    if s.optimizer == "adamw" and s.init_from is None and s.d_model < LOWER_RATE_D_MODEL:
+    if s.optimizer == "adamw" and s.init_from is None and s.d_model < LOW_RATE_D_MODEL:
         s = _with(s, free, {"learning_rate": 3e-3})
     between = max(1, s.steps // 20)
     return _with(
@@ -74,7 +74,7 @@ def fit(settings: Settings, free: Collection[str], n_tokens: int) -> Settings:
     )
 
 
-def in_words(settings: Settings, free: Collection[str], n_tokens: int) -> str:
+def describe_fit(settings: Settings, free: Collection[str], n_tokens: int) -> str:
     """Say what was fitted, as flags, and why."""
     s = settings
     flags = " ".join(

@@ -46,9 +46,9 @@ def _freeze(layer: Layer) -> None:
     for _, owner, name in layer.slots():
         setattr(owner, name, np.array(getattr(owner, name)))  # out of the file, which may change
         setattr(owner, "d_" + name, None)  # nobody asks for it
-    layer.backward = nothing_goes_back  # type: ignore[attr-defined]
+    layer.backward = frozen_backward  # type: ignore[attr-defined]
 
 
-def nothing_goes_back(dy: Array, **options: Any) -> Array:
+def frozen_backward(dy: Array, **options: Any) -> Array:
     """Return dy. It is the `backward` of a frozen layer: below it, nothing learns either."""
     return dy

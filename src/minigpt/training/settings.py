@@ -16,7 +16,7 @@ from minigpt.support.brief import named
 from minigpt.support.checked import check_names
 from minigpt.support.decoding import decode
 from minigpt.support.displayed import as_html
-from minigpt.support.files import LARGEST_SETTINGS_FILE, check_is_itself, read_bytes
+from minigpt.support.untrusted_files import MAX_SETTINGS_FILE, check_not_placeholder, read_bytes
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -160,7 +160,7 @@ CHOICES = {
 }
 """Settings that are one of a few words."""
 
-OF_A_MODEL = (
+MODEL_SETTINGS = (
     *("tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff"),
     *("activation", "bias", "tie_weights"),
 )
@@ -202,8 +202,8 @@ def preset(name: str) -> Settings:
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read settings from a TOML file, `name = value` each."""
-    content = read_bytes(Path(path), LARGEST_SETTINGS_FILE)
-    check_is_itself(Path(path), content)
+    content = read_bytes(Path(path), MAX_SETTINGS_FILE)
+    check_not_placeholder(Path(path), content)
     text = decode(content, str(path))
     try:
         return tomllib.loads(text)

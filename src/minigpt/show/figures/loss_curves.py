@@ -14,7 +14,7 @@ from minigpt.runs.metrics import Floats
 from minigpt.show.figures.style import GREY, PALETTE, figure
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
-from minigpt.support.wording import to_spell
+from minigpt.support.wording import spelling_note
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -86,7 +86,7 @@ def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
                 metrics.smooth_loss * factor + shift,
                 metrics.val_loss * factor + shift,
                 history.floor if unit == BITS else None,
-                to_spell(shift) or (UNKNOWN_AS_ONE if metrics.spelling else ""),
+                spelling_note(shift) or (UNKNOWN_AS_ONE if metrics.spelling else ""),
                 history,
             )
         )

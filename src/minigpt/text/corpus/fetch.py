@@ -10,8 +10,9 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 
 from minigpt.core.checks import unknown
-from minigpt.support.files import open_to_read, replacing
+from minigpt.support.files import replacing
 from minigpt.support.terminal import console
+from minigpt.support.untrusted_files import open_to_read
 
 TIMEOUT = 20.0  # seconds a server may be silent
 

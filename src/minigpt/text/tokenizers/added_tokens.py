@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from minigpt.support.brief import brief
-from minigpt.support.files import read_json
+from minigpt.support.untrusted_files import read_json
 from minigpt.text.tokenizers.stream import last_border
 from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Kind
 

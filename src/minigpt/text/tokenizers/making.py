@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from minigpt.core.checks import unknown
-from minigpt.support.files import read_json
 from minigpt.support.hub import find_tokenizer_of
+from minigpt.support.untrusted_files import read_json
 from minigpt.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 
 

@@ -10,7 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from minigpt.support.files import read_json, read_utf8, write_text
+from minigpt.support.files import write_text
+from minigpt.support.untrusted_files import read_json, read_utf8
 from minigpt.text.tokenizers.added_tokens import (
     LONGEST_TOKENIZER_FILE,
     TRAINED,

@@ -17,10 +17,10 @@ from minigpt.runs.checkpoints import path_of, read_run, require_run, steps_of
 from minigpt.runs.history import History
 from minigpt.runs.layer_metrics import LayerHistory, read_layers
 from minigpt.runs.metrics import Metrics, MetricsFile
-from minigpt.runs.own_text import find_own_text, proves_all
+from minigpt.runs.own_text import covers_all_text, find_run_text
 from minigpt.runs.progress import LAYERS, METRICS, SAMPLES, has_stopped_early
 from minigpt.runs.starting import open_checkpoint
-from minigpt.support.files import open_to_read
+from minigpt.support.untrusted_files import open_to_read
 from minigpt.text.data import Dataset
 from minigpt.training.settings import Settings
 from minigpt.web.first_text import example_of
@@ -50,7 +50,7 @@ class Following(Session):
     Raises
     ------
     FileNotFoundError, ValueError
-        If it is no run folder, or its training.json is damaged.
+        If it is not a run folder, or its training.json is damaged.
     """
 
     def __init__(self, folder: Path, every: float = 0.5) -> None:
@@ -102,13 +102,13 @@ class Following(Session):
         if "-" in self.settings.data:
             raise ValueError("its text came from standard input, and is not kept")
         another = "what its training.json names is not the text that the run learned from"
-        if not proves_all(self._record.get("text")):
+        if not covers_all_text(self._record.get("text")):
             raise ValueError(
                 f"{another}, or nothing proves it, as there is no checksum of all of it: older "
                 "versions wrote none, and going on with the run for a step adds it"
             )
         try:
-            return find_own_text(self.folder, self._record, tokenizer)[-1]
+            return find_run_text(self.folder, self._record, tokenizer)[-1]
         except ValueError:
             raise ValueError(f"{another}: put it where it was when the run began") from None
 

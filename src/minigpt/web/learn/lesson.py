@@ -23,7 +23,7 @@ from minigpt.runs.starting import make_model
 from minigpt.support.wording import counted
 from minigpt.text.data import Corpus, Dataset, load_corpus, split_text
 from minigpt.text.tokenizers.making import make_tokenizer
-from minigpt.training.fitting import FEWEST_CHARACTERS
+from minigpt.training.fitting import MIN_TEXT_CHARACTERS
 from minigpt.training.loop import Step, TrainingDiverged, train
 from minigpt.training.optimizers import optimizer_of
 from minigpt.training.settings import Settings
@@ -211,10 +211,10 @@ class Lesson(Session):
         if self._text is None:
             corpus = load_corpus(["plays"])
         else:
-            if len(self._text) < FEWEST_CHARACTERS:
+            if len(self._text) < MIN_TEXT_CHARACTERS:
                 raise Unfit(
                     f"the text is too short: it has {counted(len(self._text), 'character')}, and "
-                    f"at least {FEWEST_CHARACTERS} are needed, better some pages",
+                    f"at least {MIN_TEXT_CHARACTERS} are needed, better some pages",
                     "text",
                 )
             corpus = Corpus("text", *split_text(self._text))
