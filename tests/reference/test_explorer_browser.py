@@ -92,7 +92,7 @@ def test_the_pictures_follow_the_typing(new_page):
     page = new_page()
     assert "token=" not in page.url
     text_of(page).fill("")
-    expect(page.locator(".status")).to_contain_text("no text yet")
+    expect(page.locator(".status")).to_contain_text("No text yet")
     text_of(page).press_sequentially("my dear goose")
     expect(page.locator(".strip")).to_have_text(re.compile("m.*y·dear·g.*s.*e$"))
     n = len(tokens(page))
@@ -181,16 +181,16 @@ def test_step_branch_back_and_run_on(new_page):
     page.get_by_role("button", name="Back").click()
     expect(page.locator(".token")).to_have_count(5)
     page.get_by_role("slider", name="Temperature").fill("0")  # chance may end a text at once
-    page.get_by_role("button", name="Run on").click()
+    page.get_by_role("button", name="Write", exact=True).click()
     expect(page.locator(".token").nth(20)).to_be_visible()
     page.get_by_role("button", name="Back").click()  # stops it too
-    expect(page.get_by_role("button", name="Run on")).to_be_visible()
+    expect(page.get_by_role("button", name="Write", exact=True)).to_be_visible()
 
 
 def test_a_head_that_is_switched_off_changes_the_answers(new_page):
     page = new_page()
     expect(page.locator(".changes table")).to_have_count(0)
-    page.get_by_role("button", name="Switch it off").click()
+    page.get_by_role("button", name="Switch this head off").click()
     expect(page.locator(".changes tbody tr")).to_have_count(6)
     expect(page.locator(".head.off")).to_have_count(1)
     page.get_by_role("button", name="All heads on").click()
@@ -217,7 +217,7 @@ def test_two_texts_or_checkpoints_side_by_side(new_page):
     page.reload()
     expect(second).to_have_value("a goose")
     expect(first).to_have_value(re.compile("^my dear fox."))
-    page.get_by_role("button", name="Only one").click()
+    page.get_by_role("button", name="Show only one").click()
     expect(page.locator(".panel")).to_have_count(1)
 
 

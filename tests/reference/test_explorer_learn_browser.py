@@ -110,7 +110,7 @@ def fact(page, name):
 def pause(page):
     """Pause, and give the step."""
     button(page, "Pause").click()
-    expect(page.locator(".controls .status")).to_have_text(re.compile("^It pauses"))
+    expect(page.locator(".controls .status")).to_have_text(re.compile("^Paused"))
     expect(page).to_have_url(re.compile("learn.step="))
     return int(re.search(r"learn.step=(\d+)", page.url)[1])
 
@@ -193,12 +193,12 @@ def test_a_step_in_slow_motion(new_page):
     }
     for name, says in stages.items():
         button(page, name).click()
-        expect(page.locator(".stage .told")).to_contain_text(says)
+        expect(page.locator(".stage .explanation")).to_contain_text(says)
         expect(page.locator(".stage details.read")).to_have_count(1)
     expect(page.locator(".stage tbody tr")).to_have_count(20)
     number = int(page.locator(".slow h2").inner_text().split()[1])
     at_step(page, number - 1)
-    loss = re.search(r"goes from (\S+)", page.locator(".stage .told").inner_text())[1]
+    loss = re.search(r"goes from (\S+)", page.locator(".stage .explanation").inner_text())[1]
     button(page, "Take this step").click()
     at_step(page, number)
     expect(fact(page, "Loss")).to_contain_text(loss)  # it was that step
@@ -221,11 +221,11 @@ def test_a_state_is_its_address_also_when_the_lesson_is_over(new_page):
     here = page.url
     assert "learn.d_model=32" in here
     assert "learn.head=1.2" in here
-    said = page.locator(".stage .told").inner_text()
+    said = page.locator(".stage .explanation").inner_text()
     sample = page.locator(".samples > pre").inner_text()
 
     def as_before():
-        expect(page.locator(".stage .told")).to_have_text(said)
+        expect(page.locator(".stage .explanation")).to_have_text(said)
         expect(page.locator(".attention h3")).to_have_text("Block 1, head 2")
         expect(page.locator(".samples > pre")).to_have_text(sample)
         at_step(page, number)
@@ -299,9 +299,7 @@ def test_a_run_that_another_process_trains_is_followed(new_page):
     checkpoint = page.get_by_role("slider", name="Step")
     page.wait_for_function("s => document.querySelector(s).max > 1", arg=".controls input")
     checkpoint.fill("1")
-    expect(page.locator(".controls .status")).to_contain_text(
-        "The model shown is that after step 1"
-    )
+    expect(page.locator(".controls .status")).to_contain_text("You see the model after step 1")
     expect(page).to_have_url(re.compile("learn.lesson=run-0&learn.step=1"))
     button(page, "Slow motion").click()
     expect(page.locator(".slow h2")).to_have_text("Step 2 in slow motion")

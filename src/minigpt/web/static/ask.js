@@ -1,47 +1,47 @@
-// Requests to the server. An error is thrown with the sentence that the server says.
+// Requests to the server. If a request fails, the thrown error holds the server's message.
 
-async function answerOf(response) {
+async function checked(response) {
   if (response.ok) return response;
-  let told = { error: `the server answers ${response.status}` };
-  try { told = await response.json(); } catch { /* no JSON: the number must do */ }
-  const error = new Error(told.error);
-  error.unfit = told.unfit ?? null;  // the field that is wrong, and a value that works
+  let problem = { error: `the server answers ${response.status}` };
+  try { problem = await response.json(); } catch { /* not JSON: the status has to be enough */ }
+  const error = new Error(problem.error);
+  error.unfit = problem.unfit ?? null;  // the field that is wrong, and a value that works
   error.status = response.status;
-  error.again = Number(response.headers.get("retry-after")) || null;
+  error.retryAfter = Number(response.headers.get("retry-after")) || null;
   throw error;
 }
 
 export async function get(path, signal) {
-  return (await answerOf(await fetch(`/api/${path}`, { signal }))).json();
+  return (await checked(await fetch(`/api/${path}`, { signal }))).json();
 }
 
 export async function remove(path) {
-  return (await answerOf(await fetch(`/api/${path}`, { method: "DELETE" }))).json();
+  return (await checked(await fetch(`/api/${path}`, { method: "DELETE" }))).json();
 }
 
-function send(path, asked, signal) {
-  if (asked === null) return fetch(`/api/${path}`, { signal });
+function send(path, body, signal) {
+  if (body === null) return fetch(`/api/${path}`, { signal });
   return fetch(`/api/${path}`, {
-    method: "POST", signal, body: JSON.stringify(asked),
+    method: "POST", signal, body: JSON.stringify(body),
     headers: { "content-type": "application/json" },
   });
 }
 
-// A server that has too much to do says when to ask again; that is done once.
-export async function post(path, asked, signal) {
+// A busy server says when to try again; `post` tries again once.
+export async function post(path, body, signal) {
   try {
-    return await (await answerOf(await send(path, asked, signal))).json();
+    return await (await checked(await send(path, body, signal))).json();
   } catch (error) {
-    if (!error.again) throw error;
-    await new Promise((resolve) => setTimeout(resolve, 1000 * error.again));
-    return (await answerOf(await send(path, asked, signal))).json();
+    if (!error.retryAfter) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
+    return (await checked(await send(path, body, signal))).json();
   }
 }
 
-// Yield the data of server-sent events; asked is null where nothing is sent but the question.
-// (EventSource can send no body, and tells no error.)
-export async function* events(path, asked, signal) {
-  const response = await answerOf(await send(path, asked, signal));
+// Yield the data of server-sent events; with a body of null, the request is a GET.
+// (The browser's EventSource cannot send a body, and does not report the server's error.)
+export async function* events(path, body, signal) {
+  const response = await checked(await send(path, body, signal));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   while (true) {
@@ -56,8 +56,8 @@ export async function* events(path, asked, signal) {
   }
 }
 
-// Keeps of several requests for the same thing only the newest.
-export class Newest {
+// Of several requests for the same thing, only the latest stays; `start` aborts the one before it.
+export class LatestRequest {
   start() {
     this.controller?.abort();
     this.controller = new AbortController();

@@ -1,7 +1,7 @@
-// The loss against the floor: of each step, smoothed, and on text that is not learned from.
+// The loss and its floor: the loss of each step, its running mean, and the loss on validation text.
 
 import { card, el } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
 export class Curve {
   constructor(lesson) {
@@ -10,14 +10,14 @@ export class Curve {
     this.numbers = el("details", { class: "numbers", ontoggle: () => this.fillTable() },
       el("summary", {}, "The numbers as a table"));
     this.root = card("curve", "Loss",
-      "Faint: each step; strong: their mean; dots: text that the model does not learn from; dashed: the "
-      + "lowest that any model can reach, where it is known.",
+      "Faint line: each step. Strong line: their mean. Dots: text that the model does not train on. Dashed line: the "
+      + "floor, the lowest loss that any model can reach, if it is known.",
       this.picture, this.numbers, source(lesson, "curve"));
   }
 
   measured() { return [...this.lesson.rows.values()].filter((row) => row.val_bits !== undefined); }
 
-  // A loss in bits per character: how many tokens a character has, the unseen text tells.
+  // Return a loss in bits per character. The latest evaluation gives the number of tokens per character.
   inBits(loss) {
     const last = this.dots?.at(-1);
     const spelling = last?.spelling_bits ?? 0;
@@ -29,7 +29,7 @@ export class Curve {
     const dots = this.measured().sort((a, b) => a.number - b.number);
     this.dots = dots;
     const last = dots.at(-1);
-    const { floor, step, furthest } = this.lesson.told ?? {};
+    const { floor, step, furthest } = this.lesson.progress ?? {};
     const number = rows.map((row) => row.number);
     const losses = rows.map((row) => this.inBits(row.loss) ?? row.loss);
     const css = getComputedStyle(document.documentElement);
@@ -50,11 +50,11 @@ export class Curve {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: 12, color: colour("--soft") },
       xaxis: { ...axis, title: { text: "step" }, rangemode: "nonnegative" },
-      yaxis: { ...axis, title: { text: last ? "bits a character" : "nats a token" } },
+      yaxis: { ...axis, title: { text: last ? "bits per character" : "nats per token" } },
       annotations: last && floor ? [{ xref: "paper", x: 0, y: floor, xanchor: "left", yanchor: "bottom", showarrow: false, text: `floor ${floor.toFixed(3)}` }] : [],
     }, { displayModeBar: false, responsive: true });
     this.picture.setAttribute("role", "img");
-    this.picture.setAttribute("aria-label", told(rows.at(-1), losses.at(-1), last, floor));
+    this.picture.setAttribute("aria-label", describe(rows.at(-1), losses.at(-1), last, floor));
     this.fillTable();
   }
 
@@ -62,9 +62,9 @@ export class Curve {
     if (!this.numbers.open || !this.dots || this.dots.length === this.filled) return;
     this.filled = this.dots.length;
     this.numbers.querySelector(".scroll")?.remove();
-    const names = ["step", "loss, bits a character (nats a token)", "unseen text, bits a character (nats a token)", "gradient", "tokens/s"];
+    const names = ["step", "loss, bits per character (nats per token)", "unseen text, bits per character (nats per token)", "gradient", "tokens/s"];
     this.numbers.append(el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Loss" },
-      el("table", {}, el("caption", {}, "Steps after which the model was examined on unseen text"),
+      el("table", {}, el("caption", {}, "Steps after which the model was evaluated on unseen text"),
         el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, this.dots.map((row) => el("tr", {}, el("th", { scope: "row" }, `${row.number}`),
           [both(this.inBits(row.loss), row.loss), both(row.val_bits, row.val_loss), row.gradient_norm.toFixed(3),
@@ -72,7 +72,7 @@ export class Curve {
   }
 }
 
-// The mean of each value and those around it: of about a fiftieth of all.
+// Return the running mean; its window is about a fiftieth of all values.
 function smooth(values) {
   const half = Math.floor(values.length / 100) + 1;
   const sums = [0];
@@ -83,11 +83,11 @@ function smooth(values) {
   });
 }
 
-// A loss in bits a character, and as it is computed, in nats a token.
+// Return a loss in bits per character and, in brackets, in nats per token.
 function both(bits, nats) { return `${bits?.toFixed(3) ?? "–"} (${nats.toFixed(3)})`; }
 
-function told(row, loss, last, floor) {
-  if (!row) return "Loss: no step was taken yet";
-  const unseen = last ? ` bits a character; on unseen text ${last.val_bits.toFixed(3)}` : " nats a token";
+function describe(row, loss, last, floor) {
+  if (!row) return "Loss: no step has been taken yet";
+  const unseen = last ? ` bits per character; on unseen text ${last.val_bits.toFixed(3)}` : " nats per token";
   return `Loss after step ${row.number}: ${loss.toFixed(3)}${unseen}${last && floor ? `, floor ${floor.toFixed(3)}` : ""}`;
 }

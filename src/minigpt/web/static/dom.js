@@ -1,36 +1,37 @@
 // Small helpers for elements.
 
-// el("button", { type: "button", onclick: f }, "text", child): null leaves an attribute out.
+// Create an element: el("button", { type: "button", onclick: f }, "text", child).
+// An attribute or child that is null is left out.
 export function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    const isAria = name.startsWith("aria-");  // where false is a value
+    const isAria = name.startsWith("aria-");  // for these, false is a value
     if (value === null || value === undefined || (value === false && !isAria)) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name === "style") for (const [k, v] of Object.entries(value)) made.style.setProperty(k, v);
-    else made.setAttribute(name, value === true && !isAria ? "" : value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") for (const [k, v] of Object.entries(value)) element.style.setProperty(k, v);
+    else element.setAttribute(name, value === true && !isAria ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return made;
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
-// Put new children into an element; what has the focus keeps it, by its data-key.
+// Replace the children of an element. The focus stays on the child with the same data-key.
 export function replace(parent, ...children) {
   const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   parent.replaceChildren(...children);
   if (key) parent.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-// Let the arrow keys go among the buttons of an element, of which Tab reaches only the chosen one.
+// Move between the buttons of an element with the arrow keys; Tab reaches only the chosen button.
 export function arrows(parent, columns = () => 1) {
   parent.addEventListener("keydown", (event) => {
     const steps = {
@@ -56,7 +57,7 @@ export function percent(share) {
   return `${value.toFixed(value < 99.95 ? 1 : 0)} %`;
 }
 
-// A picture with a title, how to read it, and below it the source that computes it.
+// Create a section with a title, a sentence on how to read it, and its contents.
 export function card(name, title, about, ...children) {
   return el("section", { class: `card ${name}`, "aria-label": title },
     el("h2", {}, title), el("p", { class: "about" }, about), ...children);

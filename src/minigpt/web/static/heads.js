@@ -1,9 +1,9 @@
-// Attention: all heads as small pictures, and the chosen one as a matrix and as arcs.
+// Attention: all heads as small pictures, and the chosen head as a matrix and as arcs.
 
 import { arrows, card, el, replace } from "./dom.js";
 import { arcs } from "./arcs.js";
 import { matrix, weightTable } from "./matrix.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
 export class Heads {
   constructor(panel) {
@@ -14,11 +14,11 @@ export class Heads {
     this.off = el("button", { type: "button", onclick: () => panel.switchHead() });
     this.allOn = el("button", { type: "button", class: "quiet", onclick: () => panel.allOn() }, "All heads on");
     this.matrix = el("div", { class: "matrix" });
-    this.arcs = el("div", { class: "arcs", tabindex: 0, role: "group", "aria-label": "Arcs, can be scrolled" });
+    this.arcs = el("div", { class: "arcs", tabindex: 0, role: "group", "aria-label": "Arcs, scrollable" });
     this.numbers = el("details", { class: "numbers", ontoggle: () => this.fillTable() },
       el("summary", {}, "The numbers as a table"));
     this.root = card("attention", "Attention",
-      "A row is a token that looks, a column one that is looked at. Click a head to see it large.",
+      "Each row is a token that looks back, each column a token it looks at. Click a head to enlarge it.",
       this.grid, el("div", { class: "head-title" }, this.title, this.off, this.allOn),
       this.arcs, this.matrix, this.numbers, source(panel, "attention"));
   }
@@ -32,13 +32,13 @@ export class Heads {
     const { layer, head } = weights;
     const isOff = this.isOff(layer, head);
     this.title.textContent = `Block ${layer}, head ${head}${isOff ? " (off)" : ""}`;
-    this.off.textContent = isOff ? "Switch it on" : "Switch it off";
+    this.off.textContent = isOff ? "Switch this head on" : "Switch this head off";
     this.off.setAttribute("aria-pressed", isOff);
     this.allOn.hidden = !this.panel.state.off.length;
     const at = this.panel.state.position ?? answer.tokens.length - 1;
     const shown = answer.tokens.map((token) => token.shown);
     replace(this.arcs, arcs(shown, weights.weights, at));
-    const chosen = this.arcs.querySelector("text.strong");  // stays in sight
+    const chosen = this.arcs.querySelector("text.strong");  // scroll it into view
     this.arcs.scrollLeft = Number(chosen.getAttribute("x")) - 0.8 * this.arcs.clientWidth;
     matrix(this.matrix, shown, weights, at, (position) => this.panel.choosePosition(position));
     this.fillTable();
@@ -60,18 +60,18 @@ export class Heads {
     this.grid.style.setProperty("--heads", H);
     this.grid.classList.toggle("many", H > 6);
     const colour = getComputedStyle(document.documentElement).getPropertyValue("--ink-weight").split(",").map(Number);
-    const made = [];
+    const buttons = [];
     for (let layer = 0; layer < L; layer++) {
       for (let head = 0; head < H; head++) {
         const start = (layer * H + head) * T * T;
-        made.push(this.small(layer, head, bytes.subarray(start, start + T * T), T, colour));
+        buttons.push(this.smallPicture(layer, head, bytes.subarray(start, start + T * T), T, colour));
       }
     }
-    replace(this.grid, ...made);
+    replace(this.grid, ...buttons);
     this.markChosen();
   }
 
-  small(layer, head, weights, T, [r, g, b]) {
+  smallPicture(layer, head, weights, T, [r, g, b]) {
     const canvas = el("canvas", { width: T, height: T, "aria-hidden": "true" });
     const context = canvas.getContext("2d");
     const image = context.createImageData(T, T);

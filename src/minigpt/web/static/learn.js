@@ -1,4 +1,4 @@
-// The tab Learn: where a lesson is begun, or the one that is watched.
+// The tab Learn: the form that starts a lesson, or the lesson that is shown.
 
 import { get } from "./ask.js";
 import { el } from "./dom.js";
@@ -10,40 +10,40 @@ export const title = "Learn";
 
 export function show(root) {
   const state = readLearn();
-  let shown = null;
-  let isOver = false;
-  const changed = () => { if (!isOver) writeLearn(state); };
+  let view = null;
+  let isClosed = false;
+  const changed = () => { if (!isClosed) writeLearn(state); };
 
-  function open(part) {
-    shown?.end();
-    shown = part;
-    root.replaceChildren(part.root);
+  function open(newView) {
+    view?.end();
+    view = newView;
+    root.replaceChildren(view.root);
     changed();
   }
 
   function forget(...names) { for (const name of names) delete state[name]; }
 
-  function start(known, message = "", unfit = null) {
+  function showStart(sources, message = "", unfit = null) {
     open(new Start(state, { message, unfit }, (isSame) => {
       if (!isSame) forget("step", "head", "slow", "row");
-      watch(known);
+      showLesson(sources);
     }));
   }
 
-  // A lesson that is over by itself, and not by a click, can be begun again where it stood.
-  function watch(known) {
-    open(new Lesson(state, known, changed, (message, unfit) => {
+  // With a message, the lesson ended without a click here: keep its state, so that it can start again there.
+  function showLesson(sources) {
+    open(new Lesson(state, sources, changed, (message, unfit) => {
       forget("lesson");
       if (!message) forget("step", "head", "slow", "row");
-      if (!isOver) start(known, message, unfit);
+      if (!isClosed) showStart(sources, message, unfit);
     }));
   }
 
   Promise.all([get("source"), get("lessons")]).then(([sources, { runs, lessons }]) => {
-    const there = [...lessons.map(({ id }) => id), ...runs.map((_, i) => `run-${i}`)];
-    if (isOver) return;
-    if (there.includes(state.lesson)) watch({ sources });
-    else start({ sources }, state.lesson ? `There is no lesson ${state.lesson} any more. It can be begun again.` : "");
+    const existing = [...lessons.map(({ id }) => id), ...runs.map((_, i) => `run-${i}`)];
+    if (isClosed) return;
+    if (existing.includes(state.lesson)) showLesson(sources);
+    else showStart(sources, state.lesson ? `There is no lesson ${state.lesson} any more. You can start it again.` : "");
   }, (error) => root.replaceChildren(el("p", { class: "error", role: "alert" }, error.message)));
-  return () => { shown?.end(); isOver = true; };
+  return () => { view?.end(); isClosed = true; };
 }

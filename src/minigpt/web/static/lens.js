@@ -1,16 +1,16 @@
 // The logit lens: what each layer would answer, as a table.
 
 import { card, el, percent, replace } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
 export class Lens {
   constructor(panel) {
     this.panel = panel;
     this.table = el("table", {});
-    this.scroll = el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Logit lens, can be scrolled" }, this.table);
+    this.scroll = el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Logit lens, scrollable" }, this.table);
     this.root = card("lens", "What each layer would answer",
-      "The logit lens: the final norm and the head put on the stream after each block. The stronger "
-      + "the colour, the surer. Click an answer to choose that block and token.",
+      "The logit lens: the final norm and the head, applied after each block. The stronger the colour, "
+      + "the more probable the answer. Click an answer to choose its block and token.",
       this.scroll, source(panel, "lens"));
   }
 

@@ -1,5 +1,5 @@
-// A lesson, or a run that is followed: it listens to the server's events, and the pictures draw
-// what they have told. Commands go out as requests; what comes of them is told by events again.
+// A lesson, or a run that the page follows. It receives the server's events, and the pictures draw
+// their data. Commands are sent as requests; their effects come back as events.
 
 import { events, get, post, remove } from "./ask.js";
 import { el } from "./dom.js";
@@ -11,37 +11,38 @@ import { Points } from "./points.js";
 import { Layers } from "./layers.js";
 import { Slow } from "./slow.js";
 
-const DRAWN_EVERY = 200;  // ms
-const MOST_ROWS = 4000;
-const LONGEST_WAIT = 16;  // seconds between tries to connect again
+const DRAW_INTERVAL = 200;  // ms
+const MAX_ROWS = 4000;
+const MAX_WAIT = 16;  // seconds between two attempts to reconnect
 
 export class Lesson {
-  constructor(state, known, changed, over) {
-    Object.assign(this, { state, known, changed, over });
+  constructor(state, sources, changed, close) {
+    Object.assign(this, { state, sources, changed, close });
     this.path = `lessons/${state.lesson}`;
     this.isRun = state.lesson.startsWith("run-");
-    this.told = null;  // what the newest event `state` says
+    this.progress = null;  // the data of the latest `state` event
     this.rows = new Map();
     this.samples = new Map();
-    this.dirty = new Set();
+    this.latest = {};  // the latest event of each other kind
+    this.dirty = new Set();  // the kinds of events that are not drawn yet
     this.controls = new Controls(this);
     this.curve = new Curve(this);
-    this.written = new Samples(this);
+    this.sampleCard = new Samples(this);
     this.attention = new Attention(this);
     this.points = new Points(this);
     this.layers = new Layers(this);
     this.slow = new Slow(this);
     this.root = el("div", { class: "lesson" }, this.controls.root, this.slow.root,
-      el("div", { class: "pictures" }, this.curve.root, this.written.root, this.attention.root, this.points.root, this.layers.root));
+      el("div", { class: "pictures" }, this.curve.root, this.sampleCard.root, this.attention.root, this.points.root, this.layers.root));
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.redraw = () => ["rows", "heads", "embeddings"].forEach((kind) => this.mark(kind));
     this.scheme.addEventListener("change", this.redraw);
-    this.leaving = new AbortController();
+    this.closing = new AbortController();
     this.listen();
   }
 
   end() {
-    this.leaving.abort();
+    this.closing.abort();
     clearTimeout(this.timer);
     this.scheme.removeEventListener("change", this.redraw);
     this.slow.end();
@@ -49,119 +50,120 @@ export class Lesson {
     this.attention.heads.end();
   }
 
-  // ── what is asked for ──
+  // ── commands ──
 
-  async act(name, asked = {}) {
+  async act(name, body = {}) {
     try {
-      this.controls.say("");
-      await post(`${this.path}/${name}`, asked, this.leaving.signal);
+      this.controls.showError("");
+      await post(`${this.path}/${name}`, body, this.closing.signal);
     } catch (error) { this.failed(error); }
   }
 
   async stop() {
     try {
       await remove(this.path);
-      this.over("");
+      this.close("");
     } catch (error) { this.failed(error); }
   }
 
-  // It has ended by itself: somebody has ended it, or it could not begin.
+  // The server sends no more events: somebody ended the lesson, or it could not start.
   async finish() {
-    if (this.problem) await remove(this.path).catch(() => null);  // another page may have done it
-    this.over(this.problem ?? "This lesson was ended.", this.unfit);
+    if (this.problem) await remove(this.path).catch(() => null);  // another page may have removed it
+    this.close(this.problem ?? "This lesson was ended.", this.unfit);
   }
 
-  askSlow(signal) { return get(`${this.path}/slow_step`, signal); }
+  getSlowStep(signal) { return get(`${this.path}/slow_step`, signal); }
 
-  failed(error) { if (error.name !== "AbortError") this.controls.say(error.message); }
+  failed(error) { if (error.name !== "AbortError") this.controls.showError(error.message); }
 
-  // ── what is told ──
+  // ── events ──
 
   async listen() {
-    const { signal } = this.leaving;
-    for (let wait = 1; !signal.aborted; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+    const { signal } = this.closing;
+    for (let wait = 1; !signal.aborted; wait = Math.min(2 * wait, MAX_WAIT)) {
       try {
         for await (const event of events(`${this.path}/events`, null, signal)) {
           if (event.kind === "end") { this.finish(); return; }
-          if (event.kind === "history" && wait > 1) this.controls.say("");
+          if (event.kind === "history" && wait > 1) this.controls.showError("");
           wait = 1;
-          this.take(event);
+          this.receive(event);
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (error.status === 404) { this.over(`${error.message}. It can be begun again.`); return; }
-        if (error.status) { this.controls.say(error.message); return; }
+        if (error.status === 404) { this.close(`${error.message}. You can start it again.`); return; }
+        if (error.status) { this.controls.showError(error.message); return; }
       }
       if (signal.aborted) return;
-      this.controls.say("The connection to the server is lost; trying again …");
+      this.controls.showError("The connection to the server is lost; trying again …");
       await new Promise((resolve) => setTimeout(resolve, 1000 * wait));
     }
   }
 
-  take({ kind, ...data }) {
+  receive({ kind, ...data }) {
     if (kind === "history") {
       this.rows = new Map(data.rows.map((row) => [row.number, row]));
       this.samples = new Map(data.samples.map(({ step, text }) => [step, text]));
       kind = "rows";
     } else if (kind === "step") {
       this.rows.set(data.number, data);
-      if (this.rows.size > MOST_ROWS) this.thin();
-      if (this.told && !this.isRun) this.told.step = data.step;
-      if (this.told) this.told.furthest = Math.max(this.told.furthest, data.number);
+      if (this.rows.size > MAX_ROWS) this.dropEverySecondRow();
+      if (this.progress && !this.isRun) this.progress.step = data.step;
+      if (this.progress) this.progress.furthest = Math.max(this.progress.furthest, data.number);
       kind = "rows";
     } else if (kind === "sample") this.samples.set(data.step, data.text);
-    else if (kind === "state") this.tell(data);
-    else if (kind === "moved" && this.told) this.told.step = data.step;
-    else if (kind === "error") this.complain(data.message, data.unfit);
-    else this[`${kind}Told`] = data;
+    else if (kind === "state") this.receiveProgress(data);
+    else if (kind === "moved" && this.progress) this.progress.step = data.step;
+    else if (kind === "error") this.showProblem(data.message, data.unfit);
+    else this.latest[kind] = data;
     this.mark(kind);
   }
 
-  tell(told) {
-    const isFirst = !this.told;
-    this.told = told;
-    const goal = Number(this.state.step);
-    const isStill = told.status !== "running" || this.isRun;
-    if (isFirst && this.state.step && isStill && goal !== told.step && goal <= told.furthest) this.act("go_to", { step: goal });
-    else this.state.step = isStill && !(this.isRun && !told.chosen) ? told.step : null;
+  receiveProgress(progress) {
+    const isFirst = !this.progress;
+    this.progress = progress;
+    const wanted = Number(this.state.step);
+    const isStill = progress.status !== "running" || this.isRun;
+    if (isFirst && this.state.step && isStill && wanted !== progress.step && wanted <= progress.furthest) this.act("go_to", { step: wanted });
+    else this.state.step = isStill && !(this.isRun && !progress.chosen) ? progress.step : null;
     this.changed();
-    if (told.problem) this.complain(told.problem, told.unfit);
+    if (progress.problem) this.showProblem(progress.problem, progress.unfit);
     this.slow.follow();
   }
 
-  complain(message, unfit) {
+  showProblem(message, unfit) {
     Object.assign(this, { problem: message, unfit });
-    this.controls.say(message);
+    this.controls.showError(message);
   }
 
-  thin() {
+  dropEverySecondRow() {
     let i = 0;
     for (const [number, row] of this.rows) if (i++ % 2 && row.val_loss === undefined) this.rows.delete(number);
   }
 
   mark(kind) {
     this.dirty.add(kind);
-    this.timer ??= setTimeout(() => { this.timer = null; this.draw(); }, DRAWN_EVERY);
+    this.timer ??= setTimeout(() => { this.timer = null; this.draw(); }, DRAW_INTERVAL);
   }
 
   draw() {
     const now = this.dirty;
     this.dirty = new Set();
     const isMoved = now.has("moved") || now.has("state");
+    const { heads, embeddings, layers } = this.latest;
     if (now.has("rows") || isMoved) this.curve.draw();
-    if (this.told) this.controls.draw(this.told);
-    if (now.has("sample") || now.has("rows") || isMoved) this.written.draw();
-    if (now.has("heads") && this.headsTold) this.attention.draw(this.headsTold);
-    if (now.has("embeddings") && this.embeddingsTold) this.points.draw(this.embeddingsTold);
-    if (now.has("layers") && this.layersTold) this.layers.draw(this.layersTold);
+    if (this.progress) this.controls.draw(this.progress);
+    if (now.has("sample") || now.has("rows") || isMoved) this.sampleCard.draw();
+    if (now.has("heads") && heads) this.attention.draw(heads);
+    if (now.has("embeddings") && embeddings) this.points.draw(embeddings);
+    if (now.has("layers") && layers) this.layers.draw(layers);
   }
 }
 
-// The card of the tab Look, with the heads of a lesson: none can be switched off.
+// The attention card of the tab Look, for a lesson: its heads cannot be switched off.
 class Attention {
   constructor(lesson) {
     this.lesson = lesson;
-    this.known = lesson.known;
+    this.sources = lesson.sources;
     const [layer, head] = (lesson.state.head ?? "0.0").split(".").map((part) => Number(part) || 0);
     this.state = { layer, head, off: [], position: null };
     this.heads = new Heads(this);
@@ -171,7 +173,7 @@ class Attention {
 
   draw({ pieces, weights }) {
     const [L, H, T] = [weights.length, weights[0].length, pieces.length];
-    this.told = { pieces, weights };
+    this.drawn = { pieces, weights };
     this.sizes = { n_heads: H };
     this.state.layer = Math.min(this.state.layer, L - 1);
     this.state.head = Math.min(this.state.head, H - 1);
@@ -189,11 +191,11 @@ class Attention {
     Object.assign(this.state, { layer, head });
     this.lesson.state.head = `${layer}.${head}`;
     this.lesson.changed();
-    this.draw(this.told);
+    this.draw(this.drawn);
   }
 
   choosePosition(position) {
     this.state.position = position;
-    this.draw(this.told);
+    this.draw(this.drawn);
   }
 }

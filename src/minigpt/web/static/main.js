@@ -1,5 +1,5 @@
-// The page: its tabs, and the one that is shown. A tab is a module with `title`, and
-// `show(root, tools)`, which draws into an element and gives a function that ends it.
+// The page: its tabs, and the tab that is shown. A tab is a module with a `title` and a function
+// `show(root, tools)`, which draws into the elements and returns a function that closes the tab.
 
 import * as learn from "./learn.js";
 import * as look from "./look.js";
@@ -8,10 +8,10 @@ import { readAddress, writeAddress } from "./address.js";
 
 const TABS = { look, learn };
 
-let end = null;
+let close = null;
 
 function show(name) {
-  end?.();
+  close?.();
   const main = document.getElementById("main");
   const tools = document.getElementById("tools");
   main.replaceChildren();
@@ -23,7 +23,7 @@ function show(name) {
       onclick: () => { writeAddress({ tab: key }); show(key); },
     }, tab.title));
   document.getElementById("tabs").replaceChildren(...(tabs.length > 1 ? tabs : []));
-  end = TABS[name].show(main, tools);
+  close = TABS[name].show(main, tools);
 }
 
 function start() {
@@ -31,5 +31,5 @@ function start() {
   show(tab in TABS ? tab : Object.keys(TABS)[0]);
 }
 
-window.addEventListener("hashchange", start);  // not fired by what the page itself writes
+window.addEventListener("hashchange", start);  // history.replaceState does not fire it
 start();

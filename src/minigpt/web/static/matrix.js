@@ -1,21 +1,21 @@
-// The attention weights of one head, as a heat map by Plotly and as a table.
+// The attention weights of one head, as a Plotly heat map and as a table.
 
 import { el } from "./dom.js";
 
-const MOST_LABELS = 36;
+const MAX_LABELS = 36;
 
 export function matrix(root, shown, { layer, head, weights }, at, choose) {
   const css = getComputedStyle(document.documentElement);
   const ink = css.getPropertyValue("--ink-weight");
   const text = css.getPropertyValue("--soft").trim();
   const T = shown.length;
-  const every = Math.ceil(T / MOST_LABELS);
-  const places = shown.map((_, t) => t).filter((t) => t % every === 0);
-  const labels = places.map((t) => (shown[t].length > 10 ? `${shown[t].slice(0, 9)}…` : shown[t]).replace(/[<&]/g, (c) => ({ "<": "&lt;", "&": "&amp;" })[c]));
+  const every = Math.ceil(T / MAX_LABELS);
+  const positions = shown.map((_, t) => t).filter((t) => t % every === 0);
+  const labels = positions.map((t) => (shown[t].length > 10 ? `${shown[t].slice(0, 9)}…` : shown[t]).replace(/[<&]/g, (c) => ({ "<": "&lt;", "&": "&amp;" })[c]));
   const z = weights.map((row, i) => row.map((weight, j) => (j <= i ? weight : null)));
   const steps = [0, 0.1, 0.25, 0.5, 1];
   const axis = {
-    tickvals: places, ticktext: labels, tickfont: { size: 11 }, showgrid: false, zeroline: false,
+    tickvals: positions, ticktext: labels, tickfont: { size: 11 }, showgrid: false, zeroline: false,
     fixedrange: true, automargin: true,
   };
   root.setAttribute("role", "img");
@@ -40,7 +40,7 @@ export function matrix(root, shown, { layer, head, weights }, at, choose) {
 export function weightTable(tokens, weights) {
   const name = (t) => `${t} ${tokens[t].shown}`;
   return el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Attention weights" },
-    el("table", {}, el("caption", {}, "Attention weights in percent: each row looks at the columns"),
+    el("table", {}, el("caption", {}, "Attention weights in percent: the token of each row looks at those of the columns"),
       el("thead", {}, el("tr", {}, el("td", {}), tokens.map((_, t) => el("th", { scope: "col" }, name(t))))),
       el("tbody", {}, weights.map((row, t) => el("tr", {}, el("th", { scope: "row" }, name(t)),
         row.map((weight, key) => el("td", {}, key <= t ? (100 * weight).toFixed(1) : "")))))));

@@ -1,7 +1,7 @@
-// What comes next: a bar for each of the likeliest tokens, and the sliders that act on them.
+// What comes next: a bar for each of the most probable tokens, and the sampling sliders.
 
 import { card, el, percent, replace } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
 export class Next {
   constructor(panel) {
@@ -12,7 +12,7 @@ export class Next {
     arrowsWithoutClick(this.list);
     const { state } = panel;
     this.root = card("next", "What comes next",
-      "Filled: how likely it is drawn; outline: what the model says. Click one to take that branch.",
+      "Outline: the model's probability. Filled: the probability after temperature, top-k and top-p. Click a token to append it.",
       this.about, this.list, this.changes,
       el("div", { class: "sliders" },
         this.slider("Temperature", 0, 2, 0.05, state.temperature, (v) => ({ temperature: v }), (v) => (v ? v.toFixed(2) : "0, greedy")),
@@ -44,12 +44,12 @@ export class Next {
   }
 
   bar(one, i, isOff) {
-    const said = one.drawn > 0 ? `drawn with ${percent(one.drawn)}` : "never drawn";
-    const was = isOff ? `, with all heads ${percent(one.before)}` : "";
+    const drawn = one.drawn > 0 ? `drawn with probability ${percent(one.drawn)}` : "never drawn";
+    const before = isOff ? `, with all heads ${percent(one.before)}` : "";
     return el("button", {
       type: "button", class: "bar", "data-key": i, tabindex: i ? -1 : 0,
-      "aria-label": `${one.shown}: ${said}, the model says ${percent(one.probability)}${was}`,
-      title: `the model: ${percent(one.probability)}${was}; ${said}`,
+      "aria-label": `${one.shown}: ${drawn}, the model's probability ${percent(one.probability)}${before}`,
+      title: `the model: ${percent(one.probability)}${before}; ${drawn}`,
       onclick: () => this.panel.take(one.id),
     },
     el("span", { class: "piece" }, one.shown),
@@ -68,12 +68,12 @@ function changeTable(changes) {
       el("td", {}, percent(one.probability)),
       el("td", { class: change < 0 ? "down" : "up" }, `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)}`));
   };
-  return el("table", {}, el("caption", {}, "What the heads that are off have changed most"),
-    el("thead", {}, el("tr", {}, ["token", "before", "now", "points"].map((name) => el("th", { scope: "col" }, name)))),
+  return el("table", {}, el("caption", {}, "Tokens whose probability changes most when these heads are off"),
+    el("thead", {}, el("tr", {}, ["token", "all heads on", "now", "change, points"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, changes.map(row)));
 }
 
-// To go among the bars must not take them.
+// Move between the bars with the arrow keys, without a click: a click appends the token.
 function arrowsWithoutClick(list) {
   list.addEventListener("keydown", (event) => {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];

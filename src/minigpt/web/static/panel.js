@@ -1,7 +1,7 @@
-// A panel: a text in a model, and all pictures of it. It asks the server when its state changes;
-// the pictures only draw, and say what was clicked.
+// A panel: one model, one text, and all pictures of it. The panel sends requests when its state
+// changes. The pictures only draw, and report clicks.
 
-import { get, post, events, Newest } from "./ask.js";
+import { get, post, events, LatestRequest } from "./ask.js";
 import { el } from "./dom.js";
 import { Writing } from "./writing.js";
 import { Tokens } from "./tokens.js";
@@ -9,12 +9,12 @@ import { Next } from "./next.js";
 import { Heads } from "./heads.js";
 import { Lens } from "./lens.js";
 
-const PAUSE = 30;  // ms after a keystroke
+const REQUEST_DELAY = 30;  // ms after a keystroke
 
 export class Panel {
-  constructor(state, known, changed, tell, number) {
-    Object.assign(this, { state, changed, tell, known });
-    this.newest = { text: new Newest(), head: new Newest(), next: new Newest() };
+  constructor(state, { names, sources, changed, shareText }, number) {
+    Object.assign(this, { state, names, sources, changed, shareText });
+    this.latest = { text: new LatestRequest(), head: new LatestRequest(), next: new LatestRequest() };
     this.writing = new Writing(this);
     this.tokens = new Tokens(this);
     this.next = new Next(this);
@@ -23,7 +23,7 @@ export class Panel {
     this.root = el("section", { class: "panel", "aria-label": number ? "Second model" : "First model" },
       this.writing.root, this.tokens.root, this.next.root, this.heads.root, this.lens.root);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.redraw = () => this.drawn && this.draw();
+    this.redraw = () => this.isDrawn && this.draw();
     this.scheme.addEventListener("change", this.redraw);
     this.open();
   }
@@ -31,7 +31,7 @@ export class Panel {
   end() {
     this.stop();
     clearTimeout(this.timer);
-    Object.values(this.newest).forEach((one) => one.end());
+    Object.values(this.latest).forEach((request) => request.end());
     this.scheme.removeEventListener("change", this.redraw);
     this.heads.end();
   }
@@ -46,55 +46,55 @@ export class Panel {
       this.state.layer = Math.min(this.state.layer, this.sizes.n_layers - 1);
       this.state.head = Math.min(this.state.head, this.sizes.n_heads - 1);
       this.state.off = this.state.off.filter(([l, h]) => l < this.sizes.n_layers && h < this.sizes.n_heads);
-      await this.askAll();
+      await this.updateAll();
     } catch (error) { this.failed(error); }
   }
 
   chooseModel(index) {
     this.stop();
-    const isOfModel = this.writing.text === this.sizes?.example;  // and not the reader's
-    Object.assign(this.state, { model: index, more: [], text: isOfModel ? null : this.writing.text });
+    const isExample = this.writing.text === this.sizes?.example;  // the new model brings its own
+    Object.assign(this.state, { model: index, more: [], text: isExample ? null : this.writing.text });
     this.open();
   }
 
   type(text) {
     this.stop();
     Object.assign(this.state, { text, more: [], position: null });
-    this.ask();
+    this.update();
   }
 
-  // Take over the text of the other panel, and do not tell it back.
+  // Take the text of the other panel, without sending it back there.
   follow(text) {
     if (!this.answer || this.answer.text === text) return;
     this.writing.text = text;
     this.type(text);
-    this.isLed = true;
+    this.isFollowing = true;
   }
 
   choosePosition(position) {
     this.state.position = position === this.answer.tokens.length - 1 ? null : position;
     this.draw();
-    this.askNext();
+    this.updateNext();
   }
 
   chooseHead(layer, head) {
     Object.assign(this.state, { layer, head });
     this.heads.markChosen();
-    this.askHead();
+    this.updateHead();
   }
 
   switchHead() {
     const { layer, head, off } = this.state;
     const rest = off.filter(([l, h]) => l !== layer || h !== head);
     this.state.off = rest.length < off.length ? rest : [...off, [layer, head]];
-    this.ask();
+    this.update();
   }
 
-  allOn() { this.state.off = []; this.ask(); }
+  allOn() { this.state.off = []; this.update(); }
 
-  sample(changes) { Object.assign(this.state, changes); this.askNext(); }
+  sample(changes) { Object.assign(this.state, changes); this.updateNext(); }
 
-  // Go on with a token after the chosen one. What stood behind it is another branch, and left.
+  // Append a token after the chosen one. The tokens that came after it before are dropped.
   take(id) {
     this.stop();
     const { tokens, is_start: isStart } = this.answer;
@@ -103,14 +103,14 @@ export class Panel {
     if (at >= inText - 1 && !isStart) this.state.more = [...this.state.more.slice(0, at - inText + 1), id];
     else Object.assign(this.state, { text: "", more: [...tokens.slice(0, at + 1).map((t) => t.id), id] });
     this.state.position = null;
-    this.ask();
+    this.update();
   }
 
   back() {
     this.stop();
     this.state.position = null;
     if (this.state.more.length) this.state.more = this.state.more.slice(0, -1);
-    this.ask();
+    this.update();
   }
 
   async run() {
@@ -120,25 +120,25 @@ export class Panel {
     this.state.position = null;
     const { signal } = this.running;
     try {
-      for await (const token of events("write", { ...this.asked(), ...this.sampling(), n: 64 }, signal)) {
+      for await (const token of events("write", { ...this.query(), ...this.sampling(), n: 64 }, signal)) {
         if (this.answer?.is_start && !this.state.more.length) this.state.more = [this.answer.tokens[0].id];
         this.state.more = [...this.state.more, token.id];
-        this.ask(false);
+        this.update(false);
       }
     } catch (error) { this.failed(error); }
     if (!signal.aborted) this.stop();
   }
 
   stop() {
-    this.isLed = false;
+    this.isFollowing = false;
     this.running?.abort();
     this.running = null;
     this.writing.showRunning(false);
   }
 
-  // ── asking ──
+  // ── requests ──
 
-  asked() {
+  query() {
     const { model, text, more, off } = this.state;
     return { model, text, more, off };
   }
@@ -148,50 +148,50 @@ export class Panel {
     return { temperature, ...(topK ? { top_k: topK } : {}), ...(topP < 1 ? { top_p: Math.max(0.01, topP) } : {}) };
   }
 
-  askedNext() {
+  nextQuery() {
     const { position } = this.state;
-    return { ...this.asked(), ...this.sampling(), ...(position === null ? {} : { position }) };
+    return { ...this.query(), ...this.sampling(), ...(position === null ? {} : { position }) };
   }
 
-  // Ask soon. The newest wins: what is still under way for an older text is dropped, unless a
-  // model writes so fast that nothing would ever be drawn.
-  ask(newestWins = true) {
-    this.waiting = true;
-    if (this.timer || (this.busy && !newestWins)) return;
-    this.timer = setTimeout(() => { this.timer = null; this.askAll(); }, PAUSE);
+  // Update all pictures soon. This aborts a request for an older text, except while the model
+  // writes (`abortsOlder` false): each token would abort the request of the one before it.
+  update(abortsOlder = true) {
+    this.isWaiting = true;
+    if (this.timer || (this.pending && !abortsOlder)) return;
+    this.timer = setTimeout(() => { this.timer = null; this.updateAll(); }, REQUEST_DELAY);
   }
 
-  async askAll() {
-    const signal = this.newest.text.start();
+  async updateAll() {
+    const signal = this.latest.text.start();
     const { layer, head } = this.state;
-    this.waiting = false;
-    this.busy = signal;
+    this.isWaiting = false;
+    this.pending = signal;
     this.changed();
     try {
-      const answer = await post("look", { ...this.askedNext(), layer, head }, signal);
-      Object.assign(this, { answer, weights: answer.head, following: answer.next, drawn: true });
-      // In a shorter text, or by a shared address, the chosen token may not be there.
+      const answer = await post("look", { ...this.nextQuery(), layer, head }, signal);
+      Object.assign(this, { answer, weights: answer.head, nextAnswer: answer.next, isDrawn: true });
+      // A shorter text, or a shared address, may not have the chosen position.
       if (this.state.position >= answer.tokens.length) { this.state.position = null; this.changed(); }
       this.writing.showAnswer(answer, this.state);
       this.draw();
-      if (!this.isLed) this.tell(answer.text);
+      if (!this.isFollowing) this.shareText(answer.text);
     } catch (error) { this.failed(error); }
-    if (this.busy === signal) this.busy = null;
-    if (this.waiting && !this.busy) this.ask(false);
+    if (this.pending === signal) this.pending = null;
+    if (this.isWaiting && !this.pending) this.update(false);
   }
 
-  askHead() {
+  updateHead() {
     const { layer, head } = this.state;
-    return this.askOne("head", { ...this.asked(), layer, head }, (got) => { this.weights = got; this.draw(); });
+    return this.updateOne("head", { ...this.query(), layer, head }, (answer) => { this.weights = answer; this.draw(); });
   }
 
-  askNext() {
-    return this.askOne("next", this.askedNext(), (got) => { this.following = got; this.next.draw(got); });
+  updateNext() {
+    return this.updateOne("next", this.nextQuery(), (answer) => { this.nextAnswer = answer; this.next.draw(answer); });
   }
 
-  async askOne(name, asked, then) {
+  async updateOne(name, query, show) {
     this.changed();
-    try { then(await post(name, asked, this.newest[name].start())); } catch (error) { this.failed(error); }
+    try { show(await post(name, query, this.latest[name].start())); } catch (error) { this.failed(error); }
   }
 
   failed(error) {
@@ -200,7 +200,7 @@ export class Panel {
 
   draw() {
     this.tokens.draw(this.answer, this.weights);
-    this.next.draw(this.following);
+    this.next.draw(this.nextAnswer);
     this.heads.draw(this.answer, this.weights);
     this.lens.draw(this.answer);
   }

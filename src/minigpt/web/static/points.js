@@ -1,9 +1,9 @@
-// The vectors of the tokens, along their two principal components.
+// The vectors of the tokens, projected onto their two principal components.
 
 import { card, el } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
-const MOST_LABELS = 60;
+const MAX_LABELS = 60;
 
 export class Points {
   constructor(lesson) {
@@ -11,16 +11,16 @@ export class Points {
     this.numbers = el("details", { class: "numbers", ontoggle: () => this.fillTable() },
       el("summary", {}, "The numbers as a table"));
     this.root = card("points", "Embeddings",
-      "Each token's vector, seen from where they differ most. At first they lie anywhere; tokens that are used alike come together.",
+      "Each token's vector, in the two directions in which the vectors differ most. They start at random; tokens with similar uses move together.",
       this.picture, this.numbers, source(lesson, "embeddings"));
   }
 
   draw({ pieces, points, step }) {
-    this.told = { pieces, points };
+    this.drawn = { pieces, points };
     const css = getComputedStyle(document.documentElement);
     const colour = (name) => css.getPropertyValue(name).trim();
     const far = points.map(([x, y], i) => [Math.hypot(x, y), i]).sort((a, b) => b[0] - a[0]);
-    const labelled = new Set(far.slice(0, MOST_LABELS).map(([, i]) => i));
+    const labelled = new Set(far.slice(0, MAX_LABELS).map(([, i]) => i));
     const safe = (text) => text.replace(/[<&]/g, (c) => ({ "<": "&lt;", "&": "&amp;" })[c]);
     const axis = { showgrid: false, zeroline: true, zerolinecolor: colour("--line"), showticklabels: false, fixedrange: true };
     window.Plotly.react(this.picture, [{
@@ -39,17 +39,17 @@ export class Points {
   }
 
   fillTable() {
-    if (!this.numbers.open || !this.told) return;
+    if (!this.numbers.open || !this.drawn) return;
     this.filled = performance.now();
-    const { pieces, points } = this.told;
-    const place = this.numbers.querySelector(".scroll")?.scrollTop ?? 0;
+    const { pieces, points } = this.drawn;
+    const scrollTop = this.numbers.querySelector(".scroll")?.scrollTop ?? 0;
     this.numbers.querySelector(".scroll")?.remove();
     const scroll = el("div", { class: "scroll tall", tabindex: 0, role: "group", "aria-label": "Embeddings" },
-      el("table", {}, el("caption", {}, "Places along the two principal components"),
+      el("table", {}, el("caption", {}, "Coordinates along the two principal components"),
         el("thead", {}, el("tr", {}, ["token", "first", "second"].map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, pieces.map((piece, i) => el("tr", {}, el("th", { scope: "row" }, piece),
           points[i].map((value) => el("td", {}, value.toFixed(3))))))));
     this.numbers.append(scroll);
-    scroll.scrollTop = place;
+    scroll.scrollTop = scrollTop;
   }
 }

@@ -1,7 +1,7 @@
-// What the model writes, now and before.
+// Texts that the model writes: the latest, and the earlier ones.
 
 import { card, el, replace } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
 export class Samples {
   constructor(lesson) {
@@ -9,15 +9,16 @@ export class Samples {
     this.about = el("h3", { hidden: true });
     this.text = el("pre", { tabindex: 0, "aria-label": "What the model writes" }, "Nothing yet.");
     this.list = el("div", {});
-    this.before = el("details", { ontoggle: () => this.fill() }, el("summary", {}, "What it wrote before"), this.list);
+    this.before = el("details", { ontoggle: () => this.fill() }, el("summary", {}, "Earlier texts"), this.list);
     this.root = card("samples", "What it writes",
-      "Now and then the model goes on from an empty line; always with the same dice, so only what it has learned makes the difference.",
+      "From time to time the model writes a text, starting from an empty line. The random numbers are the same each time, so a "
+      + "difference between two texts comes from learning.",
       this.about, this.text, this.before, source(lesson, "sample"));
   }
 
   draw() {
-    const { samples, told } = this.lesson;
-    const at = told && !told.checkpoints ? told.step : Infinity;
+    const { samples, progress } = this.lesson;
+    const at = progress && !progress.checkpoints ? progress.step : Infinity;
     this.steps = [...samples.keys()].filter((step) => step <= at).sort((a, b) => b - a);
     if (!this.steps.length) this.text.textContent = "Nothing yet.";
     else if (this.shown !== this.steps[0]) this.text.textContent = clean(samples.get(this.steps[0]));

@@ -1,17 +1,17 @@
-// The step that comes next in slow motion: batch, forward, loss, backward, update. It is taken on
-// copies, so it can be looked at as long as one likes, and taken afterwards.
+// The next step in slow motion: batch, forward, loss, backward, update. The server computes it on a
+// copy of the model, so the lesson does not change until the step is taken.
 
-import { Newest } from "./ask.js";
+import { LatestRequest } from "./ask.js";
 import { el, replace } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 import { STAGES } from "./stages.js";
 
-const PLAYED_EVERY = 3500;  // ms
+const STAGE_DURATION = 3500;  // ms, while it plays
 
 export class Slow {
   constructor(lesson) {
     this.lesson = lesson;
-    this.newest = new Newest();
+    this.request = new LatestRequest();
     this.title = el("h2", {}, "One step in slow motion");
     this.tabs = el("div", { class: "buttons stages", role: "group", "aria-label": "Stages" });
     this.play = el("button", { type: "button", onclick: () => this.playing ? this.stop() : this.start() }, "Play");
@@ -20,7 +20,7 @@ export class Slow {
     this.status = el("p", { class: "status", "aria-live": "polite" });
     this.stage = el("div", { class: "stage" });
     this.root = el("section", { class: "card slow", "aria-label": "One step in slow motion", hidden: !this.isOpen },
-      this.title, el("p", { class: "about" }, "The step that comes next, stage by stage. It is taken on a copy of the model: nothing changes until it is taken."),
+      this.title, el("p", { class: "about" }, "The next step, stage by stage. It is computed on a copy: the model does not change until you take the step."),
       this.tabs, el("div", { class: "buttons" }, this.rows, this.play, this.take), this.status, this.stage);
   }
 
@@ -28,7 +28,7 @@ export class Slow {
 
   get at() { return Math.max(0, STAGES.findIndex(({ name }) => name === this.lesson.state.slow)); }
 
-  end() { this.stop(); this.newest.end(); }
+  end() { this.stop(); this.request.end(); }
 
   toggle() {
     this.stop();
@@ -37,24 +37,24 @@ export class Slow {
     this.lesson.changed();
     this.lesson.mark("state");
     if (!this.isOpen) return;
-    if (this.lesson.told?.status === "running" && !this.lesson.isRun) this.lesson.act("pause");
+    if (this.lesson.progress?.status === "running" && !this.lesson.isRun) this.lesson.act("pause");
     else this.load();
   }
 
-  // The lesson stands elsewhere now: another step comes next.
+  // Load the next step again if the lesson has moved.
   follow() {
-    const { status, step } = this.lesson.told;
+    const { status, step } = this.lesson.progress;
     const isStill = this.lesson.isRun ? step >= 0 : !["running", "preparing"].includes(status);
     this.take.disabled = status !== "paused";
     if (this.isOpen && isStill && step !== this.loaded) this.load();
   }
 
   async load() {
-    const { step } = this.lesson.told;
+    const { step } = this.lesson.progress;
     this.loaded = step;
-    this.status.textContent = this.step ? "" : "The step is being taken …";
+    this.status.textContent = this.step ? "" : "Computing the step …";
     try {
-      this.step = await this.lesson.askSlow(this.newest.start());
+      this.step = await this.lesson.getSlowStep(this.request.start());
       this.status.textContent = "";
       this.draw();
     } catch (error) {
@@ -78,7 +78,7 @@ export class Slow {
 
   start() {
     this.choose(this.at + 1 < STAGES.length ? this.at : 0);
-    this.playing = setInterval(() => (this.at + 1 < STAGES.length ? this.choose(this.at + 1) : this.stop()), PLAYED_EVERY);
+    this.playing = setInterval(() => (this.at + 1 < STAGES.length ? this.choose(this.at + 1) : this.stop()), STAGE_DURATION);
     this.play.textContent = "Stop";
   }
 

@@ -1,8 +1,8 @@
-// The stages of a training step: each says what happens, and shows it.
+// The stages of a training step. Each one explains what happens, and shows its numbers.
 
 import { el } from "./dom.js";
 
-const MOST_NATS = 8;  // a loss from which all tokens are coloured alike
+const MAX_NATS = 8;  // the loss with the strongest colour
 
 export const STAGES = [
   { name: "batch", title: "Batch", draw: batch, isOfRow: true },
@@ -12,7 +12,7 @@ export const STAGES = [
   { name: "update", title: "Update", draw: update },
 ];
 
-const say = (text) => el("p", { class: "told" }, text);
+const explain = (text) => el("p", { class: "explanation" }, text);
 const number = (value) => (value === null ? "–" : Number(value.toPrecision(3)).toString());
 const fixed = (value, digits = 3) => (value === null ? "–" : value.toFixed(digits));
 
@@ -20,29 +20,29 @@ function batch({ x, y, pieces }, row) {
   const strip = (ids, label) => el("ol", { class: "strip plain", "aria-label": label },
     ids.map((id) => el("li", { class: "token still", title: `id ${id}` }, pieces[id])));
   return [
-    say(`${x.length} windows of ${x[0].length} tokens, drawn from anywhere in the text. The model reads each, and shall `
-      + "say at every token what comes next; right is the same window, one token later."),
+    explain(`The batch has ${x.length} windows of ${x[0].length} tokens each, cut from random places in the text. At every token `
+      + "of a window, the model predicts the next one. The right answers are the same window, one token later."),
     el("h4", {}, "What it reads"), strip(x[row], "What it reads"),
-    el("h4", {}, "What is right"), strip(y[row], "What is right"),
+    el("h4", {}, "The right answers"), strip(y[row], "The right answers"),
   ];
 }
 
 function forward({ stations }) {
   return [
-    say("The numbers go through the layers: vectors for the tokens, what each block adds to them, and at last a score "
-      + "for every token of the vocabulary. The bars are the lengths of all these numbers taken together."),
-    stationTable(stations, "norm", ["layer", "shape", "length of what it gives"], (station) => `(${station.shape.join(", ")})`),
+    explain("The numbers go through the layers: each token becomes a vector, each block adds to it, and the head turns it into "
+      + "a score for every token of the vocabulary. A bar shows the length of a layer's output, all its numbers taken as one vector."),
+    stationTable(stations, "norm", ["layer", "shape", "length of its output"], (station) => `(${station.shape.join(", ")})`),
   ];
 }
 
 function losses({ y, losses: all, losses_after: after, loss, pieces, stations }, row) {
   const V = stations.at(-1).shape.at(-1);
   return [
-    say(`The loss at a token is −ln of the probability that the right one got. The mean of all ${all.length * all[0].length} is `
-      + `${fixed(loss)} nats; guessing evenly among ${V} tokens would cost ${Math.log(V).toFixed(3)}. The stronger the colour, `
-      + "the greater the surprise."),
+    explain(`The loss at a token is −ln of the probability that the model gave to the right answer. The mean over all ${all.length * all[0].length} tokens `
+      + `is ${fixed(loss)} nats; guessing evenly among ${V} tokens would cost ${Math.log(V).toFixed(3)}. The stronger the colour, `
+      + "the greater the loss."),
     el("ol", { class: "strip plain", "aria-label": "The right tokens, with the loss at each" }, y[row].map((id, t) =>
-      el("li", { class: "token still loss", style: { "--share": Math.min(1, all[row][t] / MOST_NATS) },
+      el("li", { class: "token still loss", style: { "--share": Math.min(1, all[row][t] / MAX_NATS) },
         title: `${fixed(all[row][t], 2)} nats` }, pieces[id]))),
     table("The numbers as a table", ["token", "loss, nats", "after the update"], y[row].map((id, t) =>
       [pieces[id], fixed(all[row][t], 2), fixed(after[row][t], 2)])),
@@ -51,22 +51,22 @@ function losses({ y, losses: all, losses_after: after, loss, pieces, stations },
 
 function backward({ stations, gradient_norm: norm }) {
   return [
-    say("Now back: the gradient says how the loss would change with every number on the way, layer by layer, from the head "
-      + `down to the embedding. With those of all parameters it is a vector of the length ${fixed(norm)}.`),
-    stationTable([...stations].reverse(), "gradient", ["layer", "gradients of its parameters", "length of the gradient that comes to it"],
+    explain("Now back, from the head to the embedding: the gradient of a number says how the loss would change with that number. "
+      + `The gradients of all parameters form one vector of length ${fixed(norm)}.`),
+    stationTable([...stations].reverse(), "gradient", ["layer", "gradients of its parameters", "length of the gradient at its output"],
       ({ parameters }) => el("details", {}, el("summary", {}, `${Object.keys(parameters).length} of them`),
         el("ul", {}, Object.entries(parameters).map(([name, value]) => el("li", {}, `${name}: ${number(value)}`))))),
   ];
 }
 
 function update({ changes, clip, gradient_norm: norm, learning_rate: rate, loss, loss_after: after }) {
-  const clipped = norm > clip ? `is shortened from ${fixed(norm)} to ${clip}` : `is ${fixed(norm)} long, not longer than ${clip}, and taken as it is`;
+  const clipped = norm > clip ? `is clipped from length ${fixed(norm)} to ${clip}` : `has length ${fixed(norm)}, at most ${clip}, so it is not clipped`;
   const longest = Math.max(...changes.map((change) => Math.abs(change.after - change.before)), 1e-12);
   return [
-    say(`The gradient ${clipped}. The optimizer moves every number a little against it, at the learning rate ${rate.toPrecision(3)}. `
+    explain(`The gradient ${clipped}. The optimizer moves every parameter a little against its gradient, with learning rate ${rate.toPrecision(3)}. `
       + `On the same batch the loss goes from ${fixed(loss)} to ${fixed(after)} nats.`),
     el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Numbers that change most" },
-      el("table", { class: "bars-table" }, el("caption", {}, "The numbers that change most; one grows where the diamond is right of the dot"),
+      el("table", { class: "bars-table" }, el("caption", {}, "The numbers that change most, from the dot to the diamond: a number grows if the diamond is on the right"),
         head(["number", "change", "before", "after", "gradient"]),
         el("tbody", {}, changes.map((change) => el("tr", {},
           el("th", { scope: "row" }, breakable(`${change.name}[${change.index.join(", ")}]`)),
@@ -76,12 +76,12 @@ function update({ changes, clip, gradient_norm: norm, learning_rate: rate, loss,
   ];
 }
 
-// A long name may go on in the next line after a point.
+// Allow a line break after each point of a long name.
 const breakable = (name) => name.split(/(?<=[.])/).flatMap((part) => [part, el("wbr")]);
 
 const head = (names) => el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name))));
 
-// The layers in the order in which they are passed; each bar grows when its turn comes.
+// A table of the layers in the order of computation. Their bars grow one after another.
 function stationTable(stations, of, names, second) {
   const longest = Math.max(...stations.map((station) => station[of] ?? 0), 1e-12);
   return el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": names[2] },

@@ -1,4 +1,4 @@
-// Where a lesson is begun, a run is followed, or a lesson that others began is watched.
+// The form that starts a lesson; below it, the runs to follow and the lessons of others to watch.
 
 import { get, post } from "./ask.js";
 import { card, el, replace } from "./dom.js";
@@ -10,15 +10,15 @@ const LABELS = {
 };
 
 export class Start {
-  constructor(state, { message, unfit }, begun) {
-    Object.assign(this, { state, begun });
+  constructor(state, { message, unfit }, started) {
+    Object.assign(this, { state, started });
     this.status = el("p", { class: "status", "aria-live": "polite" });
     this.grid = el("div", { class: "fields" });
     this.source = el("select", { onchange: () => this.showText() },
-      el("option", { value: "plays" }, "the built-in plays"), el("option", { value: "own" }, "a text of mine"));
+      el("option", { value: "plays" }, "the built-in plays"), el("option", { value: "own" }, "my own text"));
     this.text = el("textarea", {
       rows: 8, spellcheck: "false", "aria-label": "The text to learn from",
-      placeholder: "Paste a text: some pages, better a book …",
+      placeholder: "Paste a text: a few pages, or better, a book …",
     });
     this.source.value = state.own ? "own" : "plays";
     this.text.value = state.settings.text ?? "";
@@ -30,8 +30,8 @@ export class Start {
     this.lists = el("div", { class: "lists" });
     this.root = el("div", { class: "start" },
       card("begin", "Train a model of your own",
-        "It is made anew, of random numbers, and learns in this page. Half a minute is enough for words, "
-        + "a few for lines that sound like the text.", this.form),
+        "A new model starts from random numbers and learns while you watch. Half a minute is enough for words, "
+        + "a few minutes for lines that sound like the text.", this.form),
       this.lists);
     this.showText();
     if (message) this.fail({ message });
@@ -52,45 +52,45 @@ export class Start {
     } catch (failed) { this.fail(failed); }
   }
 
-  field(name, known) {
-    const value = this.state.settings[name] ?? known.default;
-    const input = known.enum
-      ? el("select", { name }, known.enum.map((one) => el("option", { value: one, selected: String(one) === String(value) }, one)))
-      : el("input", { name, type: "number", min: known.minimum, max: known.maximum, step: known.type === "integer" ? 1 : "any", value });
+  field(name, schema) {
+    const value = this.state.settings[name] ?? schema.default;
+    const input = schema.enum
+      ? el("select", { name }, schema.enum.map((one) => el("option", { value: one, selected: String(one) === String(value) }, one)))
+      : el("input", { name, type: "number", min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? 1 : "any", value });
     return el("label", {}, el("span", {}, LABELS[name]), input);
   }
 
   runs(names) {
     return card("runs", "Follow a run",
-      names.length ? "Another process trains it, or has trained it; nothing is changed there."
-        : "Give the folder of a run to minigpt explore, and it can be followed here while it trains.",
+      names.length ? "Another process trains this run, or has trained it. This page only reads it."
+        : "Start minigpt explore with the folder of a run to follow the run here while it trains.",
       el("div", { class: "buttons" }, names.map((name, i) =>
         el("button", { type: "button", onclick: () => this.watch(`run-${i}`) }, `Follow ${name}`))));
   }
 
-  lessons(under) {
-    if (!under.length) return "";
-    return card("others", "Lessons under way", "Who watches one can also pause it, or take it back.",
-      el("div", { class: "buttons" }, under.map(({ id, status, step, steps, n_watchers: n }) =>
+  lessons(running) {
+    if (!running.length) return "";
+    return card("others", "Lessons in progress", "Everyone who watches a lesson can pause it, or go back.",
+      el("div", { class: "buttons" }, running.map(({ id, status, step, steps, n_watchers: n }) =>
         el("button", { type: "button", onclick: () => this.watch(id) },
           `Watch ${id}: ${status}, step ${step} of ${steps}, ${n} watching`))));
   }
 
   showText() { this.text.hidden = this.source.value !== "own"; }
 
-  // How many tokens there are can be chosen of one tokenizer only: the others take what they find.
+  // Only BPE has a choice of vocabulary size: the other tokenizers take all characters or words of the text.
   showFields() {
     this.grid.querySelector("[name=vocab_size]").disabled = this.grid.querySelector("[name=tokenizer]").value !== "bpe";
   }
 
-  // Only what differs from what is usual is asked for, and put into the address.
+  // Return the settings that differ from their defaults: only these are sent, and put into the address.
   chosen() {
     const settings = {};
     for (const input of this.grid.querySelectorAll("[name]")) {
       if (input.disabled) continue;
-      const known = this.fields[input.name];
-      const value = typeof known.default !== "number" ? input.value : input.value === "" ? null : Number(input.value);
-      if (value !== known.default) settings[input.name] = value;
+      const schema = this.fields[input.name];
+      const value = typeof schema.default !== "number" ? input.value : input.value === "" ? null : Number(input.value);
+      if (value !== schema.default) settings[input.name] = value;
     }
     if (this.source.value === "own") settings.text = this.text.value;
     return settings;
@@ -98,46 +98,46 @@ export class Start {
 
   async begin() {
     const settings = this.chosen();
-    const told = (all) => String(Object.entries(all).sort());
-    const isSame = told(settings) === told(this.state.settings);
+    const sorted = (all) => String(Object.entries(all).sort());
+    const isSame = sorted(settings) === sorted(this.state.settings);
     this.button.disabled = true;
     this.clear();
     try {
       this.checkText(settings.text ?? "");
       const { id } = await post("lessons", settings);
-      const steps = isSame ? Number(this.state.step) : 0;  // an address may tell where it stood
+      const steps = isSame ? Number(this.state.step) : 0;  // the step of the lesson in the address
       await (steps ? post(`lessons/${id}/step`, { n: steps }) : post(`lessons/${id}/run`, {}));
       Object.assign(this.state, { settings, own: "text" in settings ? 1 : null, lesson: id });
-      this.begun(isSame);
+      this.started(isSame);
     } catch (error) { this.fail(error); }
     this.button.disabled = false;
   }
 
   watch(id) {
     Object.assign(this.state, { settings: {}, own: null, lesson: id });
-    this.begun(false);
+    this.started(false);
   }
 
-  // A text that is too long is not sent. (An attribute would cut what is pasted, without a word.)
+  // Refuse a text that is too long. (The attribute maxlength would cut a pasted text silently.)
   checkText(text) {
-    const most = this.fields.text.maxLength;
-    const letters = text.length > most ? [...text] : text;  // a letter may be two of UTF-16
-    if (letters.length <= most) return;
-    const error = new Error(`The text has ${letters.length.toLocaleString("en")} characters, and at most ${most.toLocaleString("en")} are learned from.`);
-    error.unfit = { field: "text", offer: letters.slice(0, most).join(""), said: `Take the first ${most.toLocaleString("en")}` };
+    const limit = this.fields.text.maxLength;
+    const characters = text.length > limit ? [...text] : text;  // a character may be two UTF-16 units
+    if (characters.length <= limit) return;
+    const error = new Error(`The text has ${characters.length.toLocaleString("en")} characters; at most ${limit.toLocaleString("en")} are allowed.`);
+    error.unfit = { field: "text", offer: characters.slice(0, limit).join(""), label: `Take the first ${limit.toLocaleString("en")}` };
     throw error;
   }
 
-  // What is wrong is said where it can be changed, with a value that works where one is known.
+  // Show an error at the field that is wrong, with a button for a value that works, if there is one.
   fail({ message, unfit }) {
     this.clear();
     this.status.classList.add("error");
-    const told = unfit && unfit.field in LABELS ? message.replace(new RegExp(`^${unfit.field}\\b`), LABELS[unfit.field]) : message;
-    this.status.textContent = told.charAt(0).toUpperCase() + told.slice(1);
+    const text = unfit && unfit.field in LABELS ? message.replace(new RegExp(`^${unfit.field}\\b`), LABELS[unfit.field]) : message;
+    this.status.textContent = text.charAt(0).toUpperCase() + text.slice(1);
     const input = unfit && (unfit.field === "text" ? this.text : this.grid.querySelector(`[name="${CSS.escape(unfit.field)}"]`));
     if (!input) return;
     const offer = unfit.offer === null ? null : el("button", { type: "button", onclick: () => this.takeOffer(input, unfit.offer) },
-      unfit.said ?? `Take ${unfit.offer}`);
+      unfit.label ?? `Take ${unfit.offer}`);
     if (offer) this.status.append(" ", offer);
     this.status.id = "wrong";
     input.setAttribute("aria-invalid", "true");

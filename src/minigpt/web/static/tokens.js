@@ -1,7 +1,8 @@
-// The text as tokens, coloured by piece; the bar below each is what the chosen token looks at.
+// The text as tokens, with one colour for each different piece. The bar below a token shows how
+// much attention the chosen token pays to it.
 
 import { arrows, card, el, percent, replace } from "./dom.js";
-import { source } from "./read.js";
+import { source } from "./source.js";
 
 const N_COLOURS = 6;
 
@@ -11,8 +12,8 @@ export class Tokens {
     this.strip = el("div", { class: "strip", role: "group", "aria-label": "Tokens" });
     arrows(this.strip);
     this.root = card("tokens", "Tokens",
-      "The same piece has the same colour; the bar below one shows how much the chosen token looks "
-      + "at it, by the chosen head. Click a token to choose it.",
+      "Equal pieces have the same colour. The bar below a token shows how much the chosen token attends "
+      + "to it, in the chosen head. Click a token to choose it.",
       this.strip, source(panel, "tokens"));
   }
 
@@ -23,7 +24,7 @@ export class Tokens {
     replace(this.strip, ...tokens.map((token, t) => {
       if (!order.has(token.id)) order.set(token.id, order.size);
       const surprise = token.surprise === null ? "" : `, surprise ${token.surprise.toFixed(1)} nats`;
-      const seen = t <= at ? `, looked at with ${percent(row[t] ?? 0)}` : "";
+      const seen = t <= at ? `, attention ${percent(row[t] ?? 0)}` : "";
       return el("button", {
         type: "button", class: `token c${order.get(token.id) % N_COLOURS}`,
         "data-key": t, tabindex: t === at ? 0 : -1, "aria-pressed": t === at,

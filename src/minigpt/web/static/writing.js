@@ -1,10 +1,10 @@
-// The text, and the buttons that let the model go on with it.
+// The text, and the buttons that let the model continue it.
 
 import { el } from "./dom.js";
 
 export class Writing {
   constructor(panel) {
-    const { state, known } = panel;
+    const { state, names } = panel;
     this.area = el("textarea", {
       rows: 4, spellcheck: "false", placeholder: "Type a text …",
       "aria-label": "Text", oninput: () => panel.type(this.area.value),
@@ -13,13 +13,13 @@ export class Writing {
     this.sizes = el("p", { class: "about" }, " ");
     this.status = el("p", { class: "status", "aria-live": "polite" });
     const button = (text, title, onclick) => el("button", { type: "button", title, onclick }, text);
-    this.step = button("Step", "Take the likeliest token", () => panel.take(panel.following.candidates[0].id));
-    this.runs = button("Run on", "Let the model write, as the sliders say", () =>
+    this.step = button("Step", "Append the most probable token", () => panel.take(panel.nextAnswer.candidates[0].id));
+    this.write = button("Write", "Let the model continue the text; the sliders control the sampling", () =>
       panel.running ? panel.stop() : panel.run());
-    this.back = button("Back", "Take the last token away", () => panel.back());
+    this.back = button("Back", "Remove the last token", () => panel.back());
     this.root = el("section", { class: "card writing", "aria-label": "Text" },
-      this.chooser(known.names, panel), this.area,
-      el("div", { class: "buttons" }, this.step, this.runs, this.back), this.status);
+      this.chooser(names, panel), this.area,
+      el("div", { class: "buttons" }, this.step, this.write, this.back), this.status);
   }
 
   chooser(names, panel) {
@@ -46,22 +46,22 @@ export class Writing {
     }
     this.back.disabled = !state.more.length;
     const n = answer.tokens.length;
-    let said = `${n} token${n === 1 ? "" : "s"}`;
-    if (answer.n_dropped) said = `the last ${n} tokens are looked at; ${answer.n_dropped} before them are dropped`;
-    if (answer.is_start) said = "no text yet: this is how the model would begin one";
-    this.say(said);
+    let message = `${n} token${n === 1 ? "" : "s"}`;
+    if (answer.n_dropped) message = `The model sees the last ${n} tokens; the ${answer.n_dropped} before them are dropped`;
+    if (answer.is_start) message = "No text yet: this is how the model would begin one";
+    this.showStatus(message);
   }
 
   showRunning(isRunning) {
-    this.runs.textContent = isRunning ? "Stop" : "Run on";
-    this.runs.setAttribute("aria-pressed", isRunning);
+    this.write.textContent = isRunning ? "Stop" : "Write";
+    this.write.setAttribute("aria-pressed", isRunning);
   }
 
-  showError({ message, unfit }) { this.say(message, true, unfit?.field === "text"); }
+  showError({ message, unfit }) { this.showStatus(message, true, unfit?.field === "text"); }
 
-  say(message, isError = false, isOfText = false) {
+  showStatus(message, isError = false, isTextInvalid = false) {
     this.status.classList.toggle("error", isError);
     this.status.textContent = message;
-    this.area.setAttribute("aria-invalid", isOfText);
+    this.area.setAttribute("aria-invalid", isTextInvalid);
   }
 }

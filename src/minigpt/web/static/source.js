@@ -1,10 +1,10 @@
-// The lines of source that compute what a picture shows.
+// The source code that computes what a picture shows.
 
 import { el } from "./dom.js";
 
-export function source(panel, name) {
+export function source({ sources }, name) {
   return el("details", { class: "read" }, el("summary", {}, "Read the source"),
-    panel.known.sources[name].map((part) => el("figure", {},
+    sources[name].map((part) => el("figure", {},
       el("figcaption", {}, `${part.name} · `,
         el("a", { href: `/source/${part.file}#L${part.line}`, target: "_blank", rel: "noopener" },
           `${part.file}, line ${part.line}`)),
