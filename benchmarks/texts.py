@@ -14,7 +14,7 @@ from minigpt import BPETokenizer, get_batch, load_tokenizer, token_array
 from minigpt.core.functional import Array
 from minigpt.text.corpus import plays, scenes
 from minigpt.text.corpus.fetch import fetch
-from minigpt.text.tokenizers.stream import PIECE, cut_between_words
+from minigpt.text.tokenizers.stream import PIECE_CHARS, cut_between_words
 from minigpt.text.tokenizers.vocabulary import Vocabulary
 
 
@@ -87,4 +87,4 @@ def write_plays(path: Path, size: int, quick: bool = False) -> Path:
 def read(path: Path) -> Iterator[str]:
     """Read a text piece by piece."""
     with path.open(encoding="utf-8", newline="") as file:
-        yield from cut_between_words(iter(lambda: file.read(PIECE), ""))
+        yield from cut_between_words(iter(lambda: file.read(PIECE_CHARS), ""))

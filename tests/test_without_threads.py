@@ -29,7 +29,7 @@ def refuse(self):
 def no_threads(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     monkeypatch.setattr(threads, "WORTH_SHARING", 1)
-    monkeypatch.setattr(encoding, "SHORT", 100)  # all else would go to processes
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)  # all else would go to processes
 
 
 @pytest.fixture(params=["terminal", "log"])

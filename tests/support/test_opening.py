@@ -23,11 +23,11 @@ KNOWN = {
     "untrusted_files.py *": "the one place that knows how to read and change",
     "* mkdir": "a folder that is there is used, as its user says",
     # Names that are removed or given, which follows no link.
-    "prepare.py unlink": "names in its folder",
+    "prepare_state.py unlink": "names in its folder",
     "lock.py unlink": "the name of the lock",
     "keeper.py rmdir": "a folder that is empty",
     "keeper.py truncate": "the log that open_to_change has opened",
-    "prepare.py truncate": "the file that open_to_change has opened",
+    "prepare_state.py truncate": "the file that open_to_change has opened",
     "tokenizer_json.py unlink": "names of older files",
     # Files that are open already.
     "prepared.py memmap": "what open_to_read has opened",
@@ -43,7 +43,7 @@ KNOWN = {
     "source_lines.py read_text": "a file of the package",
     # Texts that the user names; of folders only ordinary files are taken.
     "decoding.py opener": "a text",
-    "sources.py ParquetFile": "a text",
+    "documents.py ParquetFile": "a text",
     # Others.
     "fetch.py open": "an address",
     "browser.py TemporaryDirectory": "a folder of a new name",

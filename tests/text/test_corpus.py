@@ -12,7 +12,7 @@ from string import Formatter
 import pytest
 
 from minigpt.text.corpus import plays, scenes
-from minigpt.text.corpus.author import SMALLEST, Author
+from minigpt.text.corpus.author import MIN_SIZE, Author
 from minigpt.text.corpus.grammar import REMEMBERED, RULES
 from minigpt.text.corpus.words import MEN, PEOPLE, RHYMES, THINGS, Plural
 
@@ -32,7 +32,7 @@ def test_the_bytes_never_change():
     assert digest(DEFAULT.val) == (
         "c40aa160902f3c6496c7c8c42d1bfcc96210c72a747f2ae9852c043ca840a4d4"
     )
-    assert digest(plays(SMALLEST, seed=1).text) == (
+    assert digest(plays(MIN_SIZE, seed=1).text) == (
         "b35f4fb959e557d6732b8ad00512a0d576aac5a2b99aca165689d65f191f9b78"
     )
 
@@ -42,8 +42,8 @@ def digest(text):
 
 
 def test_a_seed_gives_the_same_text_and_another_seed_another():
-    assert plays(SMALLEST, seed=3) == plays(SMALLEST, seed=3)
-    assert len({plays(SMALLEST, seed).text for seed in range(10)}) == 10
+    assert plays(MIN_SIZE, seed=3) == plays(MIN_SIZE, seed=3)
+    assert len({plays(MIN_SIZE, seed).text for seed in range(10)}) == 10
 
 
 def test_a_larger_size_begins_with_the_scenes_of_a_smaller():
@@ -54,7 +54,7 @@ def test_a_larger_size_begins_with_the_scenes_of_a_smaller():
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("size", [SMALLEST, 31_415, 100_000])
+@pytest.mark.parametrize("size", [MIN_SIZE, 31_415, 100_000])
 def test_size_and_split_are_as_asked(size, seed):
     corpus = plays(size, seed)
     following = list(itertools.islice(scenes(seed), size // 100))
@@ -84,7 +84,7 @@ def test_scenes_are_short_and_all_different():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"size": SMALLEST - 1}, ValueError, "size must be at least 20000, got 19999"),
+        ({"size": MIN_SIZE - 1}, ValueError, "size must be at least 20000, got 19999"),
         ({"size": 1e6}, TypeError, "size must be a whole number, got 1000000.0"),
         ({"size": "all"}, TypeError, "size must be a whole number, got 'all'"),
         ({"size": True}, TypeError, "size must be a whole number, got True"),

@@ -20,8 +20,9 @@ from minigpt import (
     token_array,
 )
 from minigpt.text.data import encode
-from minigpt.text.sources import name_of, read_stdin
-from minigpt.text.special_names import count_names, note_of
+from minigpt.text.documents import read_stdin
+from minigpt.text.sources import name_of
+from minigpt.text.special_names import count_special, special_note
 
 TEXT = "one two three " * 50
 
@@ -259,14 +260,16 @@ def test_a_name_with_white_space_is_found_in_a_long_text():
 
 def test_what_is_read_as_letters_is_said():
     bpe, char = BPETokenizer().train("any"), CharTokenizer().train("any <unk>")
-    counts = count_names("a<|endoftext|><|endoftext|>", bpe)
+    counts = count_special("a<|endoftext|><|endoftext|>", bpe)
     assert counts == {"<|endoftext|>": 2}
-    assert note_of(counts, bpe, allow_special=True) is None
-    assert "2 times: read as letters, not as" in note_of(counts, bpe, allow_special=False)
+    assert special_note(counts, bpe, allow_special=True) is None
+    assert "2 times: read as letters, not as" in special_note(counts, bpe, allow_special=False)
     for allow in (True, False):
-        assert "the char tokenizer has no such token" in note_of(counts, char, allow)
-    assert "'<unk>' 1 time:" in note_of(count_names("<unk>", char), char, allow_special=False)
-    assert note_of(count_names("plain", bpe), bpe, allow_special=False) is None
+        assert "the char tokenizer has no such token" in special_note(counts, char, allow)
+    assert "'<unk>' 1 time:" in special_note(
+        count_special("<unk>", char), char, allow_special=False
+    )
+    assert special_note(count_special("plain", bpe), bpe, allow_special=False) is None
 
 
 def test_names_for_runs_come_from_sources():
@@ -314,9 +317,9 @@ def test_texts_that_are_not_there(tmp_path, monkeypatch):
         load_corpus(["shakespeare"])
     with pytest.raises(FileNotFoundError, match=r"there is no file 'play\.txt'$"):
         load_corpus(["play.txt"])
-    with pytest.raises(FileNotFoundError, match="plays cannot be one of several"):
+    with pytest.raises(FileNotFoundError, match="plays cannot be combined with other texts"):
         load_corpus(["plays", "plays"])
-    with pytest.raises(FileNotFoundError, match=r"no file of a name like '\*\.md'"):
+    with pytest.raises(FileNotFoundError, match=r"no file with a name like '\*\.md'"):
         load_corpus(["*.md"])
     with pytest.raises(FileNotFoundError, match=r"has no files ending in \.txt, \.txt\.gz"):
         load_corpus([tmp_path])

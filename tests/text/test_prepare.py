@@ -17,9 +17,11 @@ from minigpt.commands.cli import main
 from minigpt.runs import Run
 from minigpt.text import prepare as prepare_module
 from minigpt.text.data import encode
-from minigpt.text.prepare import dtype_of, prepare
-from minigpt.text.prepared import open_dataset, texts_of, tokenizer_of
-from minigpt.text.sources import documents, find_files
+from minigpt.text.documents import documents
+from minigpt.text.prepare import prepare
+from minigpt.text.prepare_state import dtype_of
+from minigpt.text.prepared import decoded, open_dataset, tokenizer_of
+from minigpt.text.sources import find_files
 from minigpt.text.tokenizers import BPETokenizer, CharTokenizer
 
 TEXT = "my dear goose, take this lantern.\nmy dear Bär, where is  my lantern?\n" * 60
@@ -28,9 +30,9 @@ SCENES = [f"scene {number}: my dear goose!\n" + "honk " * number for number in r
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(prepare_module, "PIECE", 500)
-    monkeypatch.setattr(prepare_module, "SAVE_EVERY", 2)
-    monkeypatch.setattr("minigpt.text.sources.CHARACTERS_READ_AT_ONCE", 100)
+    monkeypatch.setattr("minigpt.text.source_text.PIECE_CHARS", 500)
+    monkeypatch.setattr(prepare_module, "PIECES_PER_SAVE", 2)
+    monkeypatch.setattr("minigpt.text.documents.CHARS_PER_READ", 100)
 
 
 def write(path, content):
@@ -189,7 +191,7 @@ def test_the_end_of_each_document_is_a_token(name, tmp_path):
 
 
 def test_processes_give_the_same_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("minigpt.text.encoding.SHORT", 100)
+    monkeypatch.setattr("minigpt.text.encoding.MIN_CHARS_FOR_PROCESSES", 100)
     source = write(tmp_path / "a.jsonl", lines())
     for n in (1, 2):
         prepare([source], tmp_path / str(n), vocab_size=300, n_processes=n)
@@ -238,7 +240,7 @@ def test_stopped_it_goes_on_where_it_was(n, tmp_path):
                 open_dataset(folder, BPETokenizer())
             with (folder / "train.bin.part").open("ab") as file:
                 file.write(b"xyz")  # what was written, but not written down as done
-    assert sum("going on" in line for line in said) == (2 if n >= 2 else 0)
+    assert sum("continuing in" in line for line in said) == (2 if n >= 2 else 0)
     for name in ("train.bin", "val.bin", "tokenizer.json", "dataset.json"):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -341,7 +343,7 @@ def test_what_is_read_once_or_built_in_is_not_prepared(name, tmp_path, monkeypat
         if not hasattr(os, "mkfifo"):
             pytest.skip("no pipes of a name here")
         os.mkfifo("pipe")
-    with pytest.raises(ValueError, match=r"can be read once only|are built in"):
+    with pytest.raises(ValueError, match=r"can be read only once|are built in"):
         prepare([name], tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -349,9 +351,9 @@ def test_what_is_read_once_or_built_in_is_not_prepared(name, tmp_path, monkeypat
 PREPARE = """
 import sys
 from pathlib import Path
-from minigpt.text import prepare as module
-module.PIECE, module.SAVE_EVERY = 2000, 1
-module.prepare(["a.jsonl"], Path(sys.argv[1]), vocab_size=280, n_processes=1)
+from minigpt.text import prepare, source_text
+source_text.PIECE_CHARS, prepare.PIECES_PER_SAVE = 2000, 1
+prepare.prepare(["a.jsonl"], Path(sys.argv[1]), vocab_size=280, n_processes=1)
 """
 
 
@@ -490,8 +492,9 @@ def test_nanogpts_folders_need_a_tokenizer_only(folder, tmp_path):
         Run.new(settings(folder), tmp_path / "run")
     run = Run.new(settings(folder, tokenizer=str(tmp_path)), tmp_path / "run")
     assert run.model.vocab_size == 280
-    assert run.dataset.val_characters == sum(map(len, texts_of(run.dataset.val, run.tokenizer)))
-    assert "".join(texts_of(run.dataset.val, run.tokenizer)) == TEXT[-run.dataset.val_characters :]
+    val = "".join(decoded(run.dataset.val, run.tokenizer))
+    assert val == TEXT[-run.dataset.val_characters :]
+    assert len(val) == run.dataset.val_characters
     assert Run.resume(tmp_path / "run", {}).tokenizer.vocabulary == run.tokenizer.vocabulary
 
 

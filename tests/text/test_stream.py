@@ -62,7 +62,7 @@ def test_pieces_are_about_as_long_as_asked_for():
 
 
 def test_a_word_that_would_fill_the_memory_is_cut(monkeypatch):
-    monkeypatch.setattr("minigpt.text.tokenizers.stream.LONGEST_UNCUT", 1000)
+    monkeypatch.setattr("minigpt.text.tokenizers.stream.MAX_PIECE_CHARS", 1000)
     pieces = list(cut_between_words(["x" * 300] * 100))
     assert "".join(pieces) == "x" * 30_000
     assert max(map(len, pieces)) <= 1300
@@ -143,7 +143,7 @@ def test_learning_shows_how_far_it_is():
 
 
 def test_processes_count_words_in_order(monkeypatch):
-    monkeypatch.setattr(encoding, "SHORT", 100)
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     tokenizer = BPETokenizer()
     counts = count_words(tokenizer, pieces_of(TEXT, 50), 2)
     assert list(counts.items()) == list(tokenizer.count_words(TEXT).items())
@@ -151,7 +151,7 @@ def test_processes_count_words_in_order(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["bpe", "word"])
 def test_processes_encode_in_order(kind, monkeypatch):
-    monkeypatch.setattr(encoding, "SHORT", 100)
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     tokenizer = TOKENIZERS[kind]().train(TEXT)
     pieces = list(pieces_of(TEXT, 50))
     arrays = list(encode_pieces(tokenizer, pieces, 2))
@@ -161,7 +161,7 @@ def test_processes_encode_in_order(kind, monkeypatch):
 
 
 def test_only_a_few_pieces_are_in_flight(monkeypatch):
-    monkeypatch.setattr(encoding, "SHORT", 100)
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     taken = 0
 
     def endless():
@@ -173,7 +173,7 @@ def test_only_a_few_pieces_are_in_flight(monkeypatch):
     arrays = encode_pieces(BPETokenizer().train(TEXT), endless(), 2)
     for given_back in range(1, 20):
         next(arrays)
-        assert taken <= given_back + 2 * encoding.IN_FLIGHT
+        assert taken <= given_back + 2 * encoding.PIECES_PER_PROCESS
     arrays.close()
 
 
@@ -188,7 +188,7 @@ def test_a_short_text_starts_no_process(monkeypatch):
 
 @pytest.mark.parametrize("started", [0, 1])
 def test_where_no_process_can_be_started_this_one_does_the_work(started, monkeypatch):
-    monkeypatch.setattr(encoding, "SHORT", 100)
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     start, n = SpawnProcess.start, 0
 
     def start_some(self):
@@ -207,7 +207,7 @@ def test_where_no_process_can_be_started_this_one_does_the_work(started, monkeyp
 
 
 def test_where_there_are_no_semaphores_this_process_does_the_work(monkeypatch):
-    monkeypatch.setattr(encoding, "SHORT", 100)
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     monkeypatch.setattr(futures, "ProcessPoolExecutor", no_semaphores)
     tokenizer = BPETokenizer()
     counts = count_words(tokenizer, pieces_of(TEXT, 50), 2)
@@ -219,7 +219,7 @@ def no_semaphores(*arguments, **options):
 
 
 def test_an_error_in_a_process_is_raised_here(monkeypatch):
-    monkeypatch.setattr(encoding, "SHORT", 0)
+    monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 0)
     with pytest.raises(ValueError, match=r"lone surrogate, U\+D800, at position 1"):
         list(encode_pieces(BPETokenizer().train(TEXT), ["a", "b\ud800"], 2))
 
@@ -289,7 +289,7 @@ def test_importing_starts_nothing_heavy():
 
 
 def test_the_rarest_of_too_many_words_are_forgotten(monkeypatch):
-    monkeypatch.setattr(encoding, "MOST_WORDS", 3)
+    monkeypatch.setattr(encoding, "MAX_DISTINCT_WORDS", 3)
     pieces = ["a a a b b", "c c c d", "e", "a c c"]
     words = count_words(TOKENIZERS["word"](), [piece.replace(" ", "") for piece in pieces])
     assert len(words) <= 3

@@ -362,12 +362,12 @@ def test_changing_what_encode_returned_changes_nothing():
 def test_only_so_much_is_remembered(monkeypatch):
     tokenizer = trained("bpe")
     tokenizer.encode("x" * 101)
-    assert not tokenizer._remembered
+    assert not tokenizer._word_ids
     tokenizer.encode("my dear my dear")
-    assert set(tokenizer._remembered) == {"my", " dear", " my"}
-    monkeypatch.setattr(bpe, "REMEMBERED_WORDS", 4)
+    assert set(tokenizer._word_ids) == {"my", " dear", " my"}
+    monkeypatch.setattr(bpe, "MAX_CACHED_WORDS", 4)
     tokenizer.encode("don't you hear")
-    assert len(tokenizer._remembered) == 4
+    assert len(tokenizer._word_ids) == 4
 
 
 # --------------------------------------------------------------------------------- special tokens
@@ -719,7 +719,7 @@ def test_lines_of_merges_end_as_they_do_for_transformers(tmp_path):
     for border in ("\r", "\x0b", "\x85"):
         head, first, rest = text.split("\n", 2)
         merges.write_bytes(f"{head}\n{first}{border}{rest}".encode())
-        with pytest.raises(ValueError, match="joins no two tokens"):
+        with pytest.raises(ValueError, match="does not join two tokens"):
             load_tokenizer(tmp_path)
 
 
@@ -747,8 +747,8 @@ def test_a_token_that_spells_no_bytes_is_refused(tmp_path):
     ("changes", "message"),
     [
         ({"model__vocab": {"a": 0}}, "model.vocab lacks the unknown token, <unk>"),
-        ({"model__unk_token": "[UNK]"}, r'model.unk_token is "\[UNK\]".*knows only "<unk>"'),
-        ({"decoder": None}, 'decoder is null.*knows only "Fuse"'),
+        ({"model__unk_token": "[UNK]"}, r'model.unk_token is "\[UNK\]".*supports only "<unk>"'),
+        ({"decoder": None}, 'decoder is null.*supports only "Fuse"'),
     ],
 )
 def test_a_word_file_we_do_not_do_is_refused(changes, message, tmp_path):
@@ -777,7 +777,7 @@ def test_a_class_loads_only_its_own_kind(kind, other, tmp_path):
         (b"[]", "must hold a JSON object, got a list"),
         (b"{}", "this is not a tokenizer.json: it has no object called 'model'"),
         (b'{"model": 1}', "this is not a tokenizer.json: it has no object called 'model'"),
-        (b'{"model": {}}', "pre_tokenizer is null, but miniGPT knows only GPT-2's"),
+        (b'{"model": {}}', "pre_tokenizer is null, but miniGPT supports only GPT-2's"),
     ],
 )
 def test_a_file_that_is_no_tokenizer_is_refused(content, message, tmp_path):

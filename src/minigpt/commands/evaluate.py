@@ -49,8 +49,8 @@ def evaluate(args: argparse.Namespace) -> int:
     from minigpt.support.wording import counted, decimal, percent
     from minigpt.text.data import encode, load_corpus
     from minigpt.text.prepared import (
-        beginning_of,
-        check_reading,
+        check_reading_options,
+        first_text_note,
         open_dataset,
         prepared_folder,
         tokenizer_of,
@@ -81,9 +81,9 @@ def evaluate(args: argparse.Namespace) -> int:
         how = {**record["settings"], "data": find_run_text(folder, record, tokenizer)[0]}
     floor = None
     if (tokens := prepared_folder(how["data"])) is not None:
-        check_reading(tokens, how.get("field"), how.get("skip_undecodable", False))
-        dataset = open_dataset(tokens, tokenizer_of(tokens, of_the_model=tokenizer))
-        if beginning := beginning_of(tokens, dataset, tokenizer):
+        check_reading_options(tokens, how.get("field"), how.get("skip_undecodable", False))
+        dataset = open_dataset(tokens, tokenizer_of(tokens, model_tokenizer=tokenizer))
+        if beginning := first_text_note(tokens, dataset, tokenizer):
             say(beginning)
         what, ids = f"validation part of {dataset.name}", dataset.val
     else:

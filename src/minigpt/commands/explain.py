@@ -45,7 +45,7 @@ def explain(args: argparse.Namespace) -> int:
     from minigpt.show.explain.walk import explain as page_of
     from minigpt.support.files import write_text
     from minigpt.support.terminal import say
-    from minigpt.text.sources import read_stdin
+    from minigpt.text.documents import read_stdin
 
     if args.out.suffix.lower() != ".html":
         raise ValueError(f"the page is written as .html, got {str(args.out)!r}")

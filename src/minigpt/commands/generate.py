@@ -83,7 +83,7 @@ def add_generate(subparsers: Any) -> None:
 
 def generate(args: argparse.Namespace) -> int:
     """Print what the model makes of its prompts."""
-    from minigpt.text.sources import read_stdin
+    from minigpt.text.documents import read_stdin
 
     sampling = Sampling(
         args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty

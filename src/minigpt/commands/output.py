@@ -48,9 +48,10 @@ def write(
 
 def say_names(prompt: str, tokenizer: Tokenizer, allow_special: bool) -> None:
     """Say so if a prompt has names of special tokens that are read as letters."""
-    from minigpt.text.special_names import count_names, note_of
+    from minigpt.text.special_names import count_special, special_note
 
-    if note := note_of(count_names(prompt, tokenizer), tokenizer, allow_special, "the prompt"):
+    names = count_special(prompt, tokenizer)
+    if note := special_note(names, tokenizer, allow_special, "the prompt"):
         say(note)
 
 

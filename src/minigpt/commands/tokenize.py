@@ -44,7 +44,7 @@ def tokenize(args: argparse.Namespace) -> int:
     from minigpt.support.tables import stdout_console
     from minigpt.support.terminal import say
     from minigpt.text.data import load_corpus
-    from minigpt.text.sources import read_stdin
+    from minigpt.text.documents import read_stdin
     from minigpt.text.tokenizers import TOKENIZERS
     from minigpt.text.tokenizers.making import find_tokenizer, make_tokenizer
 

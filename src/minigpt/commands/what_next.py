@@ -32,9 +32,9 @@ def few_words(text: str) -> str:
 
 def prompt_of(run: Run) -> str:
     """Return a prompt from the validation text of a run, as it is typed; "" if there is none."""
-    from minigpt.text.prepared import texts_of
+    from minigpt.text.prepared import decoded
 
-    beginning = texts_of(run.dataset.val[:TOKENS_FOR_A_PROMPT], run.tokenizer)
+    beginning = decoded(run.dataset.val[:TOKENS_FOR_A_PROMPT], run.tokenizer)
     words = few_words("".join(beginning))
     return for_shell(words.replace("\\n", "\\\\n")) if words else ""
 

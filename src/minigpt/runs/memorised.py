@@ -12,7 +12,7 @@ from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.support.wording import counted
 from minigpt.text.completion import stream
 from minigpt.text.data import Dataset
-from minigpt.text.prepared import texts_of
+from minigpt.text.prepared import decoded
 from minigpt.text.token_roles import drawable
 from minigpt.text.tokenizers import Tokenizer
 
@@ -40,7 +40,7 @@ def longest_copied(written: str, text: str) -> str:
 def _text_of(ids: Array, tokenizer: Tokenizer, at_most: int) -> str:
     """Decode tokens, without the special ones, to at most so many characters."""
     parts, n = [], 0
-    for part in texts_of(ids, tokenizer):
+    for part in decoded(ids, tokenizer):
         parts.append(part)
         n += len(part)
         if n >= at_most:
@@ -66,7 +66,7 @@ def memorised(folder: Path, dataset: Dataset, seed: int) -> str:
     allowed = drawable(model, tokenizer)
     sampling = Sampling(temperature=0.8)
     new = stream(model, [prompt], TOKENS_WRITTEN, sampling, seed, None, allowed)
-    written = "".join(texts_of(np.concatenate(list(new)), tokenizer))
+    written = "".join(decoded(np.concatenate(list(new)), tokenizer))
     text = _text_of(dataset.train, tokenizer, MAX_SEARCHED + 1)
     is_cut, text = len(text) > MAX_SEARCHED, text[:MAX_SEARCHED]
     unseen = _text_of(dataset.val[len(prompt) :], tokenizer, len(written))

@@ -13,13 +13,13 @@ from minigpt.support.files import check_can_be_made
 from minigpt.support.wording import counted, for_shell
 from minigpt.text.data import Corpus, Dataset, load_corpus
 from minigpt.text.prepared import (
-    beginning_of,
-    check_reading,
+    check_reading_options,
+    first_text_note,
     open_dataset,
     prepared_folder,
     tokenizer_of,
 )
-from minigpt.text.special_names import count_names, no_borders, note_of
+from minigpt.text.special_names import count_special, no_end_of_text_note, special_note
 from minigpt.text.token_roles import prompt_ids
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.text.tokenizers.making import check_vocab_size, find_tokenizer, make_tokenizer
@@ -63,12 +63,12 @@ def find_data(
     """
     folder = prepared_folder(settings.data)
     if folder is not None:
-        check_reading(folder, settings.field, settings.skip_undecodable)
+        check_reading_options(folder, settings.field, settings.skip_undecodable)
         usual = settings.tokenizer == Settings().tokenizer
         tokenizer = tokenizer_of(folder, None if usual else settings.tokenizer, tokenizer)
         check_vocab_size(tokenizer, settings.vocab_size, folder)
         dataset = open_dataset(folder, tokenizer)
-        if beginning := beginning_of(folder, dataset, tokenizer):
+        if beginning := first_text_note(folder, dataset, tokenizer):
             say(beginning)
         return tokenizer, dataset
     corpus = load_corpus(settings.data, settings.field, settings.skip_undecodable, say)
@@ -96,11 +96,11 @@ def report_special_names(
     corpus: Corpus, tokenizer: Tokenizer, allow_special: bool, say: Callable[[str], None]
 ) -> None:
     """Say what a text has that is not learned as it may be meant."""
-    names = count_names(corpus.train, tokenizer) + count_names(corpus.val, tokenizer)
-    if note := note_of(names, tokenizer, allow_special):
+    names = count_special(corpus.train, tokenizer) + count_special(corpus.val, tokenizer)
+    if note := special_note(names, tokenizer, allow_special):
         say(note)
     if corpus.ends and tokenizer.end_of_text is None:
-        say(no_borders(tokenizer))
+        say(no_end_of_text_note(tokenizer))
 
 
 def begin(
@@ -148,7 +148,7 @@ def begin(
     if settings.sample_every:
         prompt, allow = settings.prompt, settings.allow_special
         prompt_ids(model, tokenizer, prompt, allow)
-        if note := note_of(count_names(prompt, tokenizer), tokenizer, allow, "the prompt"):
+        if note := special_note(count_special(prompt, tokenizer), tokenizer, allow, "the prompt"):
             say(note)
     say(f"tokens: {tokenizer}, {len(dataset.train):,} + {len(dataset.val):,}")
     if free:

@@ -18,12 +18,12 @@ from minigpt.core.functional import Array
 from minigpt.support.brief import brief
 from minigpt.support.displayed import as_html
 from minigpt.support.wording import counted
-from minigpt.text.special_names import count_names, note_of
+from minigpt.text.special_names import count_special, special_note
 
 if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
 
-CHARACTERS_HASHED_AT_ONCE = 2**20  # characters
+CHARS_PER_HASH_UPDATE = 2**20  # characters
 
 
 def get_batch(
@@ -137,8 +137,8 @@ class Corpus:
         found = hashlib.sha256()
         for text in (self.train, self.val):
             found.update(b"\xff")
-            for start in range(0, len(text), CHARACTERS_HASHED_AT_ONCE):
-                found.update(text[start : start + CHARACTERS_HASHED_AT_ONCE].encode("utf-8"))
+            for start in range(0, len(text), CHARS_PER_HASH_UPDATE):
+                found.update(text[start : start + CHARS_PER_HASH_UPDATE].encode("utf-8"))
         found.update(b"\xff" + repr(self.ends).encode())
         return found.hexdigest()
 
@@ -239,8 +239,8 @@ class Dataset:
             these tokens, or are letters. None for letters too, with a warning if there are any.
         """
         if allow_special is None:
-            names = count_names(corpus.train, tokenizer) + count_names(corpus.val, tokenizer)
-            if note := note_of(names, tokenizer, False, switch="allow_special=True"):
+            names = count_special(corpus.train, tokenizer) + count_special(corpus.val, tokenizer)
+            if note := special_note(names, tokenizer, False, switch="allow_special=True"):
                 warnings.warn(note, stacklevel=2)
         allow_special = bool(allow_special)
         if allow_special:

@@ -34,13 +34,13 @@ Piece: TypeAlias = str | list[str]
 Result = TypeVar("Result")
 Work = Callable[["Tokenizer", Piece], Result]
 
-MOST_WORDS = 2**20
+MAX_DISTINCT_WORDS = 2**20
 """Different words; with what learning needs beside them they take about 300 MB."""
 
-SHORT = 2_000_000
+MIN_CHARS_FOR_PROCESSES = 2_000_000
 """Characters; so much text takes about as long as to start processes."""
 
-IN_FLIGHT = 3
+PIECES_PER_PROCESS = 3
 """Pieces on their way for each process: one being worked on, the others waiting for it."""
 
 
@@ -53,8 +53,8 @@ def count_words(
 ) -> Counter[str]:
     """Count the words of a text, for `Tokenizer.learn`.
 
-    Of a text with more than `MOST_WORDS` different words the rarest are forgotten on the way, so
-    that memory stays bounded; word2vec does the same.
+    When there are more than `MAX_DISTINCT_WORDS` different words, the rarest are forgotten on the
+    way, so that memory stays bounded; word2vec does the same.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def count_words(
     with closing(_map(work, tokenizer, pieces, n_processes)) as results:
         for each in results:
             counts.update(each)
-            while len(counts) > MOST_WORDS:
+            while len(counts) > MAX_DISTINCT_WORDS:
                 rare += 1
                 counts = Counter({word: n for word, n in counts.items() if n > rare})
     return counts
@@ -126,7 +126,7 @@ def _map(
     n_processes = n_processes or available_cores()
     pieces = iter(pieces)
     if n_processes > 1 and can_start_threads():  # which watch over the processes
-        first = list(_up_to(SHORT, pieces))
+        first = list(_up_to(MIN_CHARS_FOR_PROCESSES, pieces))
         more = next(pieces, None)
         pieces = iter(first) if more is None else itertools.chain(first, [more], pieces)
         if more is not None and (pool := _start_processes(tokenizer, n_processes)):
@@ -150,7 +150,7 @@ def _map_on_processes(
     with _ended(pool):
         for piece in pieces:
             waiting.append(pool.submit(_work, work, piece))
-            if len(waiting) == IN_FLIGHT * n_processes:
+            if len(waiting) == PIECES_PER_PROCESS * n_processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

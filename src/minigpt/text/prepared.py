@@ -21,9 +21,9 @@ from minigpt.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 from minigpt.text.tokenizers.making import make_tokenizer
 from minigpt.text.tokenizers.vocabulary import UNKNOWN
 
-TOKENS_DECODED_AT_ONCE = 2**20  # tokens
+TOKENS_PER_CHUNK = 2**20  # tokens
 
-LONGEST_DATASET_JSON = 2**26
+MAX_DATASET_JSON_BYTES = 2**26
 """Bytes of a dataset.json, which names all files that the tokens come from."""
 
 
@@ -37,7 +37,7 @@ def prepared_folder(data: Sequence[str | Path]) -> Path | None:
 
 
 def tokenizer_of(
-    folder: Path, name: str | None = None, of_the_model: Tokenizer | None = None
+    folder: Path, name: str | None = None, model_tokenizer: Tokenizer | None = None
 ) -> Tokenizer:
     """Return the tokenizer that made the tokens in `folder`.
 
@@ -46,7 +46,7 @@ def tokenizer_of(
     folder : has it as tokenizer.json; nanoGPT's folders do not.
     name : what was chosen: its kind, or, as nanoGPT's folders need it, a tokenizer.json or the
         folder of one. None if nothing was.
-    of_the_model : that of a model which is to go on learning, and must be the same.
+    model_tokenizer : that of a model which is to go on learning, and must be the same.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def tokenizer_of(
     """
     if (folder / "tokenizer.json").exists():
         tokenizer = load_tokenizer(folder)
-        if of_the_model is not None and of_the_model.vocabulary != tokenizer.vocabulary:
+        if model_tokenizer is not None and model_tokenizer.vocabulary != tokenizer.vocabulary:
             raise ValueError(
                 f"the tokens in {folder} were not made by the tokenizer of the model: prepare the "
                 "text again, with --tokenizer and the model's folder"
@@ -67,7 +67,7 @@ def tokenizer_of(
                 "prepare the text again"
             )
         return tokenizer
-    given = of_the_model
+    given = model_tokenizer
     if given is None and name is not None and name not in TOKENIZERS:
         given = make_tokenizer(name, "")
     if (folder / "meta.pkl").exists() and (given is None or given.kind != "char"):
@@ -93,7 +93,7 @@ def _is_called(tokenizer: Tokenizer, name: str | None) -> bool:
     return make_tokenizer(name, "").vocabulary == tokenizer.vocabulary
 
 
-def check_reading(folder: Path, field: str | None, skip_undecodable: bool) -> None:
+def check_reading_options(folder: Path, field: str | None, skip_undecodable: bool) -> None:
     """Raise if it is said how texts are to be read, where there are tokens already."""
     if field is not None:
         raise ValueError(f"{folder} has tokens already, and no fields: leave out --field")
@@ -104,7 +104,7 @@ def check_reading(folder: Path, field: str | None, skip_undecodable: bool) -> No
         )
 
 
-def beginning_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str | None:
+def first_text_note(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str | None:
     """Return a sentence with the text that tokens begin with, if nothing says what made them.
 
     Whoever reads it sees whether `tokenizer` is the right one.
@@ -117,8 +117,8 @@ def beginning_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str | 
 
 def _check_ids(path: Path, tokens: Array, tokenizer: Tokenizer) -> None:
     """Raise if there are ids that a tokenizer does not have."""
-    for start in range(0, len(tokens), TOKENS_DECODED_AT_ONCE):
-        largest = int(tokens[start : start + TOKENS_DECODED_AT_ONCE].max())
+    for start in range(0, len(tokens), TOKENS_PER_CHUNK):
+        largest = int(tokens[start : start + TOKENS_PER_CHUNK].max())
         if largest >= tokenizer.vocab_size:
             raise ValueError(
                 f"{path} has the token {largest}, but the tokenizer has {tokenizer.vocab_size:,} "
@@ -141,7 +141,7 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
             f"preparing {folder} was not finished: give the same `minigpt prepare` command again, "
             "which goes on where it stopped"
         )
-    about = about_tokens(folder)
+    about = read_dataset_json(folder)
     dtype = np.dtype(about.get("dtype", "uint16")).newbyteorder("<")
     train, val = (_map(folder / f"{part}.bin", dtype) for part in ("train", "val"))
     for part, tokens in (("train", train), ("val", val)):
@@ -151,13 +151,13 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
                 f"have {about[f'{part}_tokens']:,}: prepare it again"
             )
     if (folder / "tokenizer.json").exists():
-        tokenizer_of(folder, of_the_model=tokenizer)
+        tokenizer_of(folder, model_tokenizer=tokenizer)
     else:
         for part, tokens in (("train", train), ("val", val)):
             _check_ids(folder / f"{part}.bin", tokens, tokenizer)
     n_characters = about.get("val_characters")
     if n_characters is None:
-        n_characters = sum(map(len, texts_of(val, tokenizer)))
+        n_characters = sum(map(len, decoded(val, tokenizer)))
     spelling = about.get("val_spelling")
     if spelling is None and np.any(val == tokenizer.special_tokens.get(UNKNOWN, -1)):
         raise ValueError(
@@ -169,12 +169,12 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
     return Dataset(folder.resolve().name, train, val, *about_val, tokenizer)
 
 
-def texts_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
+def decoded(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
     """Decode tokens, as many at a time as fit the memory; ends of documents are no text."""
     special_ids = list(tokenizer.special_tokens.values())
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be cut in two
-    for start in range(0, len(tokens), TOKENS_DECODED_AT_ONCE):
-        chunk = tokens[start : start + TOKENS_DECODED_AT_ONCE]
+    for start in range(0, len(tokens), TOKENS_PER_CHUNK):
+        chunk = tokens[start : start + TOKENS_PER_CHUNK]
         ordinary = chunk[~np.isin(chunk, special_ids)]
         yield decoder.decode(b"".join(map(tokenizer.token_bytes, ordinary)))
 
@@ -193,13 +193,13 @@ def _map(path: Path, dtype: np.dtype[Any]) -> Array:
         return np.memmap(file, dtype, mode="r")
 
 
-def about_tokens(folder: Path) -> dict[str, Any]:
+def read_dataset_json(folder: Path) -> dict[str, Any]:
     """Read dataset.json, which nanoGPT's folders do not have."""
     path = folder / "dataset.json"
     if not path.exists():
         return {}
     try:
-        about = read_json(path, LONGEST_DATASET_JSON)
+        about = read_json(path, MAX_DATASET_JSON_BYTES)
         if about["dtype"] not in ("uint16", "uint32"):
             raise ValueError(f"dtype is {about['dtype']!r:.100}, not uint16 or uint32")
         for part in ("train", "val"):

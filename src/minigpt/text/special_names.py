@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
 
 
-def count_names(text: str, tokenizer: Tokenizer) -> Counter[str]:
+def count_special(text: str, tokenizer: Tokenizer) -> Counter[str]:
     """Return how often `text` has the name of each special token.
 
     ``<|endoftext|>`` is looked for even if the tokenizer has no such token: it is meant as one.
@@ -22,7 +22,7 @@ def count_names(text: str, tokenizer: Tokenizer) -> Counter[str]:
     return Counter({name: n for name in names if (n := text.count(name))})
 
 
-def note_of(
+def special_note(
     counts: Mapping[str, int],
     tokenizer: Tokenizer,
     allow_special: bool,
@@ -33,7 +33,7 @@ def note_of(
 
     Parameters
     ----------
-    counts : see `count_names`.
+    counts : see `count_special`.
     tokenizer : what reads the text.
     allow_special : whether it reads the names that it knows as tokens.
     where : what has them.
@@ -55,7 +55,7 @@ def note_of(
     return "; ".join(notes) or None
 
 
-def no_borders(tokenizer: Tokenizer) -> str:
+def no_end_of_text_note(tokenizer: Tokenizer) -> str:
     """Return a sentence about documents that follow one another without a border."""
     return (
         f"the {tokenizer.kind} tokenizer has no end-of-text token: documents follow one another "

@@ -15,7 +15,7 @@ from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array, cross_entropy
 from minigpt.core.layers import twin
 from minigpt.support.displayed import as_html
-from minigpt.text.prepared import about_tokens, texts_of
+from minigpt.text.prepared import decoded, read_dataset_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,8 +194,8 @@ def _batches(spans: list[tuple[int, int, int]], batch_size: int) -> Iterator[Bat
 
 def evaluation_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer, loss: float) -> Evaluation:
     """Return what a loss means on the validation part of a prepared folder, opened as `dataset`."""
-    about = about_tokens(folder)
+    about = read_dataset_json(folder)
     if "val_words" not in about:
-        return Evaluation.of(loss, len(dataset.val), texts_of(dataset.val, tokenizer))
+        return Evaluation.of(loss, len(dataset.val), decoded(dataset.val, tokenizer))
     lengths = about["val_words"], about["val_bytes"], dataset.val_characters
     return Evaluation(loss, len(dataset.val), *lengths, dataset.val_spelling)

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from minigpt.support.brief import brief
 from minigpt.text.corpus.grammar import REMEMBERED, RULES
 
-SMALLEST = 20_000  # characters: a tenth of it holds a whole scene wherever the scenes happen to end
+MIN_SIZE = 20_000  # characters: a tenth of it holds a whole scene wherever the scenes happen to end
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def plays(size: int = 1_200_000, seed: int = 0) -> Plays:
     TypeError, ValueError
         If `size` or `seed` is no whole number, or too small.
     """
-    _check("size", size, SMALLEST)
+    _check("size", size, MIN_SIZE)
     parts: tuple[list[Scene], list[Scene]] = [], []
     end = 0
     for scene in scenes(seed):

@@ -16,13 +16,13 @@ from minigpt.support.untrusted_files import read_json
 from minigpt.text.tokenizers.stream import last_border
 from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Kind
 
-LONGEST_TOKENIZER_FILE = 2**26
+MAX_TOKENIZER_FILE_BYTES = 2**26
 """Bytes of a file: that of GPT-2 has two million, and a million words have some thirty."""
 
 ROLES = tuple(f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 """Keys that name special tokens, in the order in which transformers adds these."""
 
-TRAINED = "it would make other ids than those a model was trained on"
+WHY_REFUSED = "it would make other ids than those a model was trained on"
 
 _SEVERAL = ("extra_special_tokens", "additional_special_tokens")
 _ANY_KIND = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
@@ -151,7 +151,7 @@ def _read_beside(
         if map_[key] is not None:
             raise ValueError(
                 f"special_tokens_map.json has the key {key!r:.100}, which miniGPT does not know "
-                f"there: {TRAINED}"
+                f"there: {WHY_REFUSED}"
             )
     is_gpt2 = _check_class(config, kind, folder)
     given = config | {key: value for key, value in map_.items() if key not in _SEVERAL}
@@ -187,7 +187,7 @@ def _of_decoder(decoder: Any) -> list[AddedToken]:
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:
-    return read_json(path, LONGEST_TOKENIZER_FILE) if path.is_file() else {}
+    return read_json(path, MAX_TOKENIZER_FILE_BYTES) if path.is_file() else {}
 
 
 def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
@@ -206,7 +206,9 @@ def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
     for key, allowed in must_be.items():
         if (given := config.get(key)) not in allowed:
             ours = " or ".join(map(show, allowed[1:])) or "null"
-            raise ValueError(f"{key} is {show(given)}, but miniGPT knows only {ours}: {TRAINED}")
+            raise ValueError(
+                f"{key} is {show(given)}, but miniGPT supports only {ours}: {WHY_REFUSED}"
+            )
     if (name := config["tokenizer_class"]) is None:
         is_pair = not (folder / "tokenizer.json").is_file()
         return kind == "bpe" and (is_pair or model.get("model_type") == "gpt2")

@@ -1,30 +1,28 @@
-"""What all tokenizers share: text to ids and back, and the way to a file and back."""
+"""What all tokenizers have in common: train, encode, decode, save and load."""
 
-import json
 import operator
 import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, SupportsIndex
 
 from minigpt.core.checks import is_list
 from minigpt.support.brief import brief_value
 from minigpt.support.displayed import as_html
-from minigpt.support.files import write_text
 from minigpt.support.hints import missing
 from minigpt.text.tokenizers import tokenizer_json
 from minigpt.text.tokenizers.stream import pieces_of
-from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Kind, Vocabulary, usual_roles
+from minigpt.text.tokenizers.text_checks import check_str
+from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Kind, Vocabulary
 
 
 class Tokenizer(ABC):
-    """Turns text into token ids, whole numbers from 0 to ``vocab_size - 1``, and back.
+    """Converts text into token ids, which are integers from 0 to ``vocab_size - 1``, and back.
 
-    Every token stands for some bytes of UTF-8. `train` finds a vocabulary of tokens, `encode` cuts
-    text into them, and `decode` puts their bytes together again.
+    Every token stands for some bytes of UTF-8. `train` learns a vocabulary of tokens, `encode` cuts
+    text into them, and `decode` joins their bytes again.
 
     >>> from minigpt.text.tokenizers import WordTokenizer
     >>> tokenizer = WordTokenizer().train("my dear, my dear friend")
@@ -57,15 +55,15 @@ class Tokenizer(ABC):
         Parameters
         ----------
         text : str, or iterable of str
-            A text, or its pieces one after another: then the borders of pieces are borders of
-            words. No more than a piece is looked at at a time.
+            A text, or its pieces in order. Pieces are processed one at a time, and no word goes
+            from one piece into the next.
         vocab_size : int, optional
-            The number of tokens, special tokens included. By default 1024 for byte-pair encoding;
-            for words and characters all there are. A text that gives fewer tokens makes a smaller
-            vocabulary: `vocab_size` of the tokenizer is the number there is.
+            The number of tokens, including special tokens. The default is 1024 for byte-pair
+            encoding; for words and characters, it is all that occur. If the text yields fewer
+            tokens, the vocabulary is smaller: the attribute `vocab_size` is the actual number.
         allow_special : bool, default False
-            Whether names of special tokens in `text` stand for these tokens, as in `encode`: then
-            nothing is learned from their letters.
+            Whether a special token's name in `text` stands for that token, as in `encode`. Then
+            nothing is learned from its letters.
 
         Returns
         -------
@@ -75,7 +73,7 @@ class Tokenizer(ABC):
         Raises
         ------
         TypeError
-            If `text` is neither a str nor an iterable of them, or `vocab_size` not an integer.
+            If `text` is not a str or an iterable of them, or `vocab_size` is not an integer.
         ValueError
             If `text` is empty or holds a lone surrogate, or if `vocab_size` is too small.
         """
@@ -84,16 +82,16 @@ class Tokenizer(ABC):
     def count_words(
         self, text: str | Iterable[str], *, allow_special: bool = False
     ) -> Counter[str]:
-        """Return how often each word of `text` occurs: all that a tokenizer learns from.
+        """Return how often each word of `text` occurs, in the order of first occurrence.
 
-        What a word is depends on the tokenizer; those of a text joined are the text. They stand in
-        the order in which they first occur. See `train` for what `text` may be.
+        A tokenizer learns only from these counts. Each kind of tokenizer has its own words; joined,
+        they are always the whole text. See `train` for the parameters.
         """
         if isinstance(text, bytes | bytearray) or not isinstance(text, Iterable):
-            check_text(text)
+            check_str(text)
         counts: Counter[str] = Counter()
         for part in [text] if isinstance(text, str) else text:
-            check_text(part)
+            check_str(part)
             for ordinary in self.without_special(part) if allow_special else [part]:
                 for piece in pieces_of(ordinary):
                     counts.update(self._split(piece))
@@ -115,80 +113,82 @@ class Tokenizer(ABC):
         vocab_size : int, optional
             See `train`.
         track : callable, optional
-            Goes through the numbers of what is learned one after another; one such as
-            rich.progress.track shows how far it is.
+            Iterates over the steps of learning, and may show the progress, as rich.progress.track
+            does.
         """
 
     @abstractmethod
     def check_vocab_size(self, vocab_size: int) -> None:
-        """Raise a ValueError if no vocabulary can be so small."""
+        """Raise a ValueError if `vocab_size` is too small for this kind of tokenizer."""
 
     @abstractmethod
     def _split(self, text: str) -> list[str]:
-        """Return the words of `text`, which joined are `text` again."""
+        """Return the words of `text`; joined, they are `text` again."""
 
     @abstractmethod
     def _encode(self, text: str) -> list[int]:
-        """Return the ids of a piece of text without special tokens."""
+        """Return the ids of a piece of text, in which no name stands for a token."""
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
-        """Return the ids of the tokens of `text`, none for an empty text.
+        """Return the token ids of `text`; an empty list for an empty text.
 
         Parameters
         ----------
         text : str
         allow_special : bool, default False
-            Whether the name of a special token, such as ``<|endoftext|>``, gives that token
-            wherever it stands in `text`. By default it is text like any other, so that text from
-            strangers cannot hold tokens that mean something to the model.
+            Whether a special token's name in `text`, such as ``<|endoftext|>``, becomes that token.
+            By default it is encoded like any other text, so that text from strangers cannot contain
+            tokens with a special meaning to the model.
 
         Raises
         ------
         TypeError
             If `text` is not a str.
         ValueError
-            If `text` holds a lone surrogate, which is no character.
+            If `text` holds a lone surrogate, which is not a character.
         """
-        check_text(text)
+        check_str(text)
         vocabulary = self.vocabulary
-        named = vocabulary.added_tokens | (vocabulary.special_tokens if allow_special else {})
-        stages = named.keys() - vocabulary.normalized, named.keys() & vocabulary.normalized
-        return self._encode_around(text, named, [names for names in stages if names])
+        ids = vocabulary.added_tokens | (vocabulary.special_tokens if allow_special else {})
+        stages = ids.keys() - vocabulary.normalized, ids.keys() & vocabulary.normalized
+        return self._encode_with_names(text, ids, [names for names in stages if names])
 
-    def _encode_around(
-        self, text: str, named: Mapping[str, int], stages: Sequence[Iterable[str]]
+    def _encode_with_names(
+        self, text: str, ids_of_names: Mapping[str, int], stages: Sequence[Iterable[str]]
     ) -> list[int]:
-        """Encode a text in which the names of each stage are tokens, before those of the next."""
+        """Encode `text`: find the names of the first stage, and in the rest those of the next."""
         if not stages:
             return self._encode_ordinary(text)
         ids: list[int] = []
-        longest_first = sorted(stages[0], key=len, reverse=True)
-        for i, part in enumerate(re.split(f"({'|'.join(map(re.escape, longest_first))})", text)):
-            ids += [named[part]] if i % 2 else self._encode_around(part, named, stages[1:])
+        for i, part in enumerate(_split_at_names(text, stages[0])):
+            is_name = i % 2 == 1
+            ids += (
+                [ids_of_names[part]]
+                if is_name
+                else self._encode_with_names(part, ids_of_names, stages[1:])
+            )
         return ids
 
     def _encode_ordinary(self, text: str) -> list[int]:
         ids: list[int] = []
-        for piece in pieces_of(text):  # as the words of all of a long text would fill the memory
+        for piece in pieces_of(text):  # all words of a long text at once would fill the memory
             ids += self._encode(piece)
         return ids
 
     def without_special(self, text: str) -> list[str]:
-        """Return the parts of `text` that stand around the names of special tokens."""
-        longest_first = sorted(self.special_names, key=len, reverse=True)
-        if not longest_first:
-            return [text]
-        return re.split("|".join(map(re.escape, longest_first)), text)
+        """Return the parts of `text` between the names of special tokens."""
+        return _split_at_names(text, self.special_names)[::2]
 
     def spelling_nats(self, text: str) -> float:
-        """Return what it costs to spell the pieces of `text` that are ``<unk>``, in nats.
+        """Return the cost in nats of spelling all pieces of `text` that become ``<unk>``.
 
-        A loss on ids alone takes ``<unk>`` for the text, so that the fewer words a tokenizer
-        knows, the better its model looks. So the code that a model stands for is completed: after
-        each ``<unk>`` comes its spelling, without which nobody could read the text again.
-        In a spelling all characters that known tokens consist of are equally likely, and so are
-        all others in Unicode. This is not a clever model of spelling. The sum is an upper bound,
-        but one that can be compared across tokenizers. It is 0 if a tokenizer knows every text.
+        A loss on token ids treats ``<unk>`` as if it were the text itself. So the fewer words a
+        tokenizer knows, the better its model would look. To compare tokenizers, we complete the
+        code that a model defines: each ``<unk>`` is followed by its spelling, without which nobody
+        could recover the text. In a spelling, all characters that occur in known tokens are equally
+        likely, and so are all other characters of Unicode. This is a simple model of spelling, so
+        the sum is an upper bound; but the bound can be compared across tokenizers. It is 0 for a
+        tokenizer that can encode every text.
 
         Source: Brown et al., "An Estimate of an Upper Bound for the Entropy of English", 1992,
         where a spelling model follows the token of an unknown word in the same way.
@@ -201,13 +201,13 @@ class Tokenizer(ABC):
         Parameters
         ----------
         ids : iterable of int
-            For example a list, or an array of integers of shape (T,).
+            For example a list, or an integer array of shape (T,).
 
         Returns
         -------
         str
-            Special tokens appear by name. Bytes that are not UTF-8, such as one token of a
-            character made of two, appear as the replacement character, U+FFFD.
+            Special tokens appear as their names. Bytes that are not valid UTF-8, such as one token
+            of a character made of two, appear as the replacement character, U+FFFD.
 
         Raises
         ------
@@ -221,7 +221,7 @@ class Tokenizer(ABC):
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: SupportsIndex) -> bytes:
-        """Return the bytes that a token stands for; they need not be whole characters.
+        """Return the bytes that a token stands for; they may end inside a character.
 
         Raises
         ------
@@ -243,7 +243,7 @@ class Tokenizer(ABC):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What training found, or what was loaded."""
+        """The vocabulary that was learned or loaded."""
         if self._vocabulary is None:
             name = type(self).__name__
             raise RuntimeError(
@@ -253,26 +253,26 @@ class Tokenizer(ABC):
 
     @property
     def vocab_size(self) -> int:
-        """The number of tokens, special tokens included."""
+        """The number of tokens, including special tokens."""
         return len(self.vocabulary.tokens)
 
     @property
     def special_tokens(self) -> dict[str, int]:
-        """The ids of the special tokens, which ordinary text never produces, by name."""
+        """Name → id of the special tokens, which ordinary text never becomes."""
         return self.vocabulary.special_tokens
 
     @property
     def special_names(self) -> tuple[str, ...]:
-        """The names of the special tokens, known before training too."""
+        """The names of the special tokens; they are known even before training."""
         if self._vocabulary is None:
             return self._special_names
         return tuple(self._vocabulary.special_tokens)
 
     @property
     def end_of_text(self) -> int | None:
-        """The id of the token that ends a text; None if there is none.
+        """The id of the token that ends a text, or None.
 
-        It is ``<|endoftext|>``, unless the folder of the tokenizer says otherwise.
+        This token is ``<|endoftext|>``, unless the tokenizer's folder names another.
         """
         return self.special_tokens.get(self.vocabulary.roles.get("eos_token", END_OF_TEXT))
 
@@ -294,43 +294,40 @@ class Tokenizer(ABC):
         ----------
         path : str or path
             A file whose name ends in ``.json``, or a folder, in which the file is called
-            ``tokenizer.json``. The folder is made if it is missing. There ``tokenizer_config.json``
-            says which tokens begin and end a text, unless they are ``<|endoftext|>``.
+            ``tokenizer.json``. The folder is created if it does not exist. If other tokens than
+            ``<|endoftext|>`` begin or end a text, ``tokenizer_config.json`` in the folder names
+            them.
         """
         tokenizer_json.write(path, self.vocabulary)
-        beside = Path(path) / "tokenizer_config.json"
-        if beside.parent.is_dir() and (self.vocabulary.roles or beside.exists()):
-            content = self.tokenizer_config()
-            write_text(beside, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the tokenizer that a ``tokenizer.json``, or the one in a folder, describes.
+        """Return the tokenizer in a ``tokenizer.json``, or in a folder that has this file.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is no ``tokenizer.json``, asks for something that is not done here, or
-            describes another kind of tokenizer (`load_tokenizer` reads any).
+            If the file is not a ``tokenizer.json``, needs something that miniGPT does not support,
+            or describes another kind of tokenizer (`load_tokenizer` reads every kind).
         """
         return cls.from_vocabulary(tokenizer_json.read(path))
 
     @classmethod
     def from_vocabulary(cls, vocabulary: Vocabulary) -> Self:
-        """Return a tokenizer that knows `vocabulary`."""
+        """Return a tokenizer that has this vocabulary."""
         if vocabulary.kind != cls.kind:
             raise ValueError(
-                f"this is the vocabulary of a {vocabulary.kind!r} tokenizer, and "
-                f"{cls.__name__} is of the kind {cls.kind!r}: load_tokenizer takes any kind"
+                f"this is the vocabulary of a {vocabulary.kind!r} tokenizer, but {cls.__name__} is "
+                f"of the kind {cls.kind!r}: load_tokenizer reads every kind"
             )
         tokenizer = cls()
         tokenizer._adopt(vocabulary)
         return tokenizer
 
     def _adopt(self, vocabulary: Vocabulary) -> None:
-        """Know `vocabulary` from now on. Subclasses add the tables that they look things up in."""
+        """Use `vocabulary` from now on. Subclasses also build their lookup tables here."""
         self._vocabulary = vocabulary
 
     def tokenizer_config(self, model_max_length: int | None = None) -> dict[str, object]:
@@ -339,36 +336,17 @@ class Tokenizer(ABC):
         Parameters
         ----------
         model_max_length : int, optional
-            The number of tokens that the model can look back on.
+            The number of tokens in the context of the model.
         """
-        length = {} if model_max_length is None else {"model_max_length": model_max_length}
-        return {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            **length,
-            "clean_up_tokenization_spaces": False,  # which would take the space from "my !"
-            **(self.vocabulary.roles or usual_roles(self.special_tokens)),
-        }
+        return tokenizer_json.tokenizer_config(self.vocabulary, model_max_length)
 
 
-def check_text(text: object, name: str = "text") -> None:
-    """Raise an error, about `name`, unless `text` is a str that can be written as UTF-8."""
-    if not isinstance(text, str):
-        raise TypeError(f"{name} must be a str, not {type(text).__name__}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{name} holds a lone surrogate, U+{ord(text[error.start]):04X}, at position "
-            f"{error.start}: that is half of a character in UTF-16, and no character by itself. "
-            "Remove it, or read the text again with the right encoding"
-        ) from None
+def _split_at_names(text: str, names: Iterable[str]) -> list[str]:
+    """Return `text` cut at each name: entries 1, 3, 5 … are names, the others the text around.
 
-
-def check_counts(word_counts: Mapping[str, int], vocab_size: SupportsIndex | None) -> None:
-    """Raise an error unless there are words, and `vocab_size` is None or an integer."""
-    try:
-        operator.index(0 if vocab_size is None else vocab_size)
-    except TypeError:
-        raise TypeError(f"vocab_size must be an integer, not {vocab_size!r}") from None
-    if not word_counts:
-        raise ValueError("there is nothing to train on: the text is empty")
+    Where several names begin at one place, the longest one counts.
+    """
+    longest_first = sorted(names, key=len, reverse=True)
+    if not longest_first:
+        return [text]
+    return re.split(f"({'|'.join(map(re.escape, longest_first))})", text)

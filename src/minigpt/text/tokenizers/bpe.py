@@ -26,18 +26,19 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Self
 
-from minigpt.text.tokenizers.base import Tokenizer, check_counts, check_text
+from minigpt.text.tokenizers.base import Tokenizer
 from minigpt.text.tokenizers.byte_level import BYTE_ORDER, spell
 from minigpt.text.tokenizers.merges import Pair, apply_merges, learn_merges
 from minigpt.text.tokenizers.patterns import GPT2_PATTERN, split
+from minigpt.text.tokenizers.text_checks import check_str, check_word_counts
 from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
 
 DEFAULT_VOCAB_SIZE = 1024
 
 # The ids of so many words are remembered, if the words are not longer than this. Text consists of
 # the same words again and again.
-REMEMBERED_WORDS = 2**17
-REMEMBERED_LENGTH = 100
+MAX_CACHED_WORDS = 2**17
+MAX_CACHED_WORD_CHARS = 100
 
 
 class BPETokenizer(Tokenizer):
@@ -68,7 +69,7 @@ class BPETokenizer(Tokenizer):
             )
         self._special_names = tuple(special_tokens)
         for name in self._special_names:
-            check_text(name, "a special token")
+            check_str(name, "a special token")
             if not name:
                 raise ValueError("a special token must have a name, but one is empty")
             if self._special_names.count(name) > 1:
@@ -96,7 +97,7 @@ class BPETokenizer(Tokenizer):
             If there are no words, if `vocab_size` is too small for the bytes and special tokens,
             or if a special token is also an ordinary one.
         """
-        check_counts(word_counts, vocab_size)
+        check_word_counts(word_counts, vocab_size)
         vocab_size = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
         self.check_vocab_size(vocab_size)
         n_merges = vocab_size - len(BYTE_ORDER) - len(self._special_names)
@@ -132,13 +133,13 @@ class BPETokenizer(Tokenizer):
     def _adopt(self, vocabulary: Vocabulary) -> None:
         super()._adopt(vocabulary)
         self._special_names = tuple(vocabulary.special_tokens)
-        self._remembered = _WordIds(vocabulary)
+        self._word_ids = _WordIds(vocabulary)
 
     def _split(self, text: str) -> list[str]:
         return split(GPT2_PATTERN, text)
 
     def _encode(self, text: str) -> list[int]:
-        return list(chain.from_iterable(map(self._remembered.__getitem__, self._split(text))))
+        return list(chain.from_iterable(map(self._word_ids.__getitem__, self._split(text))))
 
 
 class _WordIds(dict[str, tuple[int, ...]]):
@@ -157,7 +158,7 @@ class _WordIds(dict[str, tuple[int, ...]]):
     def __missing__(self, word: str) -> tuple[int, ...]:
         byte_ids = [self.byte_ids[byte] for byte in word.encode("utf-8")]
         ids = tuple(apply_merges(byte_ids, self.ranks, self.joined))
-        if len(self) < REMEMBERED_WORDS and len(word) <= REMEMBERED_LENGTH:
+        if len(self) < MAX_CACHED_WORDS and len(word) <= MAX_CACHED_WORD_CHARS:
             self[word] = ids
         return ids
 

@@ -1,6 +1,6 @@
 """A token for each character."""
 
-from minigpt.text.tokenizers.piece_tokenizer import ANY_CHARACTER, PieceTokenizer
+from minigpt.text.tokenizers.piece_tokenizer import UNICODE_CHARACTER_NATS, PieceTokenizer
 
 
 class CharTokenizer(PieceTokenizer):
@@ -17,4 +17,4 @@ class CharTokenizer(PieceTokenizer):
         return list(text)
 
     def _spell(self, piece: str) -> float:
-        return ANY_CHARACTER
+        return UNICODE_CHARACTER_NATS

@@ -65,11 +65,11 @@ def make_tokenizer(
         return found
     tokenizer = found().train(text, vocab_size, allow_special=allow_special)
     if vocab_size is not None and tokenizer.vocab_size < vocab_size:
-        say(fewer_tokens(tokenizer, vocab_size))
+        say(fewer_tokens_note(tokenizer, vocab_size))
     return tokenizer
 
 
-def fewer_tokens(tokenizer: Tokenizer, vocab_size: int) -> str:
+def fewer_tokens_note(tokenizer: Tokenizer, vocab_size: int) -> str:
     """Say that a text gave fewer tokens than were asked for."""
     return (
         f"the text gives {tokenizer.vocab_size:,} tokens, fewer than the {vocab_size:,} asked for: "

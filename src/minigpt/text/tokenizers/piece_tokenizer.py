@@ -7,10 +7,11 @@ from itertools import chain
 from math import log
 from typing import Self
 
-from minigpt.text.tokenizers.base import Tokenizer, check_counts
+from minigpt.text.tokenizers.base import Tokenizer
+from minigpt.text.tokenizers.text_checks import check_word_counts
 from minigpt.text.tokenizers.vocabulary import UNKNOWN, Vocabulary
 
-ANY_CHARACTER = log(0x110000 - 0x800)
+UNICODE_CHARACTER_NATS = log(0x110000 - 0x800)
 """Nats that one of all Unicode characters costs; surrogates are none."""
 
 
@@ -44,7 +45,7 @@ class PieceTokenizer(Tokenizer):
         ValueError
             If there are no pieces, or `vocab_size` is less than 2.
         """
-        check_counts(word_counts, vocab_size)
+        check_word_counts(word_counts, vocab_size)
         if vocab_size is None:
             vocab_size = len(word_counts) + 1
         self.check_vocab_size(vocab_size)

@@ -7,10 +7,10 @@ another, are those of the text.
 
 from collections.abc import Iterable, Iterator
 
-PIECE = 2**19
+PIECE_CHARS = 2**19
 """Characters in a piece, about a tenth of a second's work."""
 
-LONGEST_UNCUT = 2**22
+MAX_PIECE_CHARS = 2**22
 """Characters; a longer word, which no language has, is cut all the same, so that memory lasts."""
 
 # Python's isspace knows four characters more than Unicode's White_Space, by which words are cut.
@@ -20,7 +20,7 @@ _WHITE_SPACE = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u300
 )
 
 
-def pieces_of(text: str, size: int = PIECE) -> Iterator[str]:
+def pieces_of(text: str, size: int = PIECE_CHARS) -> Iterator[str]:
     """Cut `text` into pieces of about `size` characters, longer where there is no white space."""
     if 0 < len(text) <= size:
         return iter([text])
@@ -42,7 +42,7 @@ def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
             rest = []
         rest.append(part[cut:])
         last = part[-1:] or last
-        if sum(map(len, rest)) > LONGEST_UNCUT:
+        if sum(map(len, rest)) > MAX_PIECE_CHARS:
             yield "".join(rest)
             rest = []
     if any(rest):

@@ -3,7 +3,7 @@
 from math import log
 
 from minigpt.text.tokenizers.patterns import WORD_PATTERN, split
-from minigpt.text.tokenizers.piece_tokenizer import ANY_CHARACTER, PieceTokenizer
+from minigpt.text.tokenizers.piece_tokenizer import UNICODE_CHARACTER_NATS, PieceTokenizer
 
 
 class WordTokenizer(PieceTokenizer):
@@ -29,4 +29,4 @@ class WordTokenizer(PieceTokenizer):
         Each is one of the alphabet, the end, or a sign that some other character follows.
         """
         n_new = sum(character not in self._alphabet for character in piece)
-        return (len(piece) + 1) * log(len(self._alphabet) + 2) + n_new * ANY_CHARACTER
+        return (len(piece) + 1) * log(len(self._alphabet) + 2) + n_new * UNICODE_CHARACTER_NATS
