@@ -84,7 +84,7 @@ def ours(
         with Replicas(model, int(n_threads)) as replicas:
             optimizer = AdamW(model)
             for _ in range(N_STEPS):
-                replicas.backward(x, y)
+                replicas.learn(x, y)
                 clip_gradients(model.flat.grads, 1.0)
                 optimizer.step(1e-4)
         return model.flat.params.size

@@ -55,7 +55,7 @@ class Ours:
 
     def step(self) -> float:
         """Take one step; give the loss."""
-        loss = self.replicas.backward(*next(self.batches))
+        loss = self.replicas.learn(*next(self.batches))
         clip_gradients(self.model.flat.grads, 1.0)
         self.optimizer.step(LEARNING_RATE)
         return loss

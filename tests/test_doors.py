@@ -202,7 +202,7 @@ def test_backward_wants_the_shape_of_y(kind):
 
 def over(model):
     with Replicas(model, 2) as replicas:
-        return replicas.backward(np.ones((2, 3), int), np.ones((1, 3), int))
+        return replicas.learn(np.ones((2, 3), int), np.ones((1, 3), int))
 
 
 def backward_of(shape):

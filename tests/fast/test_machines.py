@@ -71,11 +71,11 @@ def test_parts_make_up_the_batch(size, n_rows):
 @pytest.mark.parametrize("size", [2, 4])  # 6 rows: in even parts, and in uneven ones
 def test_any_number_of_processes_learns_the_same(monkeypatch, size, accumulate):
     settings = SETTINGS.replace({"accumulate": accumulate})
-    rows, backward = [], Replicas.backward
+    rows, learn_rows = [], Replicas.learn
 
     def count_rows(replicas, x, *rest):
         rows.append(len(x))
-        return backward(replicas, x, *rest)
+        return learn_rows(replicas, x, *rest)
 
     def learn(world):
         model = miniGPT(11, 8, 12, 3, 2, seed=0, dtype=np.float64)
@@ -83,7 +83,7 @@ def test_any_number_of_processes_learns_the_same(monkeypatch, size, accumulate):
         return model.flat.params, steps
 
     alone, expected = learn(ALONE)
-    monkeypatch.setattr(Replicas, "backward", count_rows)
+    monkeypatch.setattr(Replicas, "learn", count_rows)
     results = together(size, learn)
     assert sum(rows) == 6 * accumulate * 6  # each row once, in 6 steps
     for params, steps in results:

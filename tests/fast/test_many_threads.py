@@ -119,7 +119,7 @@ def test_a_training_step_and_a_text_at_once(model, monkeypatch):
     def step(model):
         with Replicas(model, 1) as replicas:
             replicas.reseed(3)
-            return replicas.backward(IDS, TARGETS)
+            return replicas.learn(IDS, TARGETS)
 
     def write(model):
         return model.generate(IDS[:1], 3, seed=0), evaluate(model, IDS.ravel())

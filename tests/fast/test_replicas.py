@@ -29,7 +29,7 @@ def test_any_way_of_cutting_gives_the_gradients_of_the_whole(monkeypatch, wide, 
     plain.backward()
     with Replicas(cut, 3) as replicas:
         assert len(replicas.models) == (1 if wide else 3)
-        loss = replicas.backward(x, y)
+        loss = replicas.learn(x, y)
     assert loss == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(cut.flat.grads, plain.flat.grads, rtol=1e-9, atol=1e-15)
 

@@ -94,9 +94,9 @@ def test_threads_give_the_gradients_of_one(n_threads):
     _, expected = alone.forward(x, targets=y)
     alone.backward()
     with Replicas(model, n_threads) as replicas:
-        loss = replicas.backward(x, y)
+        loss = replicas.learn(x, y)
         once = model.flat.grads.copy()
-        replicas.backward(x, y)
+        replicas.learn(x, y)
     assert loss == pytest.approx(expected)
     np.testing.assert_allclose(once, alone.flat.grads, rtol=1e-9, atol=1e-15)
     np.testing.assert_array_equal(model.flat.grads, once)

@@ -71,7 +71,7 @@ class Replicas(Threads):
             fresh = np.random.default_rng([*seed, i])
             model.rng.bit_generator.state = fresh.bit_generator.state
 
-    def backward(self, x: Array, y: Array, weight: float = 1.0) -> float:
+    def learn(self, x: Array, y: Array, weight: float = 1.0) -> float:
         """Do a forward and backward pass over a batch (B, T), rows shared out among the threads.
 
         Returns

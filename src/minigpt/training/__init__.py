@@ -1,1 +1,1 @@
-"""Training as an iterator: the loop, its settings, the evaluation."""
+"""Training: the loop, its settings, the optimizers, the evaluation."""

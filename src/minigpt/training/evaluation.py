@@ -1,4 +1,4 @@
-"""How well a model predicts a text, in the units people compare: see `Evaluation`."""
+"""How well a model predicts a text: its loss, and what the loss means per word, byte, character."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ if TYPE_CHECKING:
     from minigpt.text.data import Dataset
     from minigpt.text.tokenizers import Tokenizer
 
+Window: TypeAlias = tuple[int, int, int]
+"""Start, length, and n_new: the last n_new tokens are predicted by no earlier window."""
+
 Batch: TypeAlias = tuple[Array, int, int]
-"""Windows of one shape: where they start, their length, how many of their last tokens count."""
+"""Windows of one shape: their starts, (B,), their length and their n_new."""
 
 MAX_LOGITS = 2**24
-"""How many logits are computed at once; a large vocabulary lets fewer windows side by side."""
+"""Number of logits computed at once: a large vocabulary means fewer windows in a batch."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A loss on a text, and what it means for tokens, words, bytes and characters.
+    """A loss on a text, per token, word, byte and character.
 
-    Tokens are what the tokenizer makes them, so that a loss per token tells little about two
-    models with different ones; per word, byte or character it can be compared. There, what is
-    ``<unk>`` to a tokenizer costs its spelling too: see `Tokenizer.spelling_nats`.
+    Each tokenizer cuts a text into other tokens, so losses per token of models with different
+    tokenizers cannot be compared; losses per word, byte or character can. These include the cost
+    of spelling out each ``<unk>``: see `Tokenizer.spelling_nats`.
 
     Attributes
     ----------
     loss : mean cross-entropy, nats per token.
-    n_tokens, n_words, n_bytes, n_characters : the length of the text; words stand between white
-        space, bytes are those of UTF-8. The first token, which nothing predicts, counts as if it
-        had cost what the others do on average. What is per word, byte or character is NaN where
-        there are none.
-    spelling : nats that the spelling of all unknown pieces costs.
+    n_tokens, n_words, n_bytes, n_characters : the length of the text. Words are separated by white
+        space; bytes are UTF-8. The first token cannot be predicted, and counts with the mean cost
+        of the others. A loss per word, byte or character is NaN if the text has none.
+    spelling : cost in nats of spelling all unknown pieces.
     """
 
     loss: float
@@ -62,10 +64,10 @@ class Evaluation:
     def of(
         cls, loss: float, n_tokens: int, texts: str | Iterable[str], spelling: float = 0.0
     ) -> Evaluation:
-        """Count the words, bytes and characters of a text, or of the parts of one.
+        """Return the evaluation of a text, given whole or in parts.
 
-        With a tokenizer of words or characters, `spelling` must be its `spelling_nats` of the
-        text, or what is per word, byte or character cannot be compared.
+        With a word or character tokenizer, `spelling` must be the tokenizer's `spelling_nats` of
+        the text. Otherwise the losses per word, byte and character cannot be compared.
         """
         parts = [texts] if isinstance(texts, str) else texts
         lengths = [(len(t.split()), len(t.encode("utf-8")), len(t)) for t in parts]
@@ -74,22 +76,22 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float:
-        """Among how many equally likely tokens the model is in doubt, on average."""
+        """exp(loss): the model is as uncertain as between this many equally likely tokens."""
         return _exp(self.loss)
 
     @property
     def word_perplexity(self) -> float:
-        """The same for words."""
+        """The same per word: exp(nats per word)."""
         return _exp(self._nats / self.n_words) if self.n_words else math.nan
 
     @property
     def bits_per_byte(self) -> float:
-        """How many bits a byte of the text costs."""
+        """Mean cost of a byte of the text, in bits."""
         return self._nats / math.log(2) / self.n_bytes if self.n_bytes else math.nan
 
     @property
     def bits_per_character(self) -> float:
-        """How many bits a character of the text costs."""
+        """Mean cost of a character of the text, in bits."""
         return self._nats / math.log(2) / self.n_characters if self.n_characters else math.nan
 
     @property
@@ -103,7 +105,7 @@ class Evaluation:
 
 
 def _exp(x: float) -> float:
-    return math.exp(x) if x < 709 else math.inf  # beyond the largest float
+    return math.exp(x) if x < 709 else math.inf  # exp(709) is near the largest float
 
 
 def evaluate(
@@ -115,20 +117,20 @@ def evaluate(
     stride: int | None = None,
     track: Callable[[list[Batch]], Iterable[Batch]] = iter,
 ) -> float:
-    """Measure the mean loss over `data`, cut into windows.
+    """Compute the mean loss of `model` over `data`, cut into windows.
 
     Parameters
     ----------
-    data : integer array (N,) of at least 2 token ids. Every token but the first is predicted
-        once, from those before it in its window.
-    block_size : how many tokens the model sees at once; its whole context if None.
-    batch_size : windows taken at once.
-    max_tokens : take windows evenly spread over `data`, of about so many tokens in all.
-    stride : None for windows one after another, the cheapest. Else a window of block_size tokens
-        moves on by `stride` tokens each time, and only those that are new to it count: the
-        smaller the stride, the more a token sees of what stands before it. Source: "Perplexity
-        of fixed-length models", in the documentation of Hugging Face transformers.
-    track : goes through the list of batches; one such as rich.progress.track shows how far it is.
+    data : integer array (N,) of at least 2 token ids. Each token except the first is predicted
+        once, from the tokens before it in its window.
+    block_size : number of tokens that the model sees at once; None for its whole context.
+    batch_size : number of windows in a batch.
+    max_tokens : evaluate only about this many tokens, in windows spread evenly over `data`.
+    stride : None for windows side by side, which is the fastest. Otherwise windows of block_size
+        tokens overlap: each begins `stride` tokens after the last one, and only its new tokens
+        count. The smaller the stride, the more context each token has. Source: "Perplexity of
+        fixed-length models", in the documentation of Hugging Face transformers.
+    track : wraps the list of batches, to show progress; for example rich.progress.track.
 
     Returns
     -------
@@ -136,9 +138,36 @@ def evaluate(
     """
     check_model(model)
     data = check_tokens(data)
+    block_size = model.max_len if block_size is None else block_size
+    _check_windows(model, data, block_size, batch_size, max_tokens, stride)
+    windows = _windows(len(data), block_size, stride)
+    if max_tokens and max_tokens < len(data):
+        chosen = np.linspace(0, len(windows) - 1, max(1, max_tokens // block_size))
+        windows = [windows[i] for i in chosen.astype(int)]
+    batch_size = max(1, min(batch_size, MAX_LOGITS // (block_size * model.vocab_size)))
+
+    model = twin(model).eval()
+    nats = tokens = 0.0
+    for starts, length, n_new in track(list(_batches(windows, batch_size))):
+        ids = data[starts[:, None] + np.arange(length)].astype(np.int64)
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss shows it
+            logits, _ = model.forward(ids[:, :-1])
+            loss = cross_entropy(logits[:, -n_new:], ids[:, -n_new:])
+        nats += loss * len(starts) * n_new
+        tokens += len(starts) * n_new
+    return nats / tokens
+
+
+def _check_windows(
+    model: miniGPT,
+    data: Array,
+    block_size: int,
+    batch_size: int,
+    max_tokens: int | None,
+    stride: int | None,
+) -> None:
     if len(data) < 2:
         raise ValueError(f"a loss needs at least 2 tokens, got {len(data)}")
-    block_size = model.max_len if block_size is None else block_size
     check_sizes(block_size=block_size, batch_size=batch_size)
     if max_tokens is not None:
         check_sizes(max_tokens=max_tokens)
@@ -152,40 +181,27 @@ def evaluate(
         raise ValueError(
             f"stride must be at least 1 and less than the window of {block_size}, got {stride}"
         )
-    width = block_size + 1 if stride is None else block_size  # its last token is only predicted
-    spans = list(_spans(len(data), width, stride or block_size))
-    if max_tokens and max_tokens < len(data):
-        chosen = np.linspace(0, len(spans) - 1, max(1, max_tokens // block_size))
-        spans = [spans[i] for i in chosen.astype(int)]
-    batch_size = max(1, min(batch_size, MAX_LOGITS // (block_size * model.vocab_size)))
-
-    model = twin(model).eval()
-    nats = tokens = 0.0
-    for starts, length, n_new in track(list(_batches(spans, batch_size))):
-        windows = data[starts[:, None] + np.arange(length)].astype(np.int64)
-        with np.errstate(over="ignore", invalid="ignore"):  # the result tells
-            logits, _ = model.forward(windows[:, :-1])
-            loss = cross_entropy(logits[:, -n_new:], windows[:, -n_new:])
-        nats += loss * len(starts) * n_new
-        tokens += len(starts) * n_new
-    return nats / tokens
 
 
-def _spans(n_tokens: int, width: int, stride: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (start, length, how many of its last tokens no window before has predicted)."""
-    predicted = 1  # nothing stands before the first token
+def _windows(n_tokens: int, block_size: int, stride: int | None) -> list[Window]:
+    """Return windows that together predict each token except the first exactly once."""
+    # Without overlap, a window has one token more: its last one is only predicted.
+    width, stride = (block_size + 1, block_size) if stride is None else (block_size, stride)
+    windows = []
+    n_predicted = 1  # the first token has nothing before it
     for start in range(0, n_tokens - 1, stride):
         end = min(start + width, n_tokens)
-        yield start, end - start, end - predicted
-        predicted = end
+        windows.append((start, end - start, end - n_predicted))
+        n_predicted = end
         if end == n_tokens:
-            return
+            break
+    return windows
 
 
-def _batches(spans: list[tuple[int, int, int]], batch_size: int) -> Iterator[Batch]:
-    """Group spans of one shape: yield (starts, length, n_new)."""
+def _batches(windows: list[Window], batch_size: int) -> Iterator[Batch]:
+    """Yield batches of windows that have the same length and number of new tokens."""
     shapes: dict[tuple[int, int], list[int]] = {}
-    for start, length, n_new in spans:
+    for start, length, n_new in windows:
         shapes.setdefault((length, n_new), []).append(start)
     for (length, n_new), starts in shapes.items():
         for i in range(0, len(starts), batch_size):
@@ -193,7 +209,10 @@ def _batches(spans: list[tuple[int, int, int]], batch_size: int) -> Iterator[Bat
 
 
 def evaluation_of(folder: Path, dataset: Dataset, tokenizer: Tokenizer, loss: float) -> Evaluation:
-    """Return what a loss means on the validation part of a prepared folder, opened as `dataset`."""
+    """Return the evaluation of a loss on the validation part of a prepared folder.
+
+    `dataset` is the folder, opened.
+    """
     about = read_dataset_json(folder)
     if "val_words" not in about:
         return Evaluation.of(loss, len(dataset.val), decoded(dataset.val, tokenizer))

@@ -1,4 +1,4 @@
-"""Freezing: the lower blocks of a model learn no more, and no gradient goes through them."""
+"""Freezing: the lower blocks of a model stop learning, and no gradient flows through them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from minigpt.core.model import lay_flat, miniGPT
 
 
 def freeze(model: miniGPT, n_blocks: int) -> None:
-    """Freeze the embeddings and the first `n_blocks` blocks of `model`: they learn no more.
+    """Freeze the embeddings and the first `n_blocks` blocks of `model`: they stop learning.
 
-    `backward` then stops above them, their gradients are 0, and `model.flat` holds only what is
-    left to learn. A head that is tied to the token embedding is frozen with it. Call it before an
-    optimizer is made.
+    `backward` then stops above them, they have no gradients, and `model.flat` holds only the
+    parameters that still learn. A head that is tied to the token embedding is frozen with it.
+    Freeze a model before its optimizer is made.
 
     Raises
     ------
     ValueError
-        If the model does not have so many blocks.
+        If the model has fewer blocks.
     """
     check_model(model)
     check_whole(n_blocks=n_blocks)
@@ -38,17 +38,17 @@ def freeze(model: miniGPT, n_blocks: int) -> None:
 
 
 def is_frozen(layer: Layer) -> bool:
-    """Whether `layer` learns no more."""
+    """Return whether `layer` is frozen."""
     return "backward" in vars(layer)
 
 
 def _freeze(layer: Layer) -> None:
     for _, owner, name in layer.slots():
-        setattr(owner, name, np.array(getattr(owner, name)))  # out of the file, which may change
-        setattr(owner, "d_" + name, None)  # nobody asks for it
+        setattr(owner, name, np.array(getattr(owner, name)))  # a copy: the mapped file may change
+        setattr(owner, "d_" + name, None)
     layer.backward = frozen_backward  # type: ignore[attr-defined]
 
 
 def frozen_backward(dy: Array, **options: Any) -> Array:
-    """Return dy. It is the `backward` of a frozen layer: below it, nothing learns either."""
+    """Return dy unchanged: the `backward` of a frozen layer, below which nothing learns."""
     return dy

@@ -1,10 +1,10 @@
-"""Training as an iterator: each turn of the loop is one step of learning, and tells how it went."""
+"""Training as an iterator: each turn of the loop takes one step and reports how it went."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,17 +39,17 @@ class Step:
 
     Attributes
     ----------
-    number : how many steps are done now, from 1.
+    number : number of steps done so far, from 1.
     loss : mean cross-entropy on the batch, nats per token.
     gradient_norm : length of the gradient before clipping.
-    learning_rate : the one this step was taken with.
+    learning_rate : the learning rate of this step.
     tokens_per_second : tokens trained on, per second of this step.
-    val_loss, val_bits : loss on the validation sample, in nats per token and bits per character,
-        or None where no evaluation was due.
-    sample : text the model writes now, or None where none was due.
-    spelling_bits : the part of val_bits that spells what is ``<unk>`` to the tokenizer, or None.
-    loss_bits : the loss in bits per character, to be held against val_bits: it is converted by the
-        same rule, with the tokens per character and the spelling of the validation text.
+    val_loss, val_bits : loss on the validation sample, in nats per token and in bits per
+        character; None if this step had no evaluation.
+    sample : text that the model writes after this step; None if no sample was due.
+    spelling_bits : the part of val_bits that spells ``<unk>`` tokens, or None.
+    loss_bits : the training loss in bits per character, comparable with val_bits: it is converted
+        with the tokens per character and the spelling of the validation text.
     """
 
     number: int
@@ -69,7 +69,7 @@ class Step:
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss or the gradient is no longer a number."""
+    """The loss or the gradient is no longer a finite number."""
 
 
 def train(
@@ -85,33 +85,173 @@ def train(
 
     Parameters
     ----------
-    model : changed in place.
-    dataset : the tokens to learn from, and those to be examined on.
+    model : the model to train; it is changed in place.
+    dataset : tokens for training and for validation.
     settings : how to train; see `minigpt.training.settings.Settings`.
-    tokenizer : turns samples into text; without it there are none.
-    optimizer : the one to go on with; a new one as `settings` say if None.
-    start : how many steps were done before. The batches of a step depend on its number and the
-        seed alone, so that training can go on where it stopped.
-    world : the processes that share the work, see `minigpt.fast.machines.world`; each calls `train`
-        with the same model. The batch is that of all of them together. With dropout, which each
-        draws for itself, their number changes the losses, but only as another seed would.
+    tokenizer : decodes samples; without a tokenizer there are no samples.
+    optimizer : the optimizer to continue with; if None, a new one is made from `settings`.
+    start : number of steps done before. The batches of a step depend only on its number and on
+        the seed, so training can continue where it stopped.
+    world : the processes that share the work, see `minigpt.fast.machines.world`. Each process
+        calls `train` with the same model, and trains on its rows of each batch. With dropout,
+        the losses depend on the number of processes, but only as they depend on the seed.
 
     Raises
     ------
     ValueError
-        If there are more processes than rows in a batch, or another tokenizer made the dataset.
+        If there are more processes than rows in a batch, or if the dataset was made with another
+        tokenizer.
     TrainingDiverged
-        If the loss or the gradient is not finite: that step is not taken. Or if the loss on the
-        validation sample is not.
+        If the loss or the gradient is not finite; the model then keeps its weights. Also if the
+        validation loss is not finite.
     RuntimeError
-        If another thread trains the same model. To write with it or to evaluate it meanwhile is
-        safe.
+        If another thread trains the same model. It is safe to generate or to evaluate meanwhile.
 
     Examples
     --------
     >>> for step in train(model, dataset, Settings(steps=500), tokenizer):
     ...     print(step.number, step.loss)
     """
+    s = settings
+    _check_arguments(model, dataset, s, tokenizer, optimizer, start)
+    world.check_batch(s.batch_size)
+    optimizer = optimizer or optimizer_of(s, model)
+    if s.recompute:
+        recompute(model)
+    with Replicas(model, s.threads or world.threads) as replicas:
+        for number in range(start + 1, s.steps + 1):
+            began = time.perf_counter()
+            rate = warmup_cosine(
+                number - 1, s.steps, s.warmup, s.learning_rate, s.final_learning_rate
+            )
+            with _only_trainer(model):
+                loss, norm = take_step(replicas, optimizer, dataset.train, s, number, rate, world)
+            seconds = time.perf_counter() - began
+            val_loss = None
+            if number % s.eval_every == 0 or number in (1, s.steps):
+                val_loss = _validate(model, dataset.val, s, number, world)
+            sample = None
+            if world.rank == 0 and tokenizer and s.sample_every and number % s.sample_every == 0:
+                sample = write_sample(
+                    model, tokenizer, s.prompt, s.sample_tokens, s.seed, s.allow_special
+                )
+            yield Step(
+                number,
+                loss,
+                gradient_norm=norm,
+                learning_rate=rate,
+                tokens_per_second=s.batch_size * s.block_size * s.accumulate / seconds,
+                val_loss=val_loss,
+                val_bits=None if val_loss is None else dataset.bits_per_character(val_loss),
+                sample=sample,
+                spelling_bits=None if val_loss is None else dataset.spelling_bits or None,
+                loss_bits=dataset.bits_per_character(loss),
+            )
+
+
+def take_step(
+    replicas: Replicas,
+    optimizer: Optimizer,
+    data: Array,
+    settings: Settings,
+    number: int,
+    learning_rate: float,
+    world: World,
+) -> tuple[float, float]:
+    """Run training step `number`: forward, loss, backward, clip, update.
+
+    Threads share the first three inside `replicas.learn`. Processes sum their losses and gradients
+    in `world.add_up`.
+
+    Returns
+    -------
+    The loss, and the length of the gradient before clipping.
+    """
+    s, model = settings, replicas.model
+    rng = np.random.default_rng([s.seed, number])
+    replicas.reseed(s.seed, number, world.rank)
+    rows = world.part(s.batch_size)
+    weight = (rows.stop - rows.start) / s.batch_size  # the share of the batch that these rows are
+
+    def learn_batch() -> float:
+        x, y = get_batch(data, s.block_size, s.batch_size, rng, rows)
+        return replicas.learn(x, y, weight)  # forward, loss, backward: see `miniGPT.learn`
+
+    loss = _mean_of_batches(learn_batch, model.flat.grads, s.accumulate)
+    loss = world.add_up(model.flat.grads, loss)
+    # Another processor may round the norm differently, so all processes use that of rank 0.
+    norm = world.from_first(gradient_norm(model.flat.grads))
+    clip_gradients(model.flat.grads, s.clip, norm)
+    _check_finite(number, s, loss=loss, gradient=norm)
+    optimizer.step(learning_rate)
+    return loss, norm
+
+
+def _mean_of_batches(learn_batch: Callable[[], float], grads: Array, n_batches: int) -> float:
+    """Call `learn_batch` n times; return the mean loss, and leave the mean gradient in `grads`."""
+    if n_batches == 1:
+        return learn_batch()
+    total_loss, total_grads = 0.0, np.zeros_like(grads)
+    for _ in range(n_batches):
+        total_loss += learn_batch()
+        total_grads += grads
+    np.divide(total_grads, n_batches, out=grads)
+    return total_loss / n_batches
+
+
+def _validate(model: miniGPT, data: Array, s: Settings, number: int, world: World) -> float:
+    """Return the loss on the validation sample, measured by rank 0 for all processes."""
+    world.check_same(model.flat.params)
+    loss = 0.0
+    if world.rank == 0:
+        loss = evaluate(model, data, s.block_size, max_tokens=s.eval_tokens)
+    loss = world.from_first(loss)
+    _check_finite(number, s, validation_loss=loss)
+    return loss
+
+
+def write_sample(
+    model: miniGPT,
+    tokenizer: Tokenizer,
+    prompt: str,
+    n_tokens: int,
+    seed: int,
+    allow_special: bool = False,
+) -> str:
+    """Return a text that the model writes after `prompt`.
+
+    With the same seed at each call, the samples show how the model improves.
+    """
+    allowed = drawable(model, tokenizer)
+    context = [prompt_ids(model, tokenizer, prompt, allow_special)]
+    ids = generate(model, context, n_tokens, temperature=0.8, seed=seed, allowed=allowed)
+    return tokenizer.decode(ids[0])
+
+
+_TRAINED_NOW: dict[int, object] = {}
+"""For each model whose step is being taken, by its id: a mark of the thread's own."""
+
+
+@contextmanager
+def _only_trainer(model: miniGPT) -> Iterator[None]:
+    """Raise RuntimeError if another thread is taking a step: both would write the gradients."""
+    own_mark = object()
+    if _TRAINED_NOW.setdefault(id(model), own_mark) is not own_mark:
+        raise RuntimeError("another thread trains this model: train a copy.deepcopy of it instead")
+    try:
+        yield
+    finally:
+        del _TRAINED_NOW[id(model)]
+
+
+def _check_arguments(
+    model: miniGPT,
+    dataset: Dataset,
+    settings: Settings,
+    tokenizer: Tokenizer | None,
+    optimizer: Optimizer | None,
+    start: int,
+) -> None:
     check_model(model)
     check_has("dataset", dataset, "train", "a Dataset")
     check_has("settings", settings, "learning_rate", "Settings")
@@ -123,8 +263,8 @@ def train(
     if tokenizer and made_by and tokenizer.vocabulary != made_by.vocabulary:
         raise ValueError(
             f"the dataset was made with another tokenizer, {made_by!r}, than {tokenizer!r}: the "
-            "same id is another piece of text to each. Make it with the one of the model, by "
-            "Dataset.from_corpus(corpus, tokenizer)"
+            "same id means another piece of text to each. Make the dataset with the tokenizer of "
+            "the model: Dataset.from_corpus(corpus, tokenizer)"
         )
     if tokenizer is not None and settings.sample_every:
         prompt_ids(model, tokenizer, settings.prompt)
@@ -132,111 +272,13 @@ def train(
         check_has("optimizer", optimizer, "step", "an AdamW or SGD")
     if start < 0:
         raise ValueError(f"start must be 0 or more, got {start}")
-    s = settings
-    world.check_batch(s.batch_size)
-    optimizer = optimizer or optimizer_of(settings, model)
-    if s.recompute:
-        recompute(model)
-    with Replicas(model, s.threads or world.threads) as replicas:
-        for number in range(start + 1, s.steps + 1):
-            began = time.perf_counter()
-            learning_rate = warmup_cosine(
-                number - 1, s.steps, s.warmup, s.learning_rate, s.final_learning_rate
-            )
-            with _alone(model):
-                loss = _mean_gradients(replicas, dataset.train, s, number, world)
-                # Libraries may round a norm otherwise on another processor: the first one's counts.
-                norm = world.from_first(gradient_norm(model.flat.grads))
-                clip_gradients(model.flat.grads, s.clip, norm)
-                _check_finite(number, s, loss=loss, gradient=norm)
-                optimizer.step(learning_rate)
-            seconds = time.perf_counter() - began
-
-            val_loss = sample = None
-            if number % s.eval_every == 0 or number in (1, s.steps):
-                world.check_same(model.flat.params)
-                val_loss = world.from_first(_examine(model, dataset, s) if world.rank == 0 else 0.0)
-                _check_finite(number, s, validation_loss=val_loss)
-            if world.rank == 0 and tokenizer and s.sample_every and number % s.sample_every == 0:
-                sample = write_sample(
-                    model, tokenizer, s.prompt, s.sample_tokens, s.seed, s.allow_special
-                )
-            yield Step(
-                number,
-                loss,
-                norm,
-                learning_rate,
-                s.batch_size * s.block_size * s.accumulate / seconds,
-                val_loss,
-                None if val_loss is None else dataset.bits_per_character(val_loss),
-                sample,
-                None if val_loss is None else dataset.spelling_bits or None,
-                dataset.bits_per_character(loss),
-            )
-
-
-_STEPPING: dict[int, object] = {}
-
-
-@contextmanager
-def _alone(model: miniGPT) -> Iterator[None]:
-    """Raise a RuntimeError if a step of `model` is being taken, since steps share the gradient."""
-    ours = object()
-    if _STEPPING.setdefault(id(model), ours) is not ours:
-        raise RuntimeError("another thread trains this model: train a copy.deepcopy of it instead")
-    try:
-        yield
-    finally:
-        del _STEPPING[id(model)]
-
-
-def _examine(model: miniGPT, dataset: Dataset, s: Settings) -> float:
-    return evaluate(model, dataset.val, s.block_size, max_tokens=s.eval_tokens)
 
 
 def _check_finite(number: int, s: Settings, **values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
             raise TrainingDiverged(
-                f"step {number}: the {name.replace('_', ' ')} is {value:g}, no number to go on "
-                f"with. Try a lower learning rate (now {s.learning_rate:g}), a longer warm-up "
+                f"step {number}: the {name.replace('_', ' ')} is {value:g}, so training cannot "
+                f"continue. Try a lower learning rate (now {s.learning_rate:g}), a longer warm-up "
                 f"(now {s.warmup} steps) or a lower clip (now {s.clip:g})"
             )
-
-
-def _mean_gradients(
-    replicas: Replicas, data: Array, s: Settings, number: int, world: World
-) -> float:
-    """Return the loss, and leave the gradients, averaged over the batches of step `number`."""
-    rng = np.random.default_rng([s.seed, number])
-    replicas.reseed(s.seed, number, world.rank)
-    part = world.part(s.batch_size)
-    weight = (part.stop - part.start) / s.batch_size
-
-    def backward() -> float:
-        return replicas.backward(*get_batch(data, s.block_size, s.batch_size, rng, part), weight)
-
-    grads = replicas.model.flat.grads
-    if s.accumulate == 1:
-        return world.add_up(grads, backward())
-    total_loss, total_grads = 0.0, np.zeros_like(grads)
-    for _ in range(s.accumulate):
-        total_loss += backward()
-        total_grads += grads
-    np.divide(total_grads, s.accumulate, out=grads)
-    return world.add_up(grads, total_loss / s.accumulate)
-
-
-def write_sample(
-    model: miniGPT,
-    tokenizer: Tokenizer,
-    prompt: str,
-    n_tokens: int,
-    seed: int,
-    allow_special: bool = False,
-) -> str:
-    """Return what the model writes after `prompt`; with one seed, samples show it improve."""
-    allowed = drawable(model, tokenizer)
-    context = [prompt_ids(model, tokenizer, prompt, allow_special)]
-    ids = generate(model, context, n_tokens, temperature=0.8, seed=seed, allowed=allowed)
-    return tokenizer.decode(ids[0])

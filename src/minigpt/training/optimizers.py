@@ -1,4 +1,4 @@
-"""Which optimizer trains a model."""
+"""The optimizer that the settings name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Optimizer: TypeAlias = SGD | AdamW
 
 
 def optimizer_of(settings: Settings, model: miniGPT) -> Optimizer:
-    """Return a new optimizer for `model`, as `settings` describe it."""
+    """Return a new optimizer for `model`, as described by `settings`."""
     s = settings
     if check_known("optimizer", s.optimizer, ("adamw", "sgd")) == "sgd":
         return SGD(model)

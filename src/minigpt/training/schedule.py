@@ -6,13 +6,13 @@ from minigpt.core.checks import check_amount, check_whole
 
 
 def warmup_cosine(step: int, steps: int, warmup: int, peak: float, final: float) -> float:
-    """Return the learning rate of a step: a straight rise to `peak`, then half a cosine to `final`.
+    """Return the learning rate of a step: a linear rise to `peak`, then half a cosine to `final`.
 
     Parameters
     ----------
-    step : from 0 to steps − 1; at `steps` the cosine has come to its end.
-    steps : length of the whole training.
-    warmup : length of the rise, in steps. Steps start small while Adam's means are still rough.
+    step : number of the step, from 0 to steps − 1; at `steps` the rate has reached `final`.
+    steps : number of steps of the whole training.
+    warmup : number of steps of the rise. Steps start small while Adam's means are still rough.
     peak, final : the highest and the last learning rate.
 
     Source: Loshchilov & Hutter, "SGDR", 2017, section 3, without restarts.

@@ -1,4 +1,4 @@
-"""The settings of a training run: one dataclass that flags, help, presets and files all follow."""
+"""The settings of a training run: one dataclass defines the flags, help, presets and files."""
 
 from __future__ import annotations
 
@@ -25,45 +25,47 @@ def _setting(default: Any, help: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides how a run goes. The same settings give the same run, on the same machine.
+    """The settings of a run. On one machine, the same settings give the same run, to the bit.
 
-    Each field's help, type and default are what `minigpt train --help` shows.
+    `minigpt train --help` shows the help, type and default of each field.
     """
 
     data: tuple[str, ...] = _setting(
         ("plays",),
-        "plays, shakespeare, - (standard input), files (text, .jsonl, .json, .parquet; all but the "
-        "last also as .gz), folders of such and patterns, or a folder of tokens made by `minigpt "
+        "plays, shakespeare, - (standard input), files (text, .jsonl, .json, .parquet; all except "
+        "the last also as .gz), folders of files, patterns, or a folder of tokens made by `minigpt "
         "prepare`",
     )
     field: str | None = _setting(
-        None, "field of .jsonl and .json, or column of .parquet, that has the text; none: text"
+        None, "field of .jsonl and .json, or column of .parquet, with the text; none for 'text'"
     )
     skip_undecodable: bool = _setting(False, "leave out files that are not UTF-8")
     allow_special: bool = _setting(
         False,
         "read the name of a special token in text and prompt, such as <|endoftext|>, as that "
-        "token; else it is letters",
+        "token; otherwise it is ordinary text",
     )
     tokenizer: str = _setting("bpe", "bpe, char or word; or a tokenizer.json, its folder or gpt2")
     vocab_size: int | None = _setting(
-        None, "tokens in the vocabulary; none: 1024 for bpe, all for char and word"
+        None, "tokens in the vocabulary; none for 1024 with bpe, all with char and word"
     )
 
     init_from: str | None = _setting(
-        None, "go on from a trained model and its tokenizer: a folder, gpt2, gpt2-medium, …"
+        None, "start from a trained model and its tokenizer: a folder, gpt2, gpt2-medium, …"
     )
-    freeze: int = _setting(0, "with init_from: how many of its first blocks learn no more")
+    freeze: int = _setting(0, "with init_from: number of its first blocks that stay as they are")
 
     n_layers: int = _setting(4, "Transformer blocks")
     n_heads: int = _setting(4, "attention heads in a block")
     d_model: int = _setting(128, "length of a token's vector")
-    d_ff: int | None = _setting(None, "length inside a feed-forward layer; none for 4 × d_model")
-    block_size: int = _setting(128, "context: how many tokens the model sees at once")
+    d_ff: int | None = _setting(
+        None, "width of the hidden layer of feed-forward; none for 4 × d_model"
+    )
+    block_size: int = _setting(128, "context: number of tokens the model sees at once")
     activation: str = _setting("gelu", "gelu or relu")
     bias: bool = _setting(True, "biases in Linear and LayerNorm")
-    tie_weights: bool = _setting(False, "let the head use the token embedding's weights")
-    dropout: float = _setting(0.0, "probability of dropping a number while training")
+    tie_weights: bool = _setting(False, "share the token embedding's weights with the head")
+    dropout: float = _setting(0.0, "probability that an activation is set to 0 in training")
 
     steps: int = _setting(2000, "training steps")
     batch_size: int = _setting(16, "windows in a batch")
@@ -72,33 +74,38 @@ class Settings:
     learning_rate: float = _setting(1e-3, "highest learning rate, reached after the warm-up")
     final_learning_rate: float = _setting(1e-4, "learning rate at the end of the cosine")
     warmup: int = _setting(100, "steps in which the learning rate rises")
-    beta1: float = _setting(0.9, "AdamW: how long the mean gradient remembers")
-    beta2: float = _setting(0.99, "AdamW: how long the mean square remembers")
-    weight_decay: float = _setting(0.1, "AdamW: decay of matrices")
-    clip: float = _setting(1.0, "longest gradient; longer ones are shortened to it")
+    beta1: float = _setting(0.9, "AdamW: decay of the running mean of the gradient")
+    beta2: float = _setting(0.99, "AdamW: decay of the running mean of its square")
+    weight_decay: float = _setting(0.1, "AdamW: weight decay of matrices")
+    clip: float = _setting(1.0, "maximum length of the gradient; a longer one is scaled down to it")
 
     spike: float | None = _setting(
-        0.5, "a loss so far above its usual one has diverged, as a part of ln(vocabulary)"
+        0.5,
+        "training has diverged if the loss is this far above its running mean, in units of "
+        "ln(vocabulary); none for no limit",
     )
     on_divergence: str = _setting(
-        "stop", "stop, or back: to the last checkpoint, with half the learning rate, thrice at most"
+        "stop",
+        "stop, or back: return to the last checkpoint with half the learning rate, at most 3 times",
     )
 
-    eval_every: int = _setting(250, "steps between evaluations; the run is saved at each")
-    keep: int = _setting(2, "checkpoints to keep, beside the one with the lowest validation loss")
-    eval_tokens: int = _setting(16384, "tokens of the validation part used for each")
+    eval_every: int = _setting(250, "steps between evaluations; each also saves the run")
+    keep: int = _setting(2, "checkpoints to keep, besides the one with the lowest validation loss")
+    eval_tokens: int = _setting(16384, "tokens of the validation part in an evaluation")
     patience: int = _setting(
-        0, "evaluations in a row that may bring no new best before training stops; 0 for any number"
+        0, "stop after this many evaluations without a new best; 0 to never stop early"
     )
     sample_every: int = _setting(500, "steps between samples; 0 for none")
     sample_tokens: int = _setting(100, "length of a sample in tokens")
-    prompt: str = _setting("\n", "what samples begin with; an empty text begins a new document")
-    seed: int = _setting(0, "where all chance comes from")
-    threads: int = _setting(0, "threads to train on; 0 for one a core")
-    recompute: bool = _setting(False, "go forward again in backward: less memory, more time")
+    prompt: str = _setting("\n", "beginning of each sample; an empty text begins a new document")
+    seed: int = _setting(0, "seed of all random numbers")
+    threads: int = _setting(0, "threads to train on; 0 for one per core")
+    recompute: bool = _setting(
+        False, "compute activations again in backward: less memory, more time"
+    )
 
     def __new__(cls, *_: Any, **given: Any) -> Settings:
-        """Refuse an unknown name, and suggest the nearest."""
+        """Raise for an unknown name, and suggest the nearest."""
         check_names(given, cls.__dataclass_fields__, "setting")
         return super().__new__(cls)
 
@@ -117,8 +124,8 @@ class Settings:
             size = getattr(self, name)
             _require(size is None or size >= 1, name, "at least 1", size)
         check_threads(threads=self.threads)
-        half = any("\ud800" <= character <= "\udfff" for character in self.prompt)
-        _require(not half, "prompt", "whole characters", ascii(self.prompt)[:100])
+        surrogate = any("\ud800" <= character <= "\udfff" for character in self.prompt)
+        _require(not surrogate, "prompt", "complete characters", ascii(self.prompt)[:100])
         for name in ("beta1", "beta2", "dropout"):
             _require(0 <= getattr(self, name) < 1, name, "in [0, 1)", getattr(self, name))
         _require(self.spike is None or self.spike > 0, "spike", "more than 0", self.spike)
@@ -126,7 +133,7 @@ class Settings:
             check_known(name, getattr(self, name), known)
         check_heads(self.d_model, self.n_heads)
         if self.freeze and self.init_from is None:
-            raise ValueError("freeze needs init_from: only what has learned can be frozen")
+            raise ValueError("freeze needs init_from: only a trained model can be frozen")
         _require(self.weight_decay >= 0, "weight_decay", "0 or more", self.weight_decay)
 
     def __repr__(self) -> str:
@@ -137,7 +144,7 @@ class Settings:
     _repr_html_ = as_html
 
     def replace(self, changes: Mapping[str, Any]) -> Settings:
-        """Return these settings with some changed; for an unknown name, raise with a suggestion."""
+        """Return a copy with some settings changed; an unknown name raises, with a suggestion."""
         known = [f.name for f in dataclasses.fields(self)]
         for name in changes:
             if name not in known:
@@ -149,7 +156,7 @@ class Settings:
         return dataclasses.replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all settings by name, ready for JSON."""
+        """Return all settings by name, as JSON values."""
         return dataclasses.asdict(self)
 
 
@@ -158,13 +165,13 @@ CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "on_divergence": ("stop", "back"),
 }
-"""Settings that are one of a few words."""
+"""Settings with a fixed set of values."""
 
 MODEL_SETTINGS = (
     *("tokenizer", "vocab_size", "n_layers", "n_heads", "d_model", "d_ff"),
     *("activation", "bias", "tie_weights"),
 )
-"""Settings that a trained model brings along."""
+"""Settings that come with a trained model."""
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "demo": (
@@ -201,7 +208,7 @@ def preset(name: str) -> Settings:
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read settings from a TOML file, `name = value` each."""
+    """Read settings from a TOML file with lines `name = value`."""
     content = read_bytes(Path(path), MAX_SETTINGS_FILE)
     check_not_placeholder(Path(path), content)
     text = decode(content, str(path))

@@ -27,7 +27,7 @@ def sources() -> dict[str, list[dict[str, Any]]]:
     from minigpt.text.data import get_batch
     from minigpt.text.tokenizers.base import Tokenizer
     from minigpt.training.evaluation import evaluate
-    from minigpt.training.loop import train, write_sample
+    from minigpt.training.loop import take_step, train, write_sample
     from minigpt.training.schedule import warmup_cosine
 
     shown: dict[str, list[Any]] = {
@@ -35,7 +35,7 @@ def sources() -> dict[str, list[dict[str, Any]]]:
         "attention": [MultiHeadAttention.forward, attention, without_heads],
         "lens": [logit_lens],
         "next": [softmax, Sampling.scores],
-        "curve": [train, evaluate],
+        "curve": [train, take_step, evaluate],
         "sample": [write_sample, stream],
         "embeddings": [Embedding.forward, pca],
         "layers": [measure_layers],
