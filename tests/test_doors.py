@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 import minigpt
 from minigpt import (
@@ -34,7 +35,6 @@ from minigpt import (
     generate,
     get_batch,
     load_corpus,
-    miniGPT,
     preset,
     softmax,
     split_text,
@@ -54,21 +54,23 @@ TOKENIZER = CharTokenizer().train("my dear")
 DATA = np.arange(400) % 8
 DATASET = Dataset("counting", DATA, DATA[:50], 50)
 SETTINGS = Settings(steps=2, batch_size=2, block_size=4, threads=1, eval_tokens=20)
-RNG = np.random.default_rng(0)
 
 
-def tiny(**changes):
-    sizes = {"vocab_size": 8, "max_len": 8, "d_model": 4, "n_heads": 2, "n_layers": 2, "seed": 0}
-    return miniGPT(**{**sizes, **changes})
+def small(**changes):
+    return tiny_model(**{"vocab_size": 8, "d_model": 4, "n_heads": 2, **changes})
 
 
-MODEL = tiny()
+MODEL = small()
 
 
 def broken():
-    model = tiny()
+    model = small()
     model.flat.params[...] = NAN
     return model
+
+
+def draw(logits):
+    return Sampling().choose(logits, np.random.default_rng(0))
 
 
 def calls(function, *arguments, **cases):
@@ -81,10 +83,10 @@ def calls(function, *arguments, **cases):
 
 
 BAD = [
-    *calls(tiny, vocab_size=[0, -1, 1.5, "9", None, True], max_len=[0, "8"], n_layers=[0, "2"]),
-    *calls(tiny, d_model=[0, 13, 1.0, NAN], n_heads=[0, 3, "3", 1.5], dtype=["int32", None, "xy"]),
-    *calls(tiny, activation=["silu", None, ["gelu"]], dropout=[1, -0.1, NAN, "x", None]),
-    *calls(tiny, seed=[-1, "a", 1.5, NAN]),
+    *calls(small, vocab_size=[0, -1, 1.5, "9", None, True], max_len=[0, "8"], n_layers=[0, "2"]),
+    *calls(small, d_model=[0, 13, 1.0, NAN], n_heads=[0, 3, "3", 1.5], dtype=["int32", None, "xy"]),
+    *calls(small, activation=["silu", None, ["gelu"]], dropout=[1, -0.1, NAN, "x", None]),
+    *calls(small, seed=[-1, "a", 1.5, NAN]),
     *calls(generate, MODEL, [[1]], 2, temperature=[-1, NAN, INF, "x", None, True]),
     *calls(generate, MODEL, [[1]], 2, top_k=[0, 1.5, "x", NAN], top_p=[0, 2, NAN, "x"]),
     *calls(generate, MODEL, [[1]], 2, min_p=[-1, 2, NAN, "x"], repetition_penalty=[0, NAN, None]),
@@ -101,8 +103,8 @@ BAD = [
     *calls(split_text, "abc", val_fraction=[0, 1, -1, NAN, "x", None]),
     *calls(AdamW, MODEL, beta1=[1, -1, NAN, "x"], beta2=[1, "x"], eps=[0, -1, NAN, "x"]),
     *calls(AdamW, MODEL, weight_decay=[-1, NAN, INF, "x"]),
-    *calls(AdamW(tiny()).step, learning_rate=[NAN, INF, -1, "x", None]),
-    *calls(SGD(tiny()).step, learning_rate=[NAN, INF, -1, "x", None]),
+    *calls(AdamW(small()).step, learning_rate=[NAN, INF, -1, "x", None]),
+    *calls(SGD(small()).step, learning_rate=[NAN, INF, -1, "x", None]),
     *calls(clip_gradients, np.ones(3), max_norm=[0, -1, NAN, "x", None]),
     *calls(Linear, 3, d_out=[0, -1, "x", None, 1.5]),
     *calls(Linear, 3, 4, seed=["x", -1]),
@@ -206,7 +208,7 @@ def over(model):
 
 
 def backward_of(shape):
-    model = tiny()
+    model = small()
     model.forward([[1, 2, 3]])
     model.backward(np.ones(shape))
 
@@ -232,7 +234,7 @@ def with_seen(seen):
         (lambda: complete(MODEL, TOKENIZER, [], 2), ValueError, "at least one text, got none"),
         (lambda: complete(MODEL, TOKENIZER, [3], 2), TypeError, "text must be a str"),
         (lambda: complete(MODEL, CharTokenizer(), ["m"], 2), RuntimeError, "knows no tokens"),
-        (lambda: complete(tiny(vocab_size=3), TOKENIZER, ["dear"], 2), ValueError, "knows only 3"),
+        (lambda: complete(small(vocab_size=3), TOKENIZER, ["dear"], 2), ValueError, "knows only 3"),
         (lambda: stream_text(TOKENIZER, None), TypeError, "tokens must be token ids"),
         (lambda: stream_text(3, [1]), TypeError, "tokenizer must be a Tokenizer"),
         (lambda: list(stream_text(TOKENIZER, [99])), ValueError, "99 is not in the vocabulary"),
@@ -245,11 +247,11 @@ def with_seen(seen):
           for n in (0, -1, 1.5, "3", None, True)),
         (lambda: generate(broken(), [[1]], 2), ValueError, "not all numbers: the weights"),
         (lambda: generate(broken(), [[1]], 2, temperature=0), ValueError, "not all numbers"),
-        (lambda: Sampling().choose(np.full((1, 3), -INF), RNG), ValueError, "not all numbers"),
+        (lambda: draw(np.full((1, 3), -INF)), ValueError, "not all numbers"),
         (lambda: Sampling().choose(np.zeros((1, 3)), 3), TypeError, "rng must be a"),
-        (lambda: Sampling().choose("x", RNG), TypeError, "logits must be an array of numbers"),
-        (lambda: Sampling().choose(np.zeros(3), RNG), ValueError, "logits must have the shape"),
-        (lambda: Sampling().choose(np.zeros((2, 0)), RNG), ValueError, "at least one number"),
+        (lambda: draw("x"), TypeError, "logits must be an array of numbers"),
+        (lambda: draw(np.zeros(3)), ValueError, "logits must have the shape"),
+        (lambda: draw(np.zeros((2, 0))), ValueError, "at least one number"),
         (lambda: with_seen(np.zeros((1, 4), bool)), ValueError, "seen must have the shape"),
         (lambda: evaluate(3, DATA), TypeError, "model must be a miniGPT"),
         *((lambda d=d: evaluate(MODEL, d), (TypeError, ValueError), "data must|at least 2 tokens")
@@ -289,19 +291,19 @@ def with_seen(seen):
         (lambda: MODEL.forward([1, 2]), ValueError, r"shape \(batch, time\)"),
         (lambda: MODEL.forward([[0] * 9]), ValueError, "9 tokens do not fit the context"),
         (lambda: MODEL.forward([[1]], cache=new_cache(MODEL, 2)), ValueError, "is for 2 texts"),
-        (lambda: tiny().backward(), RuntimeError, "needs a loss: call forward"),
+        (lambda: small().backward(), RuntimeError, "needs a loss: call forward"),
         (lambda: backward_of((1, 2, 8)), ValueError, r"latest y, \(1, 3, 8\), got \(1, 2, 8\)"),
         (lambda: extend((1, 2, 5, 3)), ValueError, "for 1 texts of 4 tokens"),
         (lambda: extend((1, 2, 1, 4)), ValueError, "2 heads of 3 numbers"),
         (lambda: list(train(3, DATASET, SETTINGS)), TypeError, "model must be a miniGPT"),
         (lambda: list(train(broken(), DATASET, SETTINGS)), ArithmeticError, "the loss is nan"),
-        (lambda: over(tiny()), ValueError, "as many rows, got 2 and 1"),
-        (lambda: Replicas(tiny(), 2).backward(np.ones((2, 3), int), np.ones((2, 3), int)),
+        (lambda: over(small()), ValueError, "as many rows, got 2 and 1"),
+        (lambda: Replicas(small(), 2).backward(np.ones((2, 3), int), np.ones((2, 3), int)),
          RuntimeError, "within a `with` block"),
         (lambda: check_gradients(3, np.ones(3)), TypeError, "forward"),
         (lambda: Settings().replace({"stepps": 3}), ValueError, "did you mean 'steps'"),
         (lambda: BPETokenizer().encode("x"), RuntimeError, "knows no tokens yet"),
-        (lambda: tiny().save_pretrained("x", 3), TypeError, "tokenizer must be a Tokenizer"),
+        (lambda: small().save_pretrained("x", 3), TypeError, "tokenizer must be a Tokenizer"),
     ],
 )  # fmt: skip
 def test_the_error_says_what_is_wrong(call, error, message, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fuzz import DOCUMENTED, MOST_MEMORY, STATE, fuzz, make_folder, make_index
 from odd_texts import try_texts
+from tiny import tiny_model
 
 from minigpt import load_corpus, load_tokenizer, miniGPT
 from minigpt.folders.pretrained import load_model_and_tokenizer
@@ -326,7 +327,7 @@ def test_two_thousand_odd_texts():
 
 
 def test_numbers_too_large_become_infinite_without_a_warning(tmp_path):
-    model = miniGPT(9, 8, 4, 2, 1, dtype="float64")
+    model = tiny_model(dtype="float64")
     model.params()["final_norm.shift"][0] = 1e300
     model.save_pretrained(tmp_path)
     assert np.isposinf(miniGPT.from_pretrained(tmp_path).final_norm.shift[0])

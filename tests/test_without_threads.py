@@ -5,8 +5,9 @@ import threading
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import Dataset, Settings, miniGPT, train
+from minigpt import Dataset, Settings, train
 from minigpt.commands.cli import main
 from minigpt.fast import threads
 from minigpt.fast.threads import Threads, can_start_threads, share_out
@@ -42,7 +43,7 @@ def shown(request, monkeypatch):
 
 def learn(n_threads):
     ids = np.random.default_rng(0).integers(0, 7, 400)
-    model = miniGPT(7, 8, 12, 2, 2, dropout=0.1, seed=0)
+    model = tiny_model(7, dropout=0.1)
     settings = Settings(steps=3, batch_size=4, block_size=8, threads=n_threads, eval_tokens=64)
     losses = [step.loss for step in train(model, Dataset("ids", ids, ids, 400), settings)]
     return losses, model.flat.params

@@ -3,6 +3,7 @@ import tempfile
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import Dropout, Linear, ReLU, TransformerBlock, WordTokenizer, check_gradients, miniGPT
 from minigpt.check import properties
@@ -13,8 +14,10 @@ from minigpt.core import functional, layers, model
 from minigpt.core.cache import KVCache
 from minigpt.text.tokenizers import BPETokenizer
 
-rng = np.random.default_rng(0)
-X = rng.normal(size=(2, 5, 6))
+
+@pytest.fixture
+def x(rng):
+    return rng.normal(size=(2, 5, 6))
 
 
 class Mine:
@@ -22,7 +25,8 @@ class Mine:
 
     def __init__(self, mistake=""):
         self.mistake = mistake
-        self.w, self.b, self.g = rng.normal(size=(6, 6)), np.zeros(6), np.array(1.0)
+        self.w = np.random.default_rng(1).normal(size=(6, 6))
+        self.b, self.g = np.zeros(6), np.array(1.0)
         self.d_w, self.d_b, self.d_g = np.zeros((6, 6)), np.zeros(6), np.array(0.0)
 
     def params(self):
@@ -59,8 +63,8 @@ class Mine:
         return None if mistake == "no dx" else dx.reshape(dy.shape)
 
 
-def test_a_layer_of_ones_own_passes():
-    check = check_gradients(Mine(), X)
+def test_check_passes_a_custom_layer(x):
+    check = check_gradients(Mine(), x)
     assert check.ok
     assert [row.name for row in check.rows] == ["w", "b", "g", "x"]
     assert max(row.error for row in check.rows) < 1e-6
@@ -86,8 +90,8 @@ def test_a_layer_of_ones_own_passes():
         ("no dx", "x", "backward gave no dx"),
     ],
 )
-def test_a_mistake_is_caught_and_nothing_else_blamed(mistake, name, finding):
-    check = check_gradients(Mine(mistake), X)
+def test_check_names_only_the_wrong_gradient(mistake, name, finding, x):
+    check = check_gradients(Mine(mistake), x)
     assert check.wrong == [name]
     assert not check.ok
     assert f"\n{name} is wrong: " in str(check)
@@ -95,32 +99,32 @@ def test_a_mistake_is_caught_and_nothing_else_blamed(mistake, name, finding):
     assert str(check).count("✗") == 1
 
 
-def test_params_that_are_copies_are_found_out():
-    check = check_gradients(Mine("copies"), X)
+def test_check_notices_params_that_are_copies(x):
+    check = check_gradients(Mine("copies"), x)
     assert check.wrong == ["w", "b", "g"]
     assert "does params() give the arrays that forward uses" in str(check)
 
 
-def test_how_wrong_is_said_in_numbers():
-    (row,) = [row for row in check_gradients(Mine("sign"), X).rows if not row.ok]
+def test_check_measures_the_error(x):
+    (row,) = [row for row in check_gradients(Mine("sign"), x).rows if not row.ok]
     assert row.error == pytest.approx(2)
-    (row,) = [row for row in check_gradients(Mine("factor"), X).rows if not row.ok]
+    (row,) = [row for row in check_gradients(Mine("factor"), x).rows if not row.ok]
     assert row.error == pytest.approx(2 / 3)
 
 
-def test_the_layer_stays_as_it_was():
+def test_check_does_not_change_the_layer(x):
     block = TransformerBlock(6, 2, 8, dropout=0.3, seed=0, dtype=np.float64)
-    block.backward(block.forward(X))
-    before, x = copy.deepcopy(block), X.copy()
-    assert check_gradients(block, X).ok
-    np.testing.assert_array_equal(X, x)
+    block.backward(block.forward(x))
+    before, x_before = copy.deepcopy(block), x.copy()
+    assert check_gradients(block, x).ok
+    np.testing.assert_array_equal(x, x_before)
     for one, other in ((block.params(), before.params()), (block.grads(), before.grads())):
         for name, array in one.items():
             np.testing.assert_array_equal(array, other[name])
-    np.testing.assert_array_equal(block.forward(X), before.forward(X))  # the same are dropped
+    np.testing.assert_array_equal(block.forward(x), before.forward(x))  # the same are dropped
 
 
-def test_of_a_large_array_some_entries_are_enough():
+def test_check_samples_entries_of_a_large_array(rng):
     layer = Linear(60, 50, seed=0, dtype=np.float64)
     calls = []
 
@@ -137,7 +141,7 @@ def test_of_a_large_array_some_entries_are_enough():
     assert check_gradients(layer, x, entries=20).wrong == ["weight"]
 
 
-def test_at_a_kink_a_smaller_step_decides():
+def test_check_uses_a_smaller_step_at_a_kink():
     x = np.array([[2e-6, -2e-6, 1.0]])
     assert check_gradients(ReLU(), x).ok
     assert check_gradients(sabotaged(ReLU, "x")(), x).wrong == ["x"]
@@ -146,13 +150,17 @@ def test_at_a_kink_a_smaller_step_decides():
 @pytest.mark.parametrize(
     ("layer", "x", "message"),
     [
-        (Linear(6, 2), X, "parameter 'weight' must be a float64 array, got float32"),
-        (Linear(6, 2, dtype=float), X.astype(np.float32), "x must be a float64 array.*got float32"),
-        (object(), X, "object has no forward"),
+        (Linear(6, 2), np.ones((2, 6)), "parameter 'weight' must be a float64 array, got float32"),
+        (
+            Linear(6, 2, dtype=float),
+            np.ones((2, 6), "f4"),
+            "x must be a float64 array.*got float32",
+        ),
+        (object(), np.ones(3), "object has no forward"),
         (tiny(0), np.array([[1]]), "check the loss: give targets"),
     ],
 )
-def test_what_cannot_be_checked(layer, x, message):
+def test_check_refuses_invalid_arguments(layer, x, message):
     with pytest.raises(TypeError, match=message):
         check_gradients(layer, x)
 
@@ -198,7 +206,7 @@ def check_layers(subject):
 
 
 @pytest.mark.parametrize(("kind", "name"), PLANTED)
-def test_a_flipped_sign_in_a_layer_names_that_layer(monkeypatch, kind, name):
+def test_proof_names_the_layer_with_a_flipped_sign(monkeypatch, kind, name):
     original = getattr(layers, kind, miniGPT)
     monkeypatch.setattr(original, "backward", sabotaged_backward(original, name))
     found = check_layers(tiny(0))
@@ -215,14 +223,14 @@ def sabotaged_backward(kind, name):
 @pytest.mark.parametrize(
     ("function", "module"), [("softmax_backward", functional), ("cross_entropy_backward", model)]
 )
-def test_a_flipped_sign_in_a_function_names_that_function(monkeypatch, function, module):
+def test_proof_names_the_function_with_a_flipped_sign(monkeypatch, function, module):
     right = getattr(functional, function)
     for where in (functional, module):
         monkeypatch.setattr(where, function, lambda *arguments: -right(*arguments))
     assert {check.kind for check in culprits(check_layers(tiny(0)))} == {function}
 
 
-def test_a_layer_that_stops_is_named_too(monkeypatch):
+def test_proof_names_a_layer_that_raises(monkeypatch):
     def stop(self, dy):
         raise IndexError("too far")
 
@@ -239,9 +247,9 @@ def test_a_layer_that_stops_is_named_too(monkeypatch):
         {"n_layers": 1, "max_len": 1, "n_heads": 1},
     ],
 )
-def test_every_shape_of_model_passes(options):
-    sizes = {"vocab_size": 5, "max_len": 4, "d_model": 8, "n_heads": 2, "n_layers": 2, "seed": 0}
-    subject = miniGPT(**{**sizes, **options}, dtype="float64").eval()
+def test_proof_passes_for_every_kind_of_model(options):
+    sizes = {"max_len": 4, "d_model": 8, "n_heads": 2, "dtype": "float64"}
+    subject = tiny_model(5, **{**sizes, **options}).eval()
     before = subject.flat.params.copy()
     found = [*check_layers(subject), *check_properties(subject, [])]
     assert all(check.ok for check in found), [check for check in found if not check.ok]
@@ -304,7 +312,7 @@ def break_start(patch):
         (break_start, {"untrained loss"}),
     ],
 )
-def test_what_is_broken_shows(monkeypatch, break_it, expected):
+def test_properties_notice_what_is_broken(monkeypatch, break_it, expected):
     subject = tiny(0)
     text = "my dear friend\r\n"
     tokenizers = [BPETokenizer().train(text, vocab_size=260), WordTokenizer().train(text)]
@@ -314,7 +322,7 @@ def test_what_is_broken_shows(monkeypatch, break_it, expected):
     assert {trial.name for trial in found if not trial.ok} == expected
 
 
-def test_the_command_passes_and_a_mistake_makes_it_fail(monkeypatch, capsys):
+def test_check_command_passes_and_fails_on_a_mistake(monkeypatch, capsys):
     assert main(["check", "--seed", "3"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "all 79 checks pass"
     monkeypatch.setattr(ReLU, "backward", sabotaged_backward(ReLU, "x"))
@@ -324,10 +332,10 @@ def test_the_command_passes_and_a_mistake_makes_it_fail(monkeypatch, capsys):
     assert "The sign is flipped." in " ".join(printed.split())
 
 
-def test_the_command_checks_a_folder_with_its_own_tokenizer(tmp_path, capsys):
+def test_check_command_uses_the_tokenizer_of_the_folder(tmp_path, capsys):
     tokenizer = WordTokenizer().train("my dear friend, my dear lantern")
     sizes = {"max_len": 4, "d_model": 8, "n_heads": 2, "n_layers": 1}
-    subject = miniGPT(len(tokenizer), **sizes, tie_weights=True, bias=False, seed=0)
+    subject = tiny_model(len(tokenizer), **sizes, tie_weights=True, bias=False)
     subject.save_pretrained(tmp_path, tokenizer)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert main(["check", str(tmp_path)]) == 0
@@ -338,7 +346,7 @@ def test_the_command_checks_a_folder_with_its_own_tokenizer(tmp_path, capsys):
     assert "bpe tokenizer" in capsys.readouterr().out
 
 
-def test_an_interrupted_check_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
+def test_interrupted_check_restores_everything(monkeypatch, tmp_path, capsys):
     def interrupt(folder):
         assert list(tmp_path.glob("*/model.safetensors"))
         raise KeyboardInterrupt

@@ -139,14 +139,14 @@ def with_mistake(layer, name, mistake):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_right_layers_of_every_size_pass(seed):
+def test_gradient_check_passes_right_layers_of_every_scale(seed):
     for layer, x, _ in some_layers():
         check = check_gradients(layer, x, seed=seed)
         assert check.ok, (x.flat[0], str(check))
 
 
 @pytest.mark.parametrize("mistake", range(5))
-def test_wrong_layers_of_every_size_do_not(mistake):
+def test_gradient_check_fails_wrong_layers_of_every_scale(mistake):
     for layer, x, name in some_layers():
         check = check_gradients(with_mistake(layer, name, mistake), x)
         assert check.wrong == [name], (name, x.flat[0], str(check))
@@ -156,7 +156,7 @@ def test_wrong_layers_of_every_size_do_not(mistake):
 
 @pytest.mark.parametrize("shape", [(1, 1, 2), (1, 7, 3), (2, 5, 8), (3, 9, 12)])
 @pytest.mark.parametrize("size", [1e-9, 1.0, 1e2, 1e3])
-def test_a_gradient_of_0_is_right_though_rounding_is_measured(shape, size):
+def test_gradient_check_accepts_0_where_rounding_is_measured(shape, size):
     rng = np.random.default_rng(1)
     attention = Attention(shape[-1], rng)
     x = size * rng.normal(size=shape)
@@ -166,7 +166,7 @@ def test_a_gradient_of_0_is_right_though_rounding_is_measured(shape, size):
         assert check.wrong == [name]
 
 
-def test_what_should_be_0_is_not_called_a_flipped_sign():
+def test_gradient_check_does_not_call_noise_a_flipped_sign():
     class Kept(Attention):
         """Writes to the bias of k what is no rounding."""
 
@@ -182,7 +182,7 @@ def test_what_should_be_0_is_not_called_a_flipped_sign():
     assert "sign" not in str(check)
 
 
-def test_what_is_added_to_large_numbers_is_known_less_well():
+def test_gradient_check_tolerates_rounding_of_large_sums():
     rng = np.random.default_rng(0)
     for size in (1e-3, 1.0):
         layer = Beside(6, rng, size)
@@ -191,7 +191,7 @@ def test_what_is_added_to_large_numbers_is_known_less_well():
         assert check_gradients(with_mistake(layer, "w", 4), x).wrong == ["w"]
 
 
-def test_parameters_of_every_size_pass():
+def test_gradient_check_passes_parameters_of_every_scale():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 3, 8))
     for size in (*SIZES, 1e12):
@@ -206,7 +206,7 @@ def test_parameters_of_every_size_pass():
             assert check.ok, (size, str(check))
 
 
-def test_where_all_of_y_is_0_so_may_be_a_gradient_but_for_rounding():
+def test_gradient_check_of_a_layer_with_zero_output():
     class Dead(Scaled):
         def forward(self, x):
             return 0 * super().forward(x)
@@ -228,7 +228,7 @@ def test_where_all_of_y_is_0_so_may_be_a_gradient_but_for_rounding():
     assert check_gradients(Wrong(6, np.random.default_rng(0)), np.ones((2, 6))).wrong == ["b"]
 
 
-def test_nothing_and_a_single_number_can_be_checked():
+def test_gradient_check_works_for_empty_and_scalar_arrays():
     layer = Scaled(3, np.random.default_rng(0))
     layer.p["none"], layer.g["none"] = np.zeros((0, 4)), np.zeros((0, 4))
     assert check_gradients(layer, np.ones((2, 3))).ok
@@ -236,7 +236,7 @@ def test_nothing_and_a_single_number_can_be_checked():
     assert check_gradients(GELU(), np.zeros((2, 3))).ok
 
 
-def test_rounding_in_place_of_a_gradient_is_said_to_be_0():
+def test_gradient_check_reports_a_gradient_that_is_only_rounding():
     class Lost(Scaled):
         def backward(self, dy):
             dx = super().backward(dy)

@@ -42,7 +42,7 @@ def run_of(text, folder="runs/a", data=("x.txt",)):
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_the_prompt_is_of_the_runs_own_text_and_a_shell_hands_it_on(kind):
+def test_what_next_prompt_comes_from_the_text_and_is_quoted(kind):
     lines = what_next(run_of(TEXTS[kind])).splitlines()
     typed = shlex.split(lines[0].rpartition("      ")[0])
     assert typed[:4] == ["minigpt", "generate", "runs/a", "--prompt"]
@@ -53,7 +53,7 @@ def test_the_prompt_is_of_the_runs_own_text_and_a_shell_hands_it_on(kind):
     assert not prompt.startswith("-")
 
 
-def test_what_is_offered_suits_the_run():
+def test_what_next_offers_the_commands_for_the_run():
     def commands(**about):
         return [
             line.split()[1] for line in what_next(run_of("a b c d\n" * 9, **about)).splitlines()
@@ -65,30 +65,30 @@ def test_what_is_offered_suits_the_run():
     assert commands(data=("plays",)) == [*usual, "eval", "train"]
 
 
-def test_a_path_is_quoted():
+def test_what_next_quotes_paths():
     typed = shlex.split(what_next(run_of("abc", folder="my run's/$a")).splitlines()[0])
     assert typed[2] == "my run's/$a"
     assert for_shell(Path("-x")) == "./-x"
 
 
-def test_a_text_without_words_has_no_prompt():
+def test_what_next_has_no_prompt_without_words():
     assert few_words("\n \n\t\n") == ""
     assert "--prompt" not in what_next(run_of("\n \n"))
 
 
-def test_windows_knows_quotation_marks_of_one_kind(monkeypatch):
+def test_for_shell_quotes_for_windows(monkeypatch):
     monkeypatch.setattr(wording.os, "name", "nt")
     assert for_shell(r"C:\runs\a") == r"C:\runs\a"
     assert for_shell("my run's") == '"my run\'s"'
     assert for_shell('a"b') == r'"a\"b"'
 
 
-def test_one_token_is_said_in_the_singular():
+def test_check_length_writes_one_token_in_the_singular():
     with pytest.raises(ValueError, match="has 1 token, and"):
         check_length("validation", 1, 8)
 
 
-def test_the_hint_to_go_on_with_a_run_is_quoted(tmp_path):
+def test_check_place_quotes_the_folder_in_its_hint(tmp_path):
     run = tmp_path / "my run"
     run.mkdir()
     (run / "file").touch()

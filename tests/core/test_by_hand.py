@@ -25,7 +25,7 @@ def norm_back(dy, kept, scale):
     return (d - d @ MEAN - x_hat * ((d * x_hat) @ MEAN)) / s, (dy * x_hat).sum(0), dy.sum(0)
 
 
-def test_one_block_by_hand():
+def test_one_block_model_equals_plain_numpy():
     model = miniGPT(V, T, C, H, n_layers=1, d_ff=F, seed=0, dtype="float64")
     model.flat.params[...] += np.random.default_rng(1).normal(0, 0.3, model.flat.params.size)
     ids, targets = np.random.default_rng(2).integers(0, V, (2, T))

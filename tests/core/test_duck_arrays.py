@@ -20,7 +20,7 @@ def on_a_device(layer: Layer) -> None:
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
-def test_training_steps_have_the_same_bits(tie_weights, activation):
+def test_duck_arrays_train_to_the_same_bits(tie_weights, activation):
     ids, targets = np.random.default_rng(0).integers(0, 11, (2, 2, 6))
     options = {"tie_weights": tie_weights, "activation": activation, "dtype": "float64"}
     host, device = (tiny_model(**options) for _ in range(2))

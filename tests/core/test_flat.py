@@ -29,7 +29,7 @@ def frozen_names(n_blocks: int, model: miniGPT) -> set:
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("n_blocks", [1, 2, 3])
-def test_above_what_is_frozen_gradients_are_as_ever_and_below_they_are_zero(n_blocks, tie_weights):
+def test_frozen_layers_have_zero_gradients_and_others_the_usual(n_blocks, tie_weights):
     free = gradients(small(tie_weights))
     model = small(tie_weights)
     gradients(model)  # what was written before must not stay
@@ -42,7 +42,7 @@ def test_above_what_is_frozen_gradients_are_as_ever_and_below_they_are_zero(n_bl
     )
 
 
-def test_only_what_is_not_frozen_learns_on_several_threads_too():
+def test_frozen_layers_do_not_learn_on_threads():
     model = small()
     freeze(model, 2)
     before = {name: param.copy() for name, param in model.params().items()}
@@ -55,7 +55,7 @@ def test_only_what_is_not_frozen_learns_on_several_threads_too():
     assert AdamW(model).state["m"].size == model.flat.params.size
 
 
-def test_threads_change_nothing_but_rounding_when_layers_are_frozen():
+def test_frozen_model_has_the_same_losses_on_threads():
     ids = np.tile(np.arange(11), 30).astype(np.uint8)
     losses = []
     for threads in (1, 2):
@@ -67,12 +67,12 @@ def test_threads_change_nothing_but_rounding_when_layers_are_frozen():
 
 
 @pytest.mark.parametrize("n_blocks", [0, -1, 4])
-def test_only_blocks_that_are_there_can_be_frozen(n_blocks):
+def test_freeze_refuses_a_wrong_number_of_blocks(n_blocks):
     with pytest.raises(ValueError, match=f"from 1 to 3, the blocks of the model, got {n_blocks}"):
         freeze(small(), n_blocks)
 
 
-def test_names_are_views_of_the_flat_arrays_also_in_a_copy():
+def test_params_are_views_of_the_flat_arrays_also_in_a_copy():
     for model in (small(), copy.deepcopy(small()), small(tie_weights=True)):
         assert all(np.shares_memory(p, model.flat.params) for p in model.params().values())
         assert all(np.shares_memory(g, model.flat.grads) for g in model.grads().values())
@@ -82,7 +82,7 @@ def test_names_are_views_of_the_flat_arrays_also_in_a_copy():
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("through", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_a_copy_has_the_right_gradients_before_it_is_laid_flat(through, tie_weights):
+def test_copied_model_has_right_gradients_before_flat_is_used(through, tie_weights):
     model = small(tie_weights)
     expected = gradients(model)
     for name, grad in gradients(through(model)).items():

@@ -15,25 +15,25 @@ def test_softmax_is_positive_and_sums_to_1(rng):
     np.testing.assert_allclose(y.sum(axis=-1), 1)
 
 
-def test_softmax_by_its_definition(rng):
+def test_softmax_equals_its_definition(rng):
     x = rng.normal(size=(5, 6))
     np.testing.assert_allclose(softmax(x), np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(softmax(x, axis=0), softmax(x.T).T)
 
 
-def test_softmax_survives_huge_scores_and_gives_0_for_minus_infinity():
+def test_softmax_handles_huge_and_infinite_scores():
     y = softmax(np.array([[1e30, 0.0, -np.inf], [-1e30, -1e30, -np.inf]], dtype=np.float32))
     np.testing.assert_array_equal(y, np.array([[1, 0, 0], [0.5, 0.5, 0]], dtype=np.float32))
 
 
-def test_softmax_leaves_its_input_alone_and_keeps_its_dtype(rng):
+def test_softmax_keeps_its_input_and_dtype(rng):
     x = rng.normal(size=(2, 3)).astype(np.float32)
     before = x.copy()
     assert softmax(x).dtype == np.float32
     np.testing.assert_array_equal(x, before)
 
 
-def test_softmax_backward(rng):
+def test_softmax_backward_equals_central_differences(rng):
     check = check_gradients(Softmax(), rng.normal(size=(2, 5)))
     assert check.rows[0].error < 1e-8, check
 
@@ -55,13 +55,13 @@ INF, NAN = np.inf, np.nan
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_softmax_has_its_limits(scores, expected, dtype):
+def test_softmax_reaches_its_limits(scores, expected, dtype):
     y = softmax(np.array([scores, scores], dtype))
     np.testing.assert_allclose(y, [expected, expected], rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i8", "u8"])
-def test_scores_that_are_integers_do_not_wrap_around(dtype):
+def test_softmax_of_integers_does_not_overflow(dtype):
     scores = np.array([[0, 5, 120], [100, 3, 0]], dtype)
     np.testing.assert_array_equal(softmax(scores), softmax(scores.astype(float)))
     assert cross_entropy(scores, [0, 1]) == cross_entropy(scores.astype(float), [0, 1]) > 100
@@ -79,7 +79,7 @@ def test_scores_that_are_integers_do_not_wrap_around(dtype):
         ([1e7, 1e7], 0, math.log(2), [-0.5, 0.5]),  # large, with nothing lost to rounding
     ],
 )
-def test_cross_entropy_has_its_limits(logits, target, loss, gradient):
+def test_cross_entropy_reaches_its_limits(logits, target, loss, gradient):
     rows, targets = np.array([logits] * 2, "float32"), np.full(2, target)
     assert cross_entropy(rows, targets) == pytest.approx(loss, rel=1e-6)
     np.testing.assert_allclose(cross_entropy_backward(rows, targets) * 2, [gradient] * 2)
@@ -95,12 +95,12 @@ def test_cross_entropy_is_the_mean_negative_log_probability(rng):
     assert cross_entropy(logits, targets) == pytest.approx(sum(surprises) / 6)
 
 
-def test_cross_entropy_of_even_guesses_is_ln_v_and_survives_huge_logits():
+def test_cross_entropy_of_uniform_and_huge_logits():
     assert cross_entropy(np.zeros((4, 65)), np.arange(4)) == pytest.approx(math.log(65))
     assert cross_entropy(np.array([[1e4, 0.0]]), np.array([1])) == pytest.approx(1e4)
 
 
-def test_cross_entropy_backward(rng):
+def test_cross_entropy_backward_equals_central_differences(rng):
     logits, targets = rng.normal(size=(2, 3, 5)), rng.integers(0, 5, (2, 3))
     check = check_gradients(CrossEntropy(), logits)
     assert check.rows[0].error < 1e-8, check
@@ -118,12 +118,12 @@ def test_cross_entropy_backward(rng):
         (np.zeros((2, 3)), TypeError, "targets must be integers, got an array of float64"),
     ],
 )
-def test_targets_that_do_not_fit(targets, error, message):
+def test_cross_entropy_refuses_invalid_targets(targets, error, message):
     with pytest.raises(error, match=message):
         cross_entropy(np.zeros((2, 3, 5)), targets)
 
 
-def test_causal_mask():
+def test_causal_mask_hides_later_positions():
     np.testing.assert_array_equal(
         causal_mask(3, 3), [[False, True, True], [False, False, True], [False, False, False]]
     )

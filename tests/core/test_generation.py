@@ -23,7 +23,7 @@ def plain_logits(model, ids):
     return logits[:, -1]
 
 
-def test_the_cache_changes_no_logit_also_past_max_len(model, rng):
+def test_cache_gives_the_plain_logits_also_past_max_len(model, rng):
     ids = CONTEXT
     reader = Reader(model, ids)
     for _ in range(3 * T):
@@ -33,7 +33,7 @@ def test_the_cache_changes_no_logit_also_past_max_len(model, rng):
         ids = np.concatenate([ids, tokens[:, None]], axis=1)
 
 
-def test_tokens_equal_those_of_the_plain_way_also_past_max_len(model):
+def test_generate_equals_plain_sampling_also_past_max_len(model):
     ids, chance = CONTEXT, np.random.default_rng(5)
     for _ in range(3 * T):
         probabilities = softmax(plain_logits(model, ids))
@@ -41,14 +41,14 @@ def test_tokens_equal_those_of_the_plain_way_also_past_max_len(model):
     np.testing.assert_array_equal(model.generate(CONTEXT, 3 * T, seed=5), ids)
 
 
-def test_a_context_longer_than_the_window_counts_by_its_end(model, rng):
+def test_generate_uses_the_last_max_len_tokens_of_a_context(model, rng):
     long = rng.integers(0, V, (1, 3 * T))
     whole = model.generate(long, 5, seed=0)
     np.testing.assert_array_equal(whole[:, : 3 * T], long)
     np.testing.assert_array_equal(whole[:, 2 * T :], model.generate(long[:, 2 * T :], 5, seed=0))
 
 
-def test_each_row_of_a_batch_is_greedy_for_itself(model):
+def test_greedy_generation_treats_rows_independently(model):
     together = model.generate(CONTEXT, 12, temperature=0)
     for row, context in zip(together, CONTEXT, strict=True):
         np.testing.assert_array_equal(row, model.generate(context[None], 12, temperature=0)[0])
@@ -56,14 +56,14 @@ def test_each_row_of_a_batch_is_greedy_for_itself(model):
         assert (together[:, t] == plain_logits(model, together[:, :t]).argmax(axis=-1)).all()
 
 
-def test_seeds(model):
+def test_generate_is_determined_by_its_seed(model):
     one, same = (model.generate(CONTEXT, 20, seed=3) for _ in range(2))
     np.testing.assert_array_equal(one, same)
     assert (one != model.generate(CONTEXT, 20, seed=4)).any()
     assert (model.generate(CONTEXT, 20) != model.generate(CONTEXT, 20)).any()
 
 
-def test_generating_leaves_the_model_as_it_was(model):
+def test_generate_does_not_change_the_model(model):
     before = model.flat.params.copy()
     model.generate(CONTEXT, 5)
     assert model.training
@@ -71,12 +71,12 @@ def test_generating_leaves_the_model_as_it_was(model):
     np.testing.assert_array_equal(model.flat.params, before)
 
 
-def test_the_stream_yields_what_generate_gives(model):
+def test_stream_yields_the_tokens_of_generate(model):
     columns = list(stream(model, CONTEXT, 6, seed=1))
     np.testing.assert_array_equal(np.stack(columns, 1), model.generate(CONTEXT, 6, seed=1)[:, 3:])
 
 
-def test_stop_ends_a_row_and_all_rows_end_the_text(model):
+def test_stop_token_ends_a_row_and_fills_it(model):
     stop = int(model.generate(CONTEXT[:1], 6, seed=1)[0, 5])
     alone = model.generate(CONTEXT[:1], 50, seed=1, stop=stop)
     assert alone[0, -1] == stop
@@ -90,7 +90,7 @@ def test_stop_ends_a_row_and_all_rows_end_the_text(model):
 ROWS = [[4], [1, 2, 3, 4, 5, 6], [7, 8, 9]]
 
 
-def test_rows_of_different_lengths_are_what_they_are_alone_also_past_max_len(model):
+def test_rows_of_different_lengths_equal_each_row_alone(model):
     together = model.generate(ROWS, 3 * T, temperature=0)
     assert together.shape == (3, 6 + 3 * T)
     for row, context in zip(together, ROWS, strict=True):
@@ -100,7 +100,7 @@ def test_rows_of_different_lengths_are_what_they_are_alone_also_past_max_len(mod
         np.testing.assert_array_equal(row[filled:], alone)
 
 
-def test_the_logits_of_a_filled_up_row_are_those_it_has_alone(model, rng):
+def test_padded_rows_have_the_logits_of_each_row_alone(model, rng):
     reader = Reader(model, *pad_left(ROWS, V))
     alone = [Reader(model, np.array([row])) for row in ROWS]
     for _ in range(2 * T):
@@ -112,7 +112,7 @@ def test_the_logits_of_a_filled_up_row_are_those_it_has_alone(model, rng):
             each.read(np.array([token]))
 
 
-def test_what_is_filled_in_is_not_taken_for_text_that_was_seen(model):
+def test_repetition_penalty_ignores_padding(model):
     """A row's 0s on the left would else make token 0 less likely."""
     for row, context in zip(
         model.generate(ROWS, 9, temperature=0, repetition_penalty=3.0), ROWS, strict=True
@@ -121,7 +121,7 @@ def test_what_is_filled_in_is_not_taken_for_text_that_was_seen(model):
         np.testing.assert_array_equal(row[6 - len(context) :], alone)
 
 
-def test_repetition_penalty_counts_the_prompt_and_what_is_new(model):
+def test_repetition_penalty_counts_prompt_and_new_tokens(model):
     ids, sampling = CONTEXT, Sampling(0, repetition_penalty=2.5)
     for _ in range(2 * T):
         seen = np.array([np.isin(np.arange(V), row) for row in ids])
@@ -154,6 +154,6 @@ def test_repetition_penalty_counts_the_prompt_and_what_is_new(model):
         ([[1]], {"stop": V}, ValueError, f"stop must be from 0 to {V - 1}, got {V}"),
     ],
 )
-def test_bad_input_gets_a_sentence(model, context, options, error, message):
+def test_invalid_generation_arguments_are_refused(model, context, options, error, message):
     with pytest.raises(error, match=message):
         model.generate(context, **{"max_new_tokens": 3, **options})

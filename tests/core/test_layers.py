@@ -45,7 +45,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
-def test_every_gradient_equals_central_differences(make):
+def test_layer_gradients_equal_central_differences(make):
     layer = make(F64)
     check = check_gradients(layer, np.random.default_rng(1).normal(size=X))
     assert {row.name for row in check.rows} == {"x", *layer.params()}
@@ -53,7 +53,7 @@ def test_every_gradient_equals_central_differences(make):
     assert max(row.error for row in check.rows) < 1e-6
 
 
-def test_gradients_of_an_embedding_with_ids_that_repeat():
+def test_embedding_sums_gradients_of_repeated_ids():
     layer = Embedding(6, 4, seed=0, dtype=F64)
     ids = np.array([[0, 5, 5, 2], [2, 2, 5, 0]])
     check = check_gradients(layer, ids)
@@ -64,7 +64,7 @@ def test_gradients_of_an_embedding_with_ids_that_repeat():
 
 
 @pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
-def test_float32_stays_float32(make, rng):
+def test_layers_keep_float32(make, rng):
     layer = make(np.float32)
     y = layer.forward(rng.normal(size=X).astype(np.float32))
     assert y.dtype == np.float32
@@ -72,33 +72,33 @@ def test_float32_stays_float32(make, rng):
     assert all(grad.dtype == np.float32 for grad in layer.grads().values())
 
 
-def test_linear_is_a_product_and_a_sum(rng):
+def test_linear_multiplies_by_the_weight_and_adds_the_bias(rng):
     layer = Linear(3, 2, seed=0, dtype=F64)
     layer.params()["bias"][:] = [1, 2]
     x = rng.normal(size=(4, 5, 3))
     np.testing.assert_allclose(layer.forward(x), x @ layer.weight + [1, 2])
 
 
-def test_params_are_live_views():
+def test_params_returns_live_views():
     layer = Linear(3, 2, seed=0, dtype=F64)
     layer.params()["weight"][:] = 0
     assert not layer.forward(np.ones((1, 3))).any()
 
 
-def test_layer_norm_gives_mean_0_and_variance_1(rng):
+def test_layer_norm_output_has_mean_0_and_variance_1(rng):
     y = LayerNorm(64, dtype=F64).forward(rng.normal(3, 10, (2, 3, 64)))
     np.testing.assert_allclose(y.mean(axis=-1), 0, atol=1e-12)
     np.testing.assert_allclose(y.var(axis=-1), 1, rtol=1e-5)
 
 
-def test_gelu_is_the_tanh_form_and_quiet_at_the_ends():
+def test_gelu_equals_the_tanh_form_and_stays_finite():
     x = np.linspace(-40, 40, 401, dtype=np.float32)
     u = math.sqrt(2 / math.pi) * (x.astype(F64) + 0.044715 * x.astype(F64) ** 3)
     np.testing.assert_allclose(GELU().forward(x), 0.5 * x * (1 + np.tanh(u)), atol=1e-6)
     assert np.isfinite(GELU().forward(np.array([-1e4, 1e4], np.float32))).all()
 
 
-def test_positional_encoding_tells_positions_apart():
+def test_positional_encoding_adds_the_row_of_each_position():
     layer = PositionalEncoding(4, 3, seed=0, dtype=F64)
     y = layer.forward(np.zeros((2, 4, 3)))
     np.testing.assert_array_equal(y[0], layer.weight)
@@ -107,7 +107,7 @@ def test_positional_encoding_tells_positions_apart():
     )
 
 
-def test_attention_by_its_definition(rng):
+def test_attention_equals_its_definition(rng):
     B, T, C, H = 2, 4, 6, 2
     layer = MultiHeadAttention(C, H, seed=0, dtype=F64)
     for param in layer.params().values():
@@ -126,7 +126,7 @@ def test_attention_by_its_definition(rng):
     np.testing.assert_allclose(layer.forward(x), expected)
 
 
-def test_attention_weights_sum_to_1_and_never_look_ahead(rng):
+def test_attention_weights_sum_to_1_and_are_causal(rng):
     layer = MultiHeadAttention(12, 3, seed=0)
     layer.forward(rng.normal(size=X).astype(np.float32))
     np.testing.assert_allclose(layer.weights.sum(axis=-1), 1, rtol=1e-6)
@@ -134,7 +134,7 @@ def test_attention_weights_sum_to_1_and_never_look_ahead(rng):
 
 
 @pytest.mark.parametrize("make", [LAYERS["attention, 3 heads"], LAYERS["TransformerBlock"]])
-def test_the_future_changes_nothing_before_it(make, rng):
+def test_attention_masks_the_future(make, rng):
     layer = make(F64)
     x = rng.normal(size=X)
     before = layer.forward(x)
@@ -146,7 +146,7 @@ def test_the_future_changes_nothing_before_it(make, rng):
         assert (after[:, t:] != before[:, t:]).any()
 
 
-def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways():
+def test_dropout_keeps_the_mean_and_reuses_its_mask_in_backward():
     layer = Dropout(0.2, seed=0)
     x = np.ones((1000, 100), np.float32)
     y = layer.forward(x)
@@ -158,12 +158,12 @@ def test_dropout_keeps_the_mean_and_uses_one_mask_both_ways():
 
 
 @pytest.mark.parametrize("make", [MultiHeadAttention, FeedForward])
-def test_gradients_with_dropout(make, rng):
+def test_layer_gradients_are_right_with_dropout(make, rng):
     check = check_gradients(make(12, 3, dropout=0.4, seed=0, dtype=F64), rng.normal(size=X))
     assert check.ok, check
 
 
-def test_train_and_eval_reach_all_layers_inside(rng):
+def test_train_and_eval_reach_nested_layers(rng):
     block = TransformerBlock(12, 3, 20, dropout=0.5, seed=0)
     x = rng.normal(size=X).astype(np.float32)
     assert (block.forward(x) != block.forward(x)).any()
@@ -172,7 +172,7 @@ def test_train_and_eval_reach_all_layers_inside(rng):
     assert (block.train().forward(x) != block.forward(x)).any()
 
 
-def test_backward_overwrites(rng):
+def test_backward_overwrites_gradients(rng):
     layer = TransformerBlock(12, 3, 20, seed=0, dtype=F64)
     x, dy = rng.normal(size=X), rng.normal(size=X)
     layer.forward(x)
@@ -207,7 +207,7 @@ def test_backward_overwrites(rng):
         ),
     ],
 )
-def test_bad_input_gets_a_sentence(make, error, message):
+def test_invalid_layer_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
 
@@ -226,7 +226,7 @@ def gelu_and_slope(x):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layer", [GELU(), ReLU()])
-def test_activations_have_their_limits(layer, dtype):
+def test_activations_reach_their_limits(layer, dtype):
     about = np.finfo(dtype)
     sizes = [0, about.smallest_subnormal, about.tiny, 1e-20, 0.5, 3, 9.9, 10.1, 21, 29.9, 30.1]
     sizes += [1e3, 1e13, 1e15, 1e19, 1e30, about.max, np.inf]
@@ -243,7 +243,7 @@ def test_activations_have_their_limits(layer, dtype):
     assert np.isnan(layer.forward(np.array([np.nan], dtype))).all()
 
 
-def test_what_is_dropped_is_0_even_where_it_was_infinite():
+def test_dropout_drops_infinite_values_to_0():
     dropout = Dropout(0.5, seed=0)
     x = np.full(100, np.inf, np.float32)
     y, dx = dropout.forward(x), dropout.backward(x)

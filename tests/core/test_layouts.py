@@ -187,7 +187,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_the_layout_of_the_arguments_changes_nothing(subject, layout):
+def test_memory_layout_of_arguments_changes_no_result(subject, layout):
     lay = LAYOUTS[layout]
     others = [lay(each) for each in arguments()]
     plain = [np.array(each, each.dtype.newbyteorder("="), order="C") for each in others]
@@ -200,7 +200,7 @@ def test_the_layout_of_the_arguments_changes_nothing(subject, layout):
 
 @pytest.mark.parametrize("layout", ["Fortran", "strided", "backwards", "byte-swapped"])
 @pytest.mark.parametrize("name", [name for name in LAYERS if LAYERS[name]().params()])
-def test_the_layout_of_parameters_and_gradients_changes_nothing(name, layout):
+def test_memory_layout_of_parameters_changes_no_result(name, layout):
     x, ids, dy = arguments("float64")
     found = []
     for lay in (np.array, LAYOUTS[layout]):
@@ -215,7 +215,7 @@ def test_the_layout_of_parameters_and_gradients_changes_nothing(name, layout):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
-def test_long_texts_are_cut_into_blocks_for_any_layout():
+def test_blocked_attention_works_for_any_layout():
     x, _, dy = np.random.default_rng(0).normal(size=(3, 2, 2 * BLOCK + 3, C)).astype("float32")
     found = []
     for lay in (np.array, LAYOUTS["Fortran"], LAYOUTS["backwards"]):
@@ -228,7 +228,7 @@ def test_long_texts_are_cut_into_blocks_for_any_layout():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"])
-def test_ids_may_be_of_any_integer_type(dtype, layout):
+def test_ids_of_any_integer_type_are_accepted(dtype, layout):
     ids = LAYOUTS[layout](np.random.default_rng(0).integers(0, V, (3, T)).astype(dtype))
     plain = ids.astype(np.int64)
     data, plain_data = (each.reshape(-1) for each in (ids, plain))
@@ -251,7 +251,7 @@ def test_ids_may_be_of_any_integer_type(dtype, layout):
 
 
 @pytest.mark.parametrize("ids", [np.ones((2, 3)), np.ones((2, 3), bool), [[0.0]], [["a"]]])
-def test_what_is_no_integer_is_no_id(ids):
+def test_ids_that_are_not_integers_are_refused(ids):
     model, logits = small(), np.zeros((2, 3, V), np.float32)
     for use in (
         lambda: model.forward(ids),
@@ -271,7 +271,7 @@ ELEMENTWISE = ["Linear", "LayerNorm", "GELU", "ReLU", "Dropout", "FeedForward"]
 
 @pytest.mark.parametrize("shape", [(0, C), (2, 0, C), (0, 3, C)])
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_of_nothing_a_layer_makes_nothing(name, shape):
+def test_layers_accept_zero_rows(name, shape):
     layer, x = LAYERS[name](), np.zeros(shape, np.float32)
     y = layer.forward(x)
     assert y.shape[:-1] == shape[:-1]
@@ -281,12 +281,12 @@ def test_of_nothing_a_layer_makes_nothing(name, shape):
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3, 0)])
 @pytest.mark.parametrize("kind", [GELU, ReLU, lambda: Dropout(0.5)])
-def test_of_rows_without_numbers_too(kind, shape):
+def test_functions_accept_rows_of_zero_length(kind, shape):
     layer = kind()
     assert layer.forward(np.zeros(shape)).shape == layer.backward(np.zeros(shape)).shape == shape
 
 
-def test_of_no_ids_and_no_scores():
+def test_empty_ids_and_scores_are_accepted():
     embedding = Embedding(V, 4)
     assert embedding.forward(np.zeros((2, 0), int)).shape == (2, 0, 4)
     embedding.d_weight[...] = 1
@@ -319,12 +319,12 @@ NOTHING = np.zeros((0, V), np.float32), np.zeros(0, int)
         (lambda: trace(small(), NOTHING[1]), "at least one token"),
     ],
 )
-def test_where_nothing_has_no_result_an_error_says_so(use, message):
+def test_empty_input_without_a_result_is_refused(use, message):
     with pytest.raises(ValueError, match=message):
         use()
 
 
-def test_what_cannot_be_overwritten_is_refused():
+def test_read_only_arrays_to_overwrite_are_refused():
     with pytest.raises(ValueError, match="grads must be writable"):
         clip_gradients(read_only(np.ones(3)), 0.1)
 
@@ -336,13 +336,13 @@ PUBLIC = [*LAYERS, "softmax", "cross_entropy", "head_loss", "miniGPT", "Replicas
 
 
 @pytest.mark.parametrize("subject", [*PUBLIC, "generate, evaluate, get_batch, trace"])
-def test_masked_entries_are_refused_as_nothing_skips_them(subject):
+def test_masked_arrays_with_masked_entries_are_refused(subject):
     masked = [np.ma.masked_array(x, np.arange(x.size) == 3) for x in arguments()]
     with pytest.raises(TypeError, match=r"1 masked entries .*give x.compressed"):
         SUBJECTS[subject](*masked)
 
 
-def test_an_array_of_which_nothing_is_masked_is_as_any_other():
+def test_masked_arrays_without_masked_entries_are_accepted():
     x, ids, _ = arguments()
     whole = np.ma.masked_array(x, np.zeros(x.shape, bool))
     np.testing.assert_array_equal(softmax(whole), softmax(x))
@@ -350,7 +350,7 @@ def test_an_array_of_which_nothing_is_masked_is_as_any_other():
     np.testing.assert_array_equal(written, small().generate(ids, 2, seed=0))
 
 
-def test_sums_of_float16_do_not_end_at_65504():
+def test_float16_sums_do_not_overflow():
     zeros = np.zeros((2, 70_000), np.float16)
     assert cross_entropy(zeros, np.array([0, 1])) == pytest.approx(np.log(70_000))
     np.testing.assert_allclose(softmax(zeros).sum(axis=-1), 1, rtol=1e-5)
@@ -370,6 +370,6 @@ def test_sums_of_float16_do_not_end_at_65504():
         (np.array(1.0), np.array(1.0), ValueError, "at least one number to a row"),
     ],
 )
-def test_softmax_backward_takes_what_softmax_gave(dy, y, error, message):
+def test_softmax_backward_refuses_invalid_arguments(dy, y, error, message):
     with pytest.raises(error, match=message):
         softmax_backward(dy, y)

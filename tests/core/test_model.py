@@ -3,6 +3,7 @@ import math
 import pickle
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,21 +17,20 @@ IDS = np.arange(3 * T).reshape(3, T) ** 2 % V
 TARGETS = IDS[::-1] * 3 % V
 
 
-def small(**options) -> miniGPT:
-    return tiny_model(**{"vocab_size": V, "d_ff": 20, "dtype": np.float64, **options})
+small = partial(tiny_model, vocab_size=V, d_ff=20, dtype=np.float64)
 
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
-def test_every_gradient_equals_central_differences(tie_weights, bias, activation):
+def test_model_gradients_equal_central_differences(tie_weights, bias, activation):
     model = small(tie_weights=tie_weights, bias=bias, activation=activation, n_layers=1, noise=0.3)
     check = check_gradients(model, IDS[:, :5], TARGETS[:, :5])
     assert [row.name for row in check.rows] == list(model.params())
     assert check.ok, check
 
 
-def test_shapes():
+def test_model_output_and_gradient_shapes():
     model = small()
     logits, loss = model.forward(IDS)
     assert logits.shape == (3, T, V)
@@ -43,13 +43,13 @@ def test_shapes():
     }
 
 
-def test_an_untrained_model_guesses_evenly():
+def test_untrained_model_has_the_loss_of_uniform_guessing():
     model = small(vocab_size=1000, d_model=48)
     _, loss = model.forward(IDS, targets=TARGETS)
     assert loss == pytest.approx(math.log(1000), abs=0.1)
 
 
-def test_a_future_token_changes_no_earlier_logit():
+def test_model_logits_do_not_depend_on_future_tokens():
     model = small(noise=0.3)
     before, _ = model.forward(IDS)
     for t in range(1, T):
@@ -60,7 +60,7 @@ def test_a_future_token_changes_no_earlier_logit():
         assert (after[:, t:] != before[:, t:]).any()
 
 
-def test_reading_with_a_cache_gives_the_same_logits():
+def test_cache_gives_the_logits_of_a_whole_pass():
     model = small(noise=0.3)
     whole, _ = model.forward(IDS)
     cache = new_cache(model, len(IDS))
@@ -68,7 +68,7 @@ def test_reading_with_a_cache_gives_the_same_logits():
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-12)
 
 
-def test_logits_handed_out_never_change():
+def test_logits_are_not_overwritten_by_later_passes():
     model = small()
     logits, _ = model.forward(IDS, targets=TARGETS)
     kept = logits.copy()
@@ -78,7 +78,7 @@ def test_logits_handed_out_never_change():
     np.testing.assert_array_equal(logits, kept)
 
 
-def test_weights_start_as_gpt2s():
+def test_initial_weights_are_distributed_as_in_gpt2():
     model = small(d_model=96, n_layers=8, vocab_size=200)
     params = model.params()
     assert params["token_embedding.weight"].std() == pytest.approx(0.02, rel=0.05)
@@ -90,27 +90,27 @@ def test_weights_start_as_gpt2s():
     assert (params["final_norm.scale"] == 1).all()
 
 
-def test_the_same_seed_gives_the_same_model_and_dropout():
+def test_seed_determines_weights_and_dropout():
     one, other = small(seed=7, dropout=0.3), small(seed=7, dropout=0.3)
     np.testing.assert_array_equal(one.flat.params, other.flat.params)
     np.testing.assert_array_equal(one.forward(IDS)[0], other.forward(IDS)[0])
     assert (one.flat.params != small(seed=8).flat.params).any()
 
 
-def test_dropout_only_while_training():
+def test_dropout_is_active_only_in_training_mode():
     model = small(dropout=0.5)
     assert (model.forward(IDS)[0] != model.forward(IDS)[0]).any()
     model.eval()
     np.testing.assert_array_equal(model.forward(IDS)[0], model.forward(IDS)[0])
 
 
-def test_no_bias_leaves_biases_and_shifts_out():
+def test_bias_false_removes_biases_and_shifts():
     names = small(bias=False).params()
     assert not [name for name in names if name.endswith(("bias", "shift"))]
     assert "head.bias" not in small().params()
 
 
-def test_tied_weights_are_one_array():
+def test_tied_weights_share_one_array():
     model = small(tie_weights=True)
     assert "head.weight" not in model.params()
     model.params()["token_embedding.weight"][...] = 2.0
@@ -119,7 +119,7 @@ def test_tied_weights_are_one_array():
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_a_copy_has_views_of_its_own(copied, tie_weights):
+def test_copied_model_has_its_own_views(copied, tie_weights):
     model = small(tie_weights=tie_weights, noise=0.3)
     model.forward(IDS, targets=TARGETS)
     model.backward()
@@ -133,7 +133,7 @@ def test_a_copy_has_views_of_its_own(copied, tie_weights):
     assert model.flat.params.any()
 
 
-def test_params_are_views_of_the_flat_array_with_matrices_first():
+def test_flat_array_holds_matrices_first():
     model = small()
     model.flat.params[...] = np.arange(model.flat.params.size)
     matrices = [p for p in model.params().values() if p.ndim == 2]
@@ -143,7 +143,7 @@ def test_params_are_views_of_the_flat_array_with_matrices_first():
     assert all((grad == 3.0).all() for grad in model.grads().values())
 
 
-def test_the_table_counts_every_parameter():
+def test_model_table_counts_every_parameter():
     model = small(n_layers=3)
     text = str(model)
     total = sum(p.size for p in model.params().values())
@@ -160,7 +160,7 @@ def test_the_table_counts_every_parameter():
         lambda text: BPETokenizer().train(text, vocab_size=280),
     ],
 )
-def test_the_loop_of_the_readme(make_tokenizer):
+def test_readme_training_loop_learns(make_tokenizer):
     text = "my dear friend, my dear lantern and my dear old goose. " * 40
     tokenizer = make_tokenizer(text)
     train_data = np.array(tokenizer.encode(text))
@@ -208,7 +208,7 @@ def test_the_loop_of_the_readme(make_tokenizer):
         ({"dtype": np.float16}, ValueError, "dtype must be float32 or float64"),
     ],
 )
-def test_sizes_that_make_no_model(options, error, message):
+def test_invalid_model_sizes_are_refused(options, error, message):
     with pytest.raises(error, match=message):
         small(**options)
 
@@ -226,12 +226,12 @@ def test_sizes_that_make_no_model(options, error, message):
         (IDS, TARGETS + V, ValueError, "targets must be from 0"),
     ],
 )
-def test_ids_that_make_no_sense(ids, targets, error, message):
+def test_invalid_ids_are_refused(ids, targets, error, message):
     with pytest.raises(error, match=message):
         small().forward(ids, targets=targets)
 
 
-def test_backward_needs_a_loss():
+def test_backward_without_a_loss_is_refused():
     model = small()
     with pytest.raises(RuntimeError, match="call forward"):
         model.backward()

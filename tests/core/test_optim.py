@@ -20,7 +20,7 @@ def test_sgd_steps_downhill(model):
     np.testing.assert_allclose(model.flat.params, before - 0.5 * model.flat.grads)
 
 
-def test_adamw_number_by_number(model):
+def test_adamw_equals_the_papers_algorithm(model):
     """The algorithm as the paper states it, for each parameter by itself."""
     rng = np.random.default_rng(0)
     beta1, beta2, decay, eps = 0.9, 0.95, 0.1, 1e-8
@@ -42,7 +42,7 @@ def test_adamw_number_by_number(model):
         np.testing.assert_allclose(model.flat.params, expected, rtol=1e-12)
 
 
-def test_only_matrices_decay(model):
+def test_weight_decay_applies_only_to_matrices(model):
     params = {name: param.copy() for name, param in model.params().items()}
     model.flat.grads[...] = 0
     AdamW(model, weight_decay=0.5).step(0.1)
@@ -51,7 +51,7 @@ def test_only_matrices_decay(model):
         np.testing.assert_allclose(param, expected)
 
 
-def test_float32_stays_float32():
+def test_adamw_keeps_float32():
     model = tiny_model()
     optimizer = AdamW(model)
     optimizer.step(1e-3)
@@ -59,7 +59,7 @@ def test_float32_stays_float32():
     assert optimizer.state["v"].dtype == np.float32
 
 
-def test_clipping_shortens_and_keeps_the_direction():
+def test_clipping_limits_the_norm_and_keeps_the_direction():
     grads = np.array([3.0, 4.0])
     assert clip_gradients(grads, 10.0) == pytest.approx(5)
     np.testing.assert_array_equal(grads, [3, 4])
@@ -67,6 +67,6 @@ def test_clipping_shortens_and_keeps_the_direction():
     np.testing.assert_allclose(grads, [0.6, 0.8])
 
 
-def test_an_unknown_optimizer(model):
+def test_unknown_optimizer_gets_a_suggestion(model):
     with pytest.raises(ValueError, match="did you mean 'adamw'"):
         optimizer_of(Settings(optimizer="adam"), model)

@@ -20,7 +20,7 @@ def test_temperature_divides_the_logits(logits):
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 50, 99])
-def test_top_k_by_its_definition(k, logits):
+def test_top_k_equals_its_definition(k, logits):
     got = Sampling(top_k=k).probabilities(logits)
     for row, scores in zip(got, logits, strict=True):
         best = sorted(range(50), key=lambda i: -scores[i])[:k]
@@ -30,7 +30,7 @@ def test_top_k_by_its_definition(k, logits):
 
 
 @pytest.mark.parametrize("p", [1e-9, 0.1, 0.5, 0.9, 1.0])
-def test_top_p_by_its_definition(p, logits):
+def test_top_p_equals_its_definition(p, logits):
     got = Sampling(top_p=p).probabilities(logits)
     for row, probabilities in zip(got, softmax(logits), strict=True):
         kept, reached = [], 0.0
@@ -44,20 +44,20 @@ def test_top_p_by_its_definition(p, logits):
         np.testing.assert_allclose(row, expected)
 
 
-def test_a_top_p_of_1_keeps_even_what_rounding_would_lose():
+def test_top_p_of_1_keeps_tiny_probabilities():
     logits = np.array([[0.0, -60.0, -30.0]])
     assert (Sampling(top_p=1.0).probabilities(logits) > 0).all()
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
-def test_min_p_by_its_definition(p, logits):
+def test_min_p_equals_its_definition(p, logits):
     got = Sampling(min_p=p).probabilities(logits)
     for row, probabilities in zip(got, softmax(logits), strict=True):
         expected = np.where(probabilities >= p * probabilities.max(), probabilities, 0)
         np.testing.assert_allclose(row, expected / expected.sum())
 
 
-def test_repetition_penalty_by_its_definition(rng, logits):
+def test_repetition_penalty_equals_its_definition(rng, logits):
     seen = rng.random(logits.shape) < 0.5
     got = Sampling(repetition_penalty=1.7).probabilities(logits, seen)
     expected = logits.copy()
@@ -66,13 +66,13 @@ def test_repetition_penalty_by_its_definition(rng, logits):
     np.testing.assert_allclose(got, softmax(expected))
 
 
-def test_without_seen_tokens_there_is_no_penalty(logits):
+def test_repetition_penalty_needs_seen_tokens(logits):
     np.testing.assert_allclose(
         Sampling(repetition_penalty=2).probabilities(logits), softmax(logits)
     )
 
 
-def test_the_penalty_comes_first_and_top_p_looks_at_what_top_k_left():
+def test_sampling_applies_penalty_then_top_k_then_top_p():
     logits = np.log([[0.4, 0.3, 0.2, 0.1]])
     assert (Sampling(top_k=2, top_p=0.5).probabilities(logits) > 0).tolist() == [
         [True, False, False, False]  # of 4/7 and 3/7
@@ -83,7 +83,7 @@ def test_the_penalty_comes_first_and_top_p_looks_at_what_top_k_left():
     assert greedy.tolist() == [[0, 1, 0, 0]]
 
 
-def test_choose_tells_how_probable_its_choice_was(logits):
+def test_choose_returns_the_log_probability_of_its_choice(logits):
     sampling = Sampling(0.7, top_k=5)
     tokens, log_probs = sampling.choose(logits, np.random.default_rng(1))
     expected = sampling.probabilities(logits)[np.arange(200), tokens]
@@ -93,7 +93,7 @@ def test_choose_tells_how_probable_its_choice_was(logits):
     np.testing.assert_allclose(np.exp(log_probs), softmax(logits).max(axis=-1))
 
 
-def test_a_large_vocabulary_is_no_matter(rng):
+def test_greedy_sampling_works_for_a_large_vocabulary(rng):
     logits = rng.normal(size=(2, 60_000)).astype(np.float32)
     one_hot = Sampling(0).probabilities(logits)
     np.testing.assert_array_equal(one_hot.argmax(axis=-1), logits.argmax(axis=-1))

@@ -19,7 +19,7 @@ def ids_of(word):
 
 
 @given(TEXTS, TEXTS)
-def test_merges_and_ids_are_those_of_the_tokenizer(text, other):
+def test_textbook_bpe_has_the_tokenizers_merges_and_ids(text, other):
     words = Counter(map(ids_of, split(GPT2_PATTERN, text)))
     merges = learn_merges(words, 20)
     tokenizer = BPETokenizer().train(text, vocab_size=257 + len(merges))
@@ -29,12 +29,12 @@ def test_merges_and_ids_are_those_of_the_tokenizer(text, other):
 
 
 @given(TEXTS)
-def test_decoding_gives_the_text_back(text):
+def test_textbook_bpe_decodes_to_the_text(text):
     merges = learn_merges({tuple(text.encode()): 3}, 10)
     assert decode(encode(tuple(text.encode()), merges), merges) == text
 
 
-def test_by_hand():
+def test_textbook_bpe_by_hand():
     """The example of `minigpt.text.tokenizers.bpe`: ear, dear, year."""
     words = {tuple(word.encode()): 1 for word in ("ear", " dear", " year")}
     merges = learn_merges(words, 2)

@@ -82,7 +82,7 @@ def _resident(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def test_a_class_types_for_two_minutes(tmp_path):
+def test_explorer_serves_a_class_for_two_minutes(tmp_path):
     tokenizer = BPETokenizer().train(plays(100_000).text, 1024)
     size = Settings()
     model = miniGPT(

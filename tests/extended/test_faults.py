@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
+from tiny import tiny_run
 
-from minigpt import Settings
 from minigpt.runs import Run, checkpoints
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
@@ -23,20 +23,11 @@ sys.exit(cli.main(sys.argv[2:]))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("work")
-    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-    settings = Settings(
-        data=(str(folder / "text.txt"),), tokenizer="char", n_layers=1, n_heads=2, d_model=16,
-        block_size=8, steps=12, batch_size=2, warmup=3, eval_every=4, eval_tokens=32,
-        sample_every=4, sample_tokens=4, threads=1,
-    )  # fmt: skip
-    for _ in Run.new(settings, folder / "run").steps():
-        pass
-    return folder
+    return tiny_run(tmp_path_factory.mktemp("work")).folder.parent
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_any_damage_to_the_newest_checkpoint_is_seen(folder, tmp_path, seed):
+def test_damage_to_the_newest_checkpoint_is_noticed(folder, tmp_path, seed):
     chance = random.Random(seed)
     run = tmp_path / "run"
     shutil.copytree(folder / "run", run)
@@ -62,7 +53,7 @@ def test_any_damage_to_the_newest_checkpoint_is_seen(folder, tmp_path, seed):
     assert checkpoints.damage(run) is None
 
 
-def test_a_file_may_grow_no_more(folder, tmp_path):
+def test_training_survives_a_file_size_limit(folder, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(folder / "run", run)
     largest = max(path.stat().st_size for path in run.iterdir())

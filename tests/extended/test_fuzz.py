@@ -7,11 +7,11 @@ from fuzz import fuzz
 from odd_texts import try_texts
 
 
-def test_a_hundred_thousand_bent_files(tmp_path):
+def test_fuzzing_of_a_hundred_thousand_files(tmp_path):
     found = fuzz(tmp_path, 100_000, first=2000)
     for name, counts in found.items():
         assert min(counts.values()) > 0, f"{name}: {counts}"
 
 
-def test_a_million_odd_texts():
+def test_tokenizers_on_a_million_odd_texts():
     assert try_texts(1_000_000, first=2000) > 100_000

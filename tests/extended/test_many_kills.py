@@ -3,7 +3,7 @@
 from crashes import survive
 
 
-def test_a_run_killed_a_hundred_times_ends_as_if_nothing_had_been(tmp_path, capsys):
+def test_run_killed_a_hundred_times_ends_as_an_undisturbed_one(tmp_path, capsys):
     told = survive(tmp_path, kills=100, seed=2)
     with capsys.disabled():
         print(told)

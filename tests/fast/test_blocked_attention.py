@@ -4,8 +4,9 @@ from itertools import chain
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import MultiHeadAttention, check_gradients, miniGPT
+from minigpt import MultiHeadAttention, check_gradients
 from minigpt.fast.attention import BLOCK, Blocked, attention, attention_backward
 from minigpt.fast.replicas import Replicas
 
@@ -16,11 +17,11 @@ def random_qkv(T, H=16):
 
 
 def on_three_threads():
-    return Replicas(miniGPT(5, 4, 4, 2, 1), n_threads=3)
+    return Replicas(tiny_model(), n_threads=3)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_a_long_layer_has_the_right_gradients_with_dropout_too(dropout):
+def test_blocked_attention_has_right_gradients_with_dropout(dropout):
     layer = MultiHeadAttention(4, 2, dropout=dropout, seed=0, dtype="float64")
     x = np.random.default_rng(0).normal(size=(1, 2 * BLOCK + 3, 4))
     layer.forward(x)
@@ -29,7 +30,7 @@ def test_a_long_layer_has_the_right_gradients_with_dropout_too(dropout):
     assert check.ok, check
 
 
-def test_heads_shared_out_among_threads_are_the_same_to_the_bit():
+def test_blocked_attention_is_the_same_to_the_bit_on_threads():
     q, k, v, do = random_qkv(8 * BLOCK)
     o, kept = attention(q, k, v)
     assert len(kept.parts) == 1
@@ -42,7 +43,7 @@ def test_heads_shared_out_among_threads_are_the_same_to_the_bit():
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_dropout_on_threads_is_the_same_each_time_and_of_no_head_like_another():
+def test_blocked_dropout_is_reproducible_and_differs_between_heads():
     q, k, v = (np.repeat(x[:, :1], 16, axis=1) for x in random_qkv(8 * BLOCK)[:3])  # all alike
     found = []
     for seed in (1, 1, 2):

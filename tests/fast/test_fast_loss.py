@@ -18,14 +18,14 @@ def scores(*shape, dtype="float64"):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(1, 2), (21, 11), (10, loss.LOGITS_IN_CACHE), (800, 500)])
-def test_loss_and_gradient_are_those_of_the_plain_functions_to_the_bit(shape, dtype):
+def test_fast_loss_and_gradient_equal_the_plain_ones_to_the_bit(shape, dtype):
     logits, targets = scores(*shape, dtype=dtype)
     loss, gradient = cross_entropy(logits, targets), cross_entropy_backward(logits, targets)
     assert cross_entropy_in_place(logits, targets, 1.0) == loss
     np.testing.assert_array_equal(logits, gradient)
 
 
-def test_the_shares_of_the_parts_of_a_batch_make_up_the_whole():
+def test_fast_loss_of_parts_adds_up_to_the_batch():
     logits, targets = scores(30, 9)
     loss, gradient = cross_entropy(logits, targets), cross_entropy_backward(logits, targets)
     parts = [logits[:10].copy(), logits[10:].copy()]
@@ -39,7 +39,7 @@ def test_the_shares_of_the_parts_of_a_batch_make_up_the_whole():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("tied", [False, True])
-def test_a_small_vocabulary_takes_one_chunk_and_gives_the_same_to_the_bit(tied, dtype):
+def test_fast_loss_takes_one_chunk_for_a_small_vocabulary(tied, dtype):
     head = Linear(5, 11, bias=False, seed=0, dtype=dtype)
     if tied:  # the weight and its gradient are then seen through the embedding's arrays
         head.weight, head.d_weight = head.weight.copy("F"), head.d_weight.copy("F")
@@ -53,13 +53,13 @@ def test_a_small_vocabulary_takes_one_chunk_and_gives_the_same_to_the_bit(tied, 
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_targets_are_checked():
+def test_fast_loss_checks_targets():
     head = Linear(4, 9, bias=False)
     with pytest.raises(ValueError, match="targets must be from 0 to 8, got 9"):
         head_loss(head, np.zeros((2, 4), np.float32), np.array([0, 9]))
 
 
-def test_logits_of_all_tokens_are_never_there_at_once():
+def test_fast_loss_never_holds_all_logits_at_once():
     head = Linear(4, 2**16, bias=False, seed=0)
     hidden, targets = np.ones((1, 1024, 4), np.float32), np.zeros((1, 1024), int)
     tracemalloc.start()

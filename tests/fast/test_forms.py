@@ -5,8 +5,9 @@ import copy
 import numpy as np
 import pytest
 from layouts import LAYOUTS
+from tiny import tiny_model
 
-from minigpt import FeedForward, Linear, miniGPT
+from minigpt import FeedForward, Linear
 from minigpt.core.kernels import PLAIN, plain, using
 from minigpt.fast import FORMS, attention, loss
 from minigpt.fast.threads import Threads
@@ -69,7 +70,7 @@ def in_pieces(x):
 
 
 def last_logits(ids):
-    model = miniGPT(V, 9, C, 2, 2, seed=0, dtype="float64")
+    model = tiny_model(V, max_len=9, d_model=C, n_heads=2, dtype="float64")
     return [model.generate(ids, 12, seed=0)]
 
 
@@ -116,7 +117,7 @@ TOKENS = [(1,), (5,), (2, 3), (1, 17), (3, 1, 2)]
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", TOKENS)
 @pytest.mark.parametrize("bias", [True, False])
-def test_linear(shape, dtype, bias):
+def test_linear_forms_are_equal(shape, dtype, bias):
     x, dy = numbers(*shape, C, dtype=dtype), numbers(*shape, 4, dtype=dtype, seed=1)
     assert_equal(*both(linear, x, dy, bias))
 
@@ -124,14 +125,14 @@ def test_linear(shape, dtype, bias):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [*TOKENS, (0,), (2, 0)])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
-def test_feed_forward(shape, dtype, activation):
+def test_feed_forward_forms_are_equal(shape, dtype, activation):
     x, dy = numbers(*shape, C, dtype=dtype), numbers(*shape, C, dtype=dtype, seed=1)
     assert_equal(*both(feed_forward, x, dy, activation))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("T", "K"), [(1, 1), (8, 8), (9, 9), (12, 12), (17, 17), (9, 20), (1, 5)])
-def test_attention(T, K, dtype):
+def test_attention_forms_are_equal(T, K, dtype):
     q, k, v, do = (numbers(2, 3, n, 4, dtype=dtype, seed=n) for n in (T, K, K, T))
     assert_equal(*both(attend, q, k, v, do))
 
@@ -139,23 +140,23 @@ def test_attention(T, K, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", TOKENS)
 @pytest.mark.parametrize("tied", [True, False])
-def test_head_loss(shape, dtype, tied):
+def test_head_loss_forms_are_equal(shape, dtype, tied):
     x, targets = numbers(*shape, C, dtype=dtype), np.random.default_rng(0).integers(0, V, shape)
     assert_equal(*both(head_loss, x, targets, tied))
     assert_equal(*both(head_loss, x, targets, tied, False))
 
 
 @pytest.mark.parametrize("size", [0, 1, 6, 7, 8, 50])
-def test_in_pieces(size):
+def test_in_pieces_forms_are_equal(size):
     assert_equal(*both(in_pieces, numbers(size)))
 
 
-def test_last_logits():
+def test_last_logits_forms_are_equal():
     assert_equal(*both(last_logits, [[1, 2, 3], [4], [5, 6]]))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_any_layout(layout):
+def test_forms_are_equal_for_any_memory_layout(layout):
     lay = LAYOUTS[layout]
     x, dy = lay(numbers(3, 5, C)), lay(numbers(3, 5, C, seed=1))
     targets = lay(np.random.default_rng(0).integers(0, V, (3, 5)))
@@ -166,7 +167,7 @@ def test_any_layout(layout):
     assert_equal(*both(head_loss, x, targets, False))
 
 
-def test_infinite_scores_are_the_same_in_both():
+def test_forms_are_equal_for_infinite_scores():
     head = Linear(2, 3, bias=False, dtype="float64")
     head.weight[...] = np.array([[1, 2, 3], [4, 5, 6]])
     x = np.array([[np.inf, 0], [1, 1e308]])
@@ -175,7 +176,7 @@ def test_infinite_scores_are_the_same_in_both():
     assert all(np.array_equal(found, expected, equal_nan=True) for found in others)
 
 
-def test_a_backward_pass_takes_what_the_plain_forward_pass_has_kept():
+def test_fast_backward_accepts_what_the_plain_forward_kept():
     q, k, v, do = (numbers(1, 2, 9, 4, seed=seed) for seed in range(4))
     _, kept = PLAIN["attention"](q, k, v)
     for ours, theirs in zip(
@@ -193,13 +194,13 @@ def test_a_backward_pass_takes_what_the_plain_forward_pass_has_kept():
         np.testing.assert_allclose(layer.backward(x), expected, rtol=1e-12)
 
 
-def test_every_fast_form_stands_for_a_kernel_and_has_a_test():
+def test_every_fast_form_replaces_a_kernel_and_has_a_test():
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert {name.removesuffix("_backward") for name in FORMS} <= tested
     assert FORMS.keys() <= PLAIN.keys()
 
 
-def test_threads_in_the_plain_block_do_not_change_the_forms_of_others():
+def test_plain_block_does_not_change_the_forms_of_other_threads():
     import threading
 
     seen = []

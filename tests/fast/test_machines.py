@@ -10,14 +10,15 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import Dataset, Settings, miniGPT, train
+from minigpt import Dataset, Settings, train
 from minigpt.fast import machines
 from minigpt.fast.machines import ALONE, World
 from minigpt.fast.replicas import Replicas
 from minigpt.runs import Run
 
-IDS = np.random.default_rng(0).integers(0, 11, 300).astype(np.uint8)
+IDS = (np.arange(300) ** 2 % 127 % 11).astype(np.uint8)
 DATASET = Dataset("x", IDS, IDS[:90], 90)
 SETTINGS = Settings(
     block_size=8, steps=6, batch_size=6, warmup=1, eval_every=3, eval_tokens=32, clip=0.5, threads=1
@@ -60,7 +61,7 @@ def together(size: int, work) -> list:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("n_rows", [5, 6, 16])
-def test_parts_make_up_the_batch(size, n_rows):
+def test_parts_of_all_ranks_make_up_the_batch(size, n_rows):
     parts = [StandIn(rank, size, [], None).part(n_rows) for rank in range(size)]
     rows = [row for part in parts for row in range(n_rows)[part]]
     assert rows == list(range(n_rows))
@@ -69,7 +70,7 @@ def test_parts_make_up_the_batch(size, n_rows):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("size", [2, 4])  # 6 rows: in even parts, and in uneven ones
-def test_any_number_of_processes_learns_the_same(monkeypatch, size, accumulate):
+def test_training_is_the_same_for_any_number_of_processes(monkeypatch, size, accumulate):
     settings = SETTINGS.replace({"accumulate": accumulate})
     rows, learn_rows = [], Replicas.learn
 
@@ -78,7 +79,7 @@ def test_any_number_of_processes_learns_the_same(monkeypatch, size, accumulate):
         return learn_rows(replicas, x, *rest)
 
     def learn(world):
-        model = miniGPT(11, 8, 12, 3, 2, seed=0, dtype=np.float64)
+        model = tiny_model(dtype=np.float64)
         steps = list(train(model, DATASET, settings, world=world))
         return model.flat.params, steps
 
@@ -100,12 +101,12 @@ def test_any_number_of_processes_learns_the_same(monkeypatch, size, accumulate):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_each_process_drops_out_numbers_of_its_own(dropout):
+def test_dropout_differs_between_processes(dropout):
     """All windows are the same here, so that nothing but dropout makes gradients differ."""
     same = np.full(300, 7, np.uint8)
 
     def learn(world):
-        model = miniGPT(11, 8, 12, 3, 2, seed=0, dropout=dropout)
+        model = tiny_model(dropout=dropout)
         seen = []
         add_up, world.add_up = world.add_up, lambda *each: (seen.append(each), add_up(*each))[1]
         next(train(model, Dataset("x", same, same, 300), SETTINGS, world=world))
@@ -116,13 +117,13 @@ def test_each_process_drops_out_numbers_of_its_own(dropout):
 
 
 def test_more_processes_than_rows_are_refused():
-    model = miniGPT(11, 8, 12, 3, 2, seed=0)
+    model = tiny_model()
     world = StandIn(0, 7, [], None)
     with pytest.raises(ValueError, match="batch_size is 6, but 7 processes"):
         next(train(model, DATASET, SETTINGS, world=world))
 
 
-def test_the_first_makes_the_run_and_the_others_get_it(tmp_path):
+def test_rank_0_makes_the_run_and_the_others_receive_it(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("my dear goose, my dear fox! " * 40, encoding="utf-8")
     settings = SETTINGS.replace(
@@ -154,7 +155,7 @@ def test_the_first_makes_the_run_and_the_others_get_it(tmp_path):
     assert other.optimizer.model.flat.params is other.model.flat.params
 
 
-def test_a_run_goes_on_in_all_processes_with_what_the_optimizer_remembers(tmp_path):
+def test_resumed_run_has_the_optimizer_state_in_all_processes(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("my dear goose, my dear fox! " * 40, encoding="utf-8")
     settings = SETTINGS.replace(
@@ -192,7 +193,7 @@ def launched(monkeypatch, rank: int, size: int, mpi4py) -> None:
     monkeypatch.setitem(sys.modules, "mpi4py", mpi4py)  # None: as if it were not installed
 
 
-def test_without_mpiexec_there_is_one_process_and_no_mpi(fresh):
+def test_world_without_mpiexec_is_one_process(fresh):
     fresh.setitem(sys.modules, "mpi4py", None)
     assert machines.world() is ALONE
     assert (ALONE.rank, ALONE.size, ALONE.part(5)) == (0, 1, slice(0, 5))
@@ -213,7 +214,7 @@ def test_mpiexec_without_mpi4py_says_how_to_install_it():
     assert errors[1] == ""
 
 
-def test_an_mpiexec_of_another_mpi_is_noticed(fresh):
+def test_mpiexec_of_another_mpi_is_refused(fresh):
     comm = types.SimpleNamespace(size=1)
     mpi = types.SimpleNamespace(COMM_WORLD=comm)
     launched(fresh, 0, 2, types.SimpleNamespace(MPI=mpi))
@@ -221,7 +222,7 @@ def test_an_mpiexec_of_another_mpi_is_noticed(fresh):
         machines.world()
 
 
-def test_a_process_that_is_gone_is_an_error_with_a_way_on():
+def test_lost_process_is_an_error_that_says_how_to_resume():
     class Gone(Exception):
         pass
 
@@ -243,7 +244,7 @@ def test_a_process_that_is_gone_is_an_error_with_a_way_on():
             ask()
 
 
-def test_processes_need_the_same_command():
+def test_processes_with_different_commands_are_refused():
     processes = object.__new__(machines.Processes)
     processes._mpi = types.SimpleNamespace(Exception=OSError)
     processes._comm = types.SimpleNamespace(allgather=lambda own: [own, own, "runs"])
@@ -252,7 +253,7 @@ def test_processes_need_the_same_command():
     processes.check_command("runs")
 
 
-def test_each_process_needs_a_row_of_the_batch():
+def test_more_processes_than_batch_rows_are_refused():
     world = StandIn(0, 9, [None] * 9, None)
     with pytest.raises(ValueError, match="batch_size is 8, but 9 processes share the batch"):
         world.check_batch(8)
@@ -263,12 +264,12 @@ def test_each_process_needs_a_row_of_the_batch():
     ("processors", "threads"),
     [([[0, 1, 2, 3]] * 2, 2), ([[0, 1, 2, 3]] * 8, 1), ([[0, 1], [2, 3]], 4), ([None] * 4, 1)],
 )
-def test_processes_that_have_the_same_cores_share_them(monkeypatch, processors, threads):
+def test_threads_are_shared_among_processes_on_the_same_cores(monkeypatch, processors, threads):
     monkeypatch.setattr(machines, "available_cores", lambda: 4)
     assert machines._share_of_cores(processors, 0) == threads
 
 
-def test_only_the_first_speaks_and_errors_name_the_process(fresh, capsys):
+def test_only_rank_0_prints_and_errors_name_the_rank(fresh, capsys):
     launched(fresh, 1, 2, None)
     fresh.setattr(machines, "_world", StandIn(1, 2, [], None))
     with machines.only_the_first_speaks():

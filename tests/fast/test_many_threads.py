@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import (
     AdamW,
@@ -16,7 +17,6 @@ from minigpt import (
     Settings,
     complete,
     evaluate,
-    miniGPT,
     trace,
     train,
 )
@@ -32,15 +32,14 @@ from minigpt.text.tokenizers import CharTokenizer
 from minigpt.training.freezing import freeze
 
 V, T = 11, 8
-rng = np.random.default_rng(0)
-IDS, TARGETS = rng.integers(0, V, (2, 3, T))
+IDS = np.arange(3 * T).reshape(3, T) ** 2 % V
+TARGETS = IDS[::-1] * 3 % V
 
 
 @pytest.fixture(params=["untied", "tied", "relu", "recomputed"])
 def model(request):
     options = {"untied": {}, "tied": {"tie_weights": True}, "relu": {"activation": "relu"}}
-    model = miniGPT(V, T, 12, 3, 2, seed=0, dropout=0.2, **options.get(request.param, {}))
-    model.flat.params[...] += np.random.default_rng(1).normal(0, 0.3, model.flat.params.size)
+    model = tiny_model(V, dropout=0.2, noise=0.3, **options.get(request.param, {}))
     if request.param == "recomputed":
         recompute(model)
     return model
@@ -62,7 +61,7 @@ def in_lockstep(monkeypatch, *works):
     return found
 
 
-def test_several_write_at_once_what_each_writes_alone(model, monkeypatch):
+def test_threads_generate_at_once_as_each_alone(model, monkeypatch):
     contexts = [IDS, IDS[:, :3], TARGETS[:1]]
     works = [lambda c=c: model.generate(c, T, seed=len(c[0])) for c in contexts]
     alone = [work() for work in works]
@@ -70,7 +69,7 @@ def test_several_write_at_once_what_each_writes_alone(model, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
-def test_several_go_forward_through_one_model_at_once(model, monkeypatch):
+def test_threads_go_forward_at_once_as_each_alone(model, monkeypatch):
     model.eval()
     works = [lambda ids=ids: model.forward(ids)[0] for ids in (IDS, IDS[:2, :5], TARGETS)]
     alone = [work() for work in works]
@@ -92,7 +91,7 @@ def read_only_uses(model):
     yield without_heads(model, [(0, 1)]).eval().forward(IDS)[0]
 
 
-def test_what_only_reads_disturbs_no_backward_pass_and_no_mode(model):
+def test_read_only_uses_disturb_no_backward_pass(model):
     other = copy.deepcopy(model)
     other.forward(IDS, targets=TARGETS)
     other.backward()
@@ -103,7 +102,7 @@ def test_what_only_reads_disturbs_no_backward_pass_and_no_mode(model):
     np.testing.assert_array_equal(model.flat.grads, other.flat.grads)
 
 
-def test_a_text_that_is_being_written_notices_no_switch_of_the_mode(model):
+def test_stream_is_not_affected_by_train_and_eval(model):
     expected = [log_probs for _, log_probs in stream_choices(model, IDS, T, seed=0)]
     found = []
     for _, log_probs in stream_choices(model, IDS, T, seed=0):
@@ -113,7 +112,7 @@ def test_a_text_that_is_being_written_notices_no_switch_of_the_mode(model):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_training_step_and_a_text_at_once(model, monkeypatch):
+def test_training_step_and_generation_run_at_once(model, monkeypatch):
     alone = copy.deepcopy(model)
 
     def step(model):
@@ -149,7 +148,7 @@ def test_a_training_step_and_a_text_at_once(model, monkeypatch):
     np.testing.assert_array_equal(model.flat.grads, alone.flat.grads)
 
 
-def test_two_threads_cannot_train_one_model_at_once(model):
+def test_training_by_two_threads_at_once_is_refused(model):
     dataset = Dataset("ids", IDS.ravel(), IDS.ravel(), IDS.size)
     settings = Settings(steps=2, batch_size=2, block_size=4, eval_tokens=8)
     inside, may_go = threading.Event(), threading.Event()
@@ -175,8 +174,8 @@ def test_two_threads_cannot_train_one_model_at_once(model):
     learn()  # the other has ended
 
 
-def test_two_that_ask_for_the_flat_arrays_at_once_get_the_same(monkeypatch):
-    model, together = miniGPT(V, T, 12, 3, 2, seed=0), threading.Barrier(8, timeout=30)
+def test_flat_arrays_are_laid_out_once_for_all_threads(monkeypatch):
+    model, together = tiny_model(V), threading.Barrier(8, timeout=30)
     lay_flat = laying.lay_flat
 
     def watched(*arguments):
@@ -194,7 +193,7 @@ def test_two_that_ask_for_the_flat_arrays_at_once_get_the_same(monkeypatch):
     assert all(np.shares_memory(each, model.flat.params) for each in model.params().values())
 
 
-def test_a_twin_shares_the_arrays_and_nothing_else(model):
+def test_twin_shares_only_the_arrays(model):
     other = twin(model).eval()
     for name, param in twin(model.blocks[0]).params().items():
         assert param is model.blocks[0].params()[name]
@@ -214,7 +213,7 @@ def pickled(thing):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_a_copy_of_a_model_learns_by_itself_and_so_does_the_original(model, copied):
+def test_copied_model_learns_independently(model, copied):
     optimizer = AdamW(model)
     before = {name: param.copy() for name, param in model.params().items()}
     other = copied(model)
@@ -234,7 +233,7 @@ def test_a_copy_of_a_model_learns_by_itself_and_so_does_the_original(model, copi
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_a_copied_layer_has_arrays_of_its_own(model, copied):
+def test_copied_layer_has_its_own_arrays(model, copied):
     block = copied(model.blocks[1])
     for name, param in block.params().items():
         assert not np.shares_memory(param, model.blocks[1].params()[name])
@@ -243,7 +242,7 @@ def test_a_copied_layer_has_arrays_of_its_own(model, copied):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
-def test_a_copied_optimizer_is_that_of_the_copied_model(model, copied):
+def test_copied_optimizer_belongs_to_the_copied_model(model, copied):
     other, optimizer = copied((model, AdamW(model)))
     assert optimizer.model.flat is other.flat
     assert not np.shares_memory(other.flat.params, model.flat.params)
@@ -256,7 +255,7 @@ def test_a_copied_optimizer_is_that_of_the_copied_model(model, copied):
     assert alone.model is not other
 
 
-def test_a_shallow_copy_of_an_optimizer_shares_model_and_state(model):
+def test_shallow_optimizer_copy_shares_model_and_state(model):
     optimizer = AdamW(model)
     other = copy.copy(optimizer)
     other.step(0.1)
@@ -264,7 +263,7 @@ def test_a_shallow_copy_of_an_optimizer_shares_model_and_state(model):
     assert optimizer.state["t"][0] == 1
 
 
-def test_an_optimizer_from_before_freezing_is_refused(model):
+def test_optimizer_made_before_freezing_is_refused(model):
     optimizer = AdamW(model)
     freeze(model, 1)
     with pytest.raises(ValueError, match="make a new one after freezing"):
@@ -272,13 +271,13 @@ def test_an_optimizer_from_before_freezing_is_refused(model):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_flat_arrays_are_not_copied_without_their_model(model, copied):
+def test_flat_arrays_cannot_be_copied_without_their_model(model, copied):
     with pytest.raises(TypeError, match="copy or pickle the model"):
         copied(model.flat)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_two_copies_of_a_cache_go_on_with_different_texts(copied):
+def test_copied_cache_continues_independently(copied):
     cache = KVCache((1, 1, 4, 2))
     cache.extend(*np.ones((2, 1, 1, 2, 2)))
     other = copied(cache)
@@ -289,11 +288,11 @@ def test_two_copies_of_a_cache_go_on_with_different_texts(copied):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_a_copied_dataset_has_the_same_tokens(tmp_path, copied):
+def test_copied_dataset_has_the_same_tokens(tmp_path, copied):
     IDS.astype(np.uint16).tofile(tmp_path / "ids.bin")
     mapped = np.memmap(tmp_path / "ids.bin", np.uint16, mode="r")
     dataset = copied(Dataset("ids", mapped, mapped, mapped.size))
     np.testing.assert_array_equal(dataset.train, IDS.ravel())
     settings = Settings(steps=1, batch_size=2, block_size=4, eval_tokens=8)
-    model = miniGPT(V, T, 12, 3, 1, seed=0)
+    model = tiny_model(V)
     assert len(list(train(model, dataset, settings))) == 1

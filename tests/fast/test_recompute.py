@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from tiny import tiny_model, tiny_settings
 
 from minigpt import Dataset, Settings, generate, miniGPT, train
 from minigpt.fast.attention import BLOCK
@@ -12,12 +13,11 @@ from minigpt.fast.replicas import Replicas
 from minigpt.runs import Run
 from minigpt.training.freezing import freeze
 
-rng = np.random.default_rng(0)
 LONG = 2 * BLOCK + 3  # so that attention goes in blocks
 
 
 def two_models(dropout: float = 0.0, T: int = LONG, **options) -> tuple[miniGPT, miniGPT]:
-    models = [miniGPT(11, T, 12, 3, 4, dropout=dropout, seed=0, **options) for _ in range(2)]
+    models = [tiny_model(max_len=T, n_layers=4, dropout=dropout, **options) for _ in range(2)]
     recompute(models[1])
     return models[0], models[1]
 
@@ -25,7 +25,7 @@ def two_models(dropout: float = 0.0, T: int = LONG, **options) -> tuple[miniGPT,
 @pytest.mark.parametrize("T", [8, LONG])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_gradients_are_the_same_to_the_bit(T, dropout, threads):
+def test_recomputed_gradients_are_the_same_to_the_bit(T, dropout, threads):
     gradients, draws = [], []
     for model in two_models(dropout, T):
         with Replicas(model, threads) as replicas:
@@ -51,7 +51,7 @@ def size_of(value) -> int:
     return sum(map(size_of, value)) if isinstance(value, tuple | list) else 0
 
 
-def test_only_the_input_of_a_block_is_kept():
+def test_recomputed_block_keeps_only_its_input(rng):
     _, model = two_models()
     x, y = rng.integers(0, 11, (2, 2, LONG))
     model.forward(x, targets=y)
@@ -64,7 +64,7 @@ def test_only_the_input_of_a_block_is_kept():
     assert [kept(block) for block in recomputed] == [2 * LONG * 12] * 3
 
 
-def test_names_scores_text_and_copies_are_as_ever():
+def test_recomputation_changes_no_name_score_or_text(rng):
     plain, model = (m.eval() for m in two_models(dropout=0.3))
     assert list(model.params()) == list(plain.params())
     assert str(model) == str(plain)
@@ -76,7 +76,7 @@ def test_names_scores_text_and_copies_are_as_ever():
         assert list(texts[0]) == list(texts[1])
 
 
-def test_backward_goes_with_the_latest_forward_without_dropout_too():
+def test_recomputed_backward_follows_the_latest_forward(rng):
     x, y = rng.integers(0, 11, (2, 2, 8))
     gradients = []
     for model in two_models():
@@ -87,7 +87,7 @@ def test_backward_goes_with_the_latest_forward_without_dropout_too():
     np.testing.assert_array_equal(*gradients)
 
 
-def test_what_is_frozen_stays_so():
+def test_recomputation_keeps_frozen_blocks_frozen():
     gradients = []
     for model in two_models(dropout=0.2):
         freeze(model, 2)
@@ -98,11 +98,11 @@ def test_what_is_frozen_stays_so():
     np.testing.assert_array_equal(*gradients)
 
 
-def test_the_setting_reaches_training_and_can_be_on_twice():
+def test_recompute_setting_reaches_training():
     ids = np.tile(np.arange(11), 30).astype(np.uint8)
     losses = []
     for on in (False, True):
-        model = miniGPT(11, 8, 12, 3, 3, dropout=0.2, seed=0)
+        model = tiny_model(n_layers=3, dropout=0.2)
         for _ in range(2):
             settings = Settings(
                 block_size=8, steps=3, batch_size=4, warmup=1, threads=2, recompute=on
@@ -113,13 +113,8 @@ def test_the_setting_reaches_training_and_can_be_on_twice():
     assert losses[:2] == losses[2:]
 
 
-def test_a_run_may_go_on_with_it_and_ends_where_it_would_have(tmp_path):
-    (tmp_path / "text.txt").write_text("the quick brown fox. " * 40, encoding="utf-8")
-    settings = Settings(
-        data=(str(tmp_path / "text.txt"),), tokenizer="char", n_layers=2, n_heads=2, d_model=8,
-        block_size=8, steps=4, batch_size=2, warmup=1, eval_every=2, eval_tokens=32,
-        sample_every=0, dropout=0.1, threads=1,
-    )  # fmt: skip
+def test_resumed_run_may_switch_recomputation_on(tmp_path):
+    settings = tiny_settings(tmp_path, n_layers=2, steps=4, eval_every=2, dropout=0.1)
     whole = Run.new(settings, tmp_path / "whole")
     list(whole.steps())
     half = Run.new(settings, tmp_path / "half")

@@ -1,30 +1,28 @@
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import AdamW, Dataset, Settings, miniGPT, train
+from minigpt import AdamW, Dataset, Settings, train
 from minigpt.core.optim import clip_gradients
 from minigpt.fast import replicas as parallel
 from minigpt.fast import threads
 from minigpt.fast.replicas import Replicas, share_out
 
-rng = np.random.default_rng(0)
-
-
-def model(**options) -> miniGPT:
-    return miniGPT(11, 8, 12, 3, 2, seed=0, dtype=np.float64, **options)
+small = partial(tiny_model, dtype=np.float64)
 
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("rows", [1, 2, 5])
 @pytest.mark.parametrize("wide", [False, True])
-def test_any_way_of_cutting_gives_the_gradients_of_the_whole(monkeypatch, wide, rows, tie_weights):
+def test_replicas_give_the_gradients_of_the_whole_batch(monkeypatch, wide, rows, tie_weights, rng):
     if wide:
         monkeypatch.setattr(parallel, "WIDE_D_MODEL", 12)
     x, y = rng.integers(0, 11, (2, rows, 8))
-    plain, cut = model(tie_weights=tie_weights), model(tie_weights=tie_weights)
+    plain, cut = small(tie_weights=tie_weights), small(tie_weights=tie_weights)
     _, expected = plain.forward(x, targets=y)
     plain.backward()
     with Replicas(cut, 3) as replicas:
@@ -34,25 +32,25 @@ def test_any_way_of_cutting_gives_the_gradients_of_the_whole(monkeypatch, wide, 
     np.testing.assert_allclose(cut.flat.grads, plain.flat.grads, rtol=1e-9, atol=1e-15)
 
 
-def test_what_is_shared_out_comes_back_in_order_and_only_inside_the_block(monkeypatch):
+def test_share_out_keeps_order_and_works_inside_the_block(monkeypatch):
     monkeypatch.setattr(threads, "WORTH_SHARING", 10)
     assert share_out(lambda part: part, 20) == [slice(0, 20)]
-    with Replicas(model(), 3):
+    with Replicas(small(), 3):
         parts = share_out(lambda part: part, 20)
         assert parts == [slice(0, 6), slice(6, 13), slice(13, 20)]
         assert share_out(lambda part: part, 9) == [slice(0, 9)]  # too little to be worth it
         assert share_out(lambda part: part, 2, numbers=99) == [slice(0, 1), slice(1, 2)]
-    with Replicas(model(), 1):
+    with Replicas(small(), 1):
         assert share_out(lambda part: part, 20) == [slice(0, 20)]
     assert share_out(lambda part: part, 20) == [slice(0, 20)]
 
 
-def test_clipping_and_adamw_on_threads_are_the_same_to_the_bit(monkeypatch):
+def test_clipping_and_adamw_are_the_same_to_the_bit_on_threads(monkeypatch, rng):
     monkeypatch.setattr(threads, "WORTH_SHARING", 10)
-    gradients = rng.normal(size=model().flat.grads.size)
+    gradients = rng.normal(size=small().flat.grads.size)
     results = []
     for n_threads in (1, 3):
-        one = model()
+        one = small()
         optimizer = AdamW(one)
         with Replicas(one, n_threads):
             for _ in range(3):
@@ -63,12 +61,12 @@ def test_clipping_and_adamw_on_threads_are_the_same_to_the_bit(monkeypatch):
     np.testing.assert_array_equal(*results)
 
 
-def test_training_may_go_on_and_end_in_another_thread_or_context(monkeypatch):
+def test_training_may_continue_in_another_thread_or_context(monkeypatch):
     """As the cells of a notebook may, each of which has a context of its own."""
     monkeypatch.setattr(threads, "WORTH_SHARING", 10)
     ids = np.tile(np.arange(11), 30).astype(np.uint8)
     settings = Settings(block_size=8, steps=9, batch_size=4, warmup=1, threads=2, eval_tokens=32)
-    steps = train(model(), Dataset("x", ids, ids, len(ids)), settings)
+    steps = train(small(), Dataset("x", ids, ids, len(ids)), settings)
     contextvars.copy_context().run(next, steps)
     contextvars.copy_context().run(next, steps)
     with ThreadPoolExecutor(1) as other:

@@ -15,7 +15,7 @@ def worth_it(monkeypatch):
     monkeypatch.setattr(threads, "MULTIPLY_ADDS_PER_ELEMENT", 1)
 
 
-def test_each_part_has_a_thread_of_its_own_and_the_first_is_the_one_that_asks():
+def test_threads_run_one_part_each_and_the_caller_the_first():
     together = threading.Barrier(3, timeout=20)
 
     def thread_of(part: slice) -> int:
@@ -28,14 +28,14 @@ def test_each_part_has_a_thread_of_its_own_and_the_first_is_the_one_that_asks():
     assert found[0] == threading.get_ident()
 
 
-def test_what_is_shared_out_already_is_not_shared_out_again():
+def test_share_out_does_not_nest():
     with Threads(2) as two:
         inner = share_out(lambda part: share_out(lambda part: part, 8), 8)
         assert inner == [[slice(0, 8)]] * 2
         assert len(share_out(lambda part: part, 8)) == two.n
 
 
-def test_an_error_waits_for_the_other_parts_and_leaves_the_threads_at_work():
+def test_threads_raise_an_error_after_all_parts_are_done():
     others_done = []
     failed = threading.Event()
 
@@ -53,7 +53,7 @@ def test_an_error_waits_for_the_other_parts_and_leaves_the_threads_at_work():
         assert share_out(lambda part: part, 2) == [slice(0, 1), slice(1, 2)]
 
 
-def test_numpys_settings_hold_on_all_threads():
+def test_numpy_settings_hold_on_all_threads():
     with Threads(3), np.errstate(over="raise"), pytest.raises(FloatingPointError):
         share_out(lambda part: part.start and np.exp(np.float32(100)), 3)
     with Threads(3), np.errstate(over="ignore"):
@@ -63,7 +63,7 @@ def test_numpys_settings_hold_on_all_threads():
 @pytest.mark.parametrize(("n", "k", "m"), [(1, 4, 5), (7, 3, 5), (5, 3, 7), (2, 6, 2)])
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_product_is_the_same_on_threads(n, k, m, n_threads, order):
+def test_matrix_product_is_the_same_on_threads(n, k, m, n_threads, order):
     rng = np.random.default_rng(0)
     a, b = rng.integers(-9, 9, (n, k)) * 1.0, rng.integers(-9, 9, (m, k)).T * 1.0
     out = np.full((n, m), np.nan, order=order)
@@ -74,12 +74,12 @@ def test_a_product_is_the_same_on_threads(n, k, m, n_threads, order):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_product_keeps_the_dtype(dtype):
+def test_matrix_product_keeps_the_dtype(dtype):
     with Threads(2):
         assert product(np.ones((3, 2), dtype), np.ones((2, 3), dtype)).dtype == dtype
 
 
-def test_pieces_are_shared_out_and_each_is_worked_on_once(monkeypatch):
+def test_pieces_are_each_processed_once(monkeypatch):
     monkeypatch.setattr(threads, "PIECE_SIZE", 4)
     parts, y = [], np.zeros(24)
 
@@ -93,7 +93,7 @@ def test_pieces_are_shared_out_and_each_is_worked_on_once(monkeypatch):
     assert (y == 1).all()
 
 
-def test_blas_gets_its_threads_back_whoever_leaves_first(monkeypatch):
+def test_blas_threads_are_restored_after_the_last_user(monkeypatch):
     class Library:
         threads = 8
 

@@ -1,10 +1,12 @@
 import json
 import os
 import stat
+from functools import partial
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from tiny import tiny_model
 
 from minigpt import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, miniGPT
 from minigpt.folders.gpt2 import to_gpt2
@@ -14,20 +16,15 @@ TEXT = "my dear goose, my dear fox! " * 9
 IDS = np.array([[1, 2, 3, 4, 0]])
 
 
-def tiny(**options) -> miniGPT:
-    model = miniGPT(
-        **{"vocab_size": 9, "max_len": 8, "d_model": 12, "n_heads": 3, "n_layers": 2}, **options
-    )
-    model.flat.params[...] += np.random.default_rng(0).normal(0, 0.3, model.flat.params.size)
-    return model
+small = partial(tiny_model, 9, noise=0.3)
 
 
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("d_ff", [None, 20])
-def test_a_model_comes_back_to_the_bit(tmp_path, tie_weights, bias, activation, d_ff):
-    model = tiny(tie_weights=tie_weights, bias=bias, activation=activation, d_ff=d_ff, dropout=0.1)
+def test_saved_model_loads_to_the_bit(tmp_path, tie_weights, bias, activation, d_ff):
+    model = small(tie_weights=tie_weights, bias=bias, activation=activation, d_ff=d_ff, dropout=0.1)
     model.save_pretrained(tmp_path / "new" / "folder")
     back = miniGPT.from_pretrained(tmp_path / "new" / "folder")
     assert back.params().keys() == model.params().keys()
@@ -36,8 +33,8 @@ def test_a_model_comes_back_to_the_bit(tmp_path, tie_weights, bias, activation, 
     assert (back.dropout.p, back.training) == (0.1, False)
 
 
-def test_float64_comes_back_to_the_bit(tmp_path):
-    model = tiny(dtype="float64")
+def test_saved_float64_model_loads_to_the_bit(tmp_path):
+    model = small(dtype="float64")
     model.save_pretrained(tmp_path)
     back = miniGPT.from_pretrained(tmp_path, dtype="float64")
     np.testing.assert_array_equal(back.flat.params, model.flat.params)
@@ -52,8 +49,8 @@ def test_float64_comes_back_to_the_bit(tmp_path):
     ],
     ids=["bpe", "word", "char"],
 )
-def test_the_tokenizer_comes_along(tmp_path, tokenizer):
-    model = miniGPT(tokenizer.vocab_size, 8, 12, 3, 1, seed=0)
+def test_saved_model_includes_the_tokenizer(tmp_path, tokenizer):
+    model = tiny_model(tokenizer.vocab_size)
     model.save_pretrained(tmp_path, tokenizer)
     back = load_tokenizer(tmp_path)
     assert type(back) is type(tokenizer)
@@ -62,8 +59,8 @@ def test_the_tokenizer_comes_along(tmp_path, tokenizer):
     assert config["model_max_length"] == 8
 
 
-def test_the_file_has_gpt2s_names_and_shapes(tmp_path):
-    model = tiny(bias=False)
+def test_weights_file_has_the_names_and_shapes_of_gpt2(tmp_path):
+    model = small(bias=False)
     model.save_pretrained(tmp_path)
     stored = load_file(tmp_path / "model.safetensors")
     assert stored["transformer.wte.weight"].shape == (9, 12)
@@ -77,12 +74,12 @@ def test_the_file_has_gpt2s_names_and_shapes(tmp_path):
         **{name: t.shape for name, t in biases.items() if ".h.0." not in name},
     }
     assert not any(tensor.any() for tensor in biases.values())
-    assert "lm_head.weight" not in to_gpt2(tiny(tie_weights=True))
+    assert "lm_head.weight" not in to_gpt2(small(tie_weights=True))
 
 
 def test_saving_again_replaces_whole_files(tmp_path):
-    tiny(seed=1).save_pretrained(tmp_path)
-    second = tiny(seed=2)
+    small(seed=1).save_pretrained(tmp_path)
+    second = small(seed=2)
     second.save_pretrained(tmp_path)
     np.testing.assert_array_equal(miniGPT.from_pretrained(tmp_path).flat.params, second.flat.params)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -90,7 +87,7 @@ def test_saving_again_replaces_whole_files(tmp_path):
     }
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path):
+def test_failed_save_keeps_the_old_file(tmp_path):
     file = tmp_path / "a.txt"
     write_text(file, "old")
 
@@ -107,9 +104,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="only there files have such permissions")
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
-def test_a_file_gets_the_permissions_of_a_new_one_and_the_umask_is_left_alone(
-    tmp_path, monkeypatch, mask
-):
+def test_saved_file_has_the_permissions_of_a_new_file(tmp_path, monkeypatch, mask):
     before = os.umask(mask)
     monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("another thread may meet this one"))
     try:
@@ -149,8 +144,8 @@ def change_config(folder, **changes):
         (lambda f: change_config(f, n_layer=3), ValueError, "no tensor 'h.2.attn.c_attn.bias'"),
     ],
 )
-def test_folders_that_are_no_model(tmp_path, damage, error, message):
-    tiny().save_pretrained(tmp_path)
+def test_folders_without_a_model_are_refused(tmp_path, damage, error, message):
+    small().save_pretrained(tmp_path)
     damage(tmp_path)
     with pytest.raises(error, match=message):
         miniGPT.from_pretrained(tmp_path)
@@ -169,16 +164,16 @@ def test_folders_that_are_no_model(tmp_path, damage, error, message):
         ("model_type", "gpt_neo"),
     ],
 )
-def test_another_architecture_is_refused_by_the_name_of_its_key(tmp_path, key, value):
-    tiny().save_pretrained(tmp_path)
+def test_config_of_another_architecture_is_refused_by_key(tmp_path, key, value):
+    small().save_pretrained(tmp_path)
     change_config(tmp_path, **{key: value})
     with pytest.raises(ValueError, match=key):
         miniGPT.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["gelu", "gelu_python", "quick_gelu", "silu", "gelu_10", "rellu"])
-def test_another_activation_gets_no_hint_to_change_it(tmp_path, name):
-    tiny().save_pretrained(tmp_path)
+def test_config_of_another_activation_is_refused_without_a_hint(tmp_path, name):
+    small().save_pretrained(tmp_path)
     change_config(tmp_path, activation_function=name)
     with pytest.raises(ValueError, match=f"unknown activation_function '{name}'") as caught:
         miniGPT.from_pretrained(tmp_path)
@@ -186,8 +181,8 @@ def test_another_activation_gets_no_hint_to_change_it(tmp_path, name):
     assert ("x · Φ(x)" in str(caught.value)) == (name in ("gelu", "gelu_python"))
 
 
-def test_sizes_may_have_their_other_names(tmp_path):
-    model = tiny(seed=1)
+def test_config_may_use_alternative_names_of_sizes(tmp_path):
+    model = small(seed=1)
     model.save_pretrained(tmp_path)
     others = {"hidden_size": 12, "num_attention_heads": 3, "num_hidden_layers": 2}
     names = dict.fromkeys(["n_embd", "n_head", "n_layer"], "remove")
@@ -196,15 +191,15 @@ def test_sizes_may_have_their_other_names(tmp_path):
     np.testing.assert_array_equal(back.forward(IDS)[0], model.eval().forward(IDS)[0])
 
 
-def test_biases_that_the_note_in_the_config_denies(tmp_path):
-    tiny(seed=1).save_pretrained(tmp_path)
+def test_config_without_bias_refuses_weights_with_biases(tmp_path):
+    small(seed=1).save_pretrained(tmp_path)
     change_config(tmp_path, minigpt={"bias": False})
     with pytest.raises(ValueError, match=r"minigpt\.bias false .*but biases that are not 0"):
         miniGPT.from_pretrained(tmp_path)
 
 
-def test_what_the_config_sets_layer_by_layer_is_kept(tmp_path):
-    model = tiny(seed=1)
+def test_config_values_per_layer_are_kept(tmp_path):
+    model = small(seed=1)
     model.save_pretrained(tmp_path)
     change_config(tmp_path, layer_norm_epsilon=0.1, embd_pdrop=0.2, attn_pdrop=0.3, resid_pdrop=0.4)
     back = miniGPT.from_pretrained(tmp_path)
@@ -220,16 +215,16 @@ def test_what_the_config_sets_layer_by_layer_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_weights_cut_short(tmp_path, kept):
-    tiny().save_pretrained(tmp_path)
+def test_truncated_weights_are_refused(tmp_path, kept):
+    small().save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(ValueError, match="damaged or not a safetensors"):
         miniGPT.from_pretrained(tmp_path)
 
 
-def test_a_missing_tensor_is_named(tmp_path):
-    tiny().save_pretrained(tmp_path)
+def test_missing_tensor_is_named(tmp_path):
+    small().save_pretrained(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     del tensors["transformer.h.0.mlp.c_fc.weight"]
     save_file(tensors, tmp_path / "model.safetensors")
@@ -237,6 +232,6 @@ def test_a_missing_tensor_is_named(tmp_path):
         miniGPT.from_pretrained(tmp_path)
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_missing_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a model folder: it does not exist"):
         miniGPT.from_pretrained(tmp_path / "nothing")

@@ -3,10 +3,12 @@
 import json
 import shutil
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save, save_file
+from tiny import tiny_model
 
 from minigpt import BPETokenizer, miniGPT
 from minigpt.folders.pretrained import load_model_and_tokenizer
@@ -15,17 +17,13 @@ from minigpt.folders.weights import INDEX, SINGLE, open_file, write_tensors
 IDS = np.array([[1, 2, 3, 4, 0]])
 
 
-def tiny(**options) -> miniGPT:
-    sizes = {"vocab_size": 9, "max_len": 8, "d_model": 12, "n_heads": 3, "n_layers": 2}
-    model = miniGPT(**{"tie_weights": True, "seed": 0, **sizes, **options})
-    model.flat.params[...] += np.random.default_rng(0).normal(0, 0.3, model.flat.params.size)
-    return model
+small = partial(tiny_model, vocab_size=9, tie_weights=True, noise=0.3)
 
 
 @pytest.fixture
 def saved(tmp_path):
     """A folder with a tied model, and the logits it gives."""
-    model = tiny()
+    model = small()
     model.save_pretrained(tmp_path)
     return tmp_path, model.eval().forward(IDS)[0]
 
@@ -60,7 +58,7 @@ def with_a_head(tensors):
     ],
     ids=["no prefix", "masks", "head", "all three"],
 )
-def test_every_layout_of_names(saved, change):
+def test_weights_with_every_naming_scheme_are_read(saved, change):
     folder, logits = saved
     rewrite(folder, change)
     np.testing.assert_array_equal(miniGPT.from_pretrained(folder).forward(IDS)[0], logits)
@@ -73,7 +71,7 @@ def with_another_head(tensors):
 
 @pytest.mark.parametrize("in_several_files", [False, True])
 @pytest.mark.parametrize("kind", ["<f4", "<f2"])
-def test_a_head_of_its_own_counts_more_than_what_config_json_says(saved, in_several_files, kind):
+def test_separate_head_overrides_tying_in_config_json(saved, in_several_files, kind):
     folder, logits = saved
     rewrite(folder, lambda tensors: without_prefix(with_another_head(tensors)))
     rewrite(folder, lambda t: t | {"lm_head.weight": t["lm_head.weight"].astype(kind)})
@@ -91,7 +89,7 @@ def test_a_head_of_its_own_counts_more_than_what_config_json_says(saved, in_seve
     np.testing.assert_array_equal(again.forward(IDS)[0], found)
 
 
-def test_a_tied_model_may_have_only_the_head_in_its_file(saved):
+def test_tied_weights_may_be_stored_as_the_head_only(saved):
     folder, logits = saved
     rewrite(folder, lambda t: {n.replace("transformer.wte", "lm_head"): x for n, x in t.items()})
     model = miniGPT.from_pretrained(folder)
@@ -99,7 +97,7 @@ def test_a_tied_model_may_have_only_the_head_in_its_file(saved):
     np.testing.assert_array_equal(model.forward(IDS)[0], logits)
 
 
-def test_a_head_of_another_shape_is_refused(saved):
+def test_head_of_another_shape_is_refused(saved):
     folder, _ = saved
     rewrite(folder, lambda t: t | {"lm_head.weight": np.ones((3, 12), "f4")})
     with pytest.raises(ValueError, match=r"'lm_head.weight' has the shape \(3, 12\)"):
@@ -119,7 +117,7 @@ def shard(folder):
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-def test_several_files_with_an_index(saved):
+def test_sharded_weights_are_read(saved):
     folder, logits = saved
     shard(folder)
     np.testing.assert_array_equal(miniGPT.from_pretrained(folder).forward(IDS)[0], logits)
@@ -138,7 +136,7 @@ def test_several_files_with_an_index(saved):
         ('{"weight_map": {"wte.weight": 3}}', r"index\.json is damaged"),
     ],
 )
-def test_an_index_that_is_none(saved, content, message):
+def test_invalid_index_is_refused(saved, content, message):
     folder, _ = saved
     (folder / SINGLE).rename(folder / "model-0.safetensors")
     (folder / INDEX).write_text(content, encoding="utf-8")
@@ -146,7 +144,7 @@ def test_an_index_that_is_none(saved, content, message):
         miniGPT.from_pretrained(folder)
 
 
-def test_an_index_cannot_lead_out_of_the_folder(saved):
+def test_index_cannot_name_files_outside_the_folder(saved):
     folder, _ = saved
     (folder / SINGLE).rename(folder.parent / "elsewhere.safetensors")
     index = {"weight_map": {"wte.weight": "../elsewhere.safetensors"}}
@@ -155,7 +153,7 @@ def test_an_index_cannot_lead_out_of_the_folder(saved):
         miniGPT.from_pretrained(folder)
 
 
-def test_half_precision(saved):
+def test_float16_weights_are_read(saved):
     folder, _ = saved
     rewrite(folder, lambda tensors: {k: v.astype(np.float16) for k, v in tensors.items()})
     stored = load_file(folder / SINGLE)
@@ -166,7 +164,7 @@ def test_half_precision(saved):
     )
 
 
-def test_bfloat16(saved):
+def test_bfloat16_weights_are_read(saved):
     folder, _ = saved
     exact = miniGPT.from_pretrained(folder).params()
     content = (folder / SINGLE).read_bytes()
@@ -186,14 +184,14 @@ def test_bfloat16(saved):
         assert (param.view(np.uint32) & 0xFFFF == 0).all()
 
 
-def test_numbers_of_another_type_are_refused(saved):
+def test_weights_of_another_dtype_are_refused(saved):
     folder, _ = saved
     rewrite(folder, lambda tensors: tensors | {"transformer.ln_f.bias": np.zeros(12, np.int8)})
     with pytest.raises(ValueError, match=r"'ln_f\.bias' is stored as I8, but miniGPT reads"):
         miniGPT.from_pretrained(folder)
 
 
-def test_weights_are_not_copied_before_they_have_to_be(saved):
+def test_weights_are_mapped_without_a_copy(saved):
     folder, logits = saved
     before = (folder / SINGLE).read_bytes()
     model = miniGPT.from_pretrained(folder)
@@ -205,7 +203,7 @@ def test_weights_are_not_copied_before_they_have_to_be(saved):
     assert (folder / SINGLE).read_bytes() == before
 
 
-def test_a_model_can_be_saved_where_it_was_opened(saved):
+def test_model_can_be_saved_over_its_own_folder(saved):
     folder, _ = saved
     model = miniGPT.from_pretrained(folder)
     model.params()["final_norm.shift"][...] = 1
@@ -213,7 +211,7 @@ def test_a_model_can_be_saved_where_it_was_opened(saved):
     assert (miniGPT.from_pretrained(folder).params()["final_norm.shift"] == 1).all()
 
 
-def test_an_unaligned_file_works(saved):
+def test_unaligned_weights_are_read(saved):
     folder, logits = saved
     content = (folder / SINGLE).read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -234,7 +232,7 @@ def test_tensors_of_another_architecture_are_named(saved):
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt"])
-def test_a_pickle_is_never_opened(saved, name):
+def test_pickled_weights_are_never_opened(saved, name):
     folder, _ = saved
     shutil.copy(folder / SINGLE, folder / name)
     (folder / SINGLE).unlink()
@@ -242,20 +240,20 @@ def test_a_pickle_is_never_opened(saved, name):
         miniGPT.from_pretrained(folder)
 
 
-def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+def test_tokenizer_of_another_model_is_refused(tmp_path):
     tokenizer = BPETokenizer().train("my dear", vocab_size=258)
     message = "tokenizer has 258 tokens, but the model knows only 257: it has no row for '<|endoft"
     with pytest.raises(ValueError, match=message.replace("|", r"\|")):
-        tiny(vocab_size=257).save_pretrained(tmp_path, tokenizer)
-    tiny(vocab_size=257).save_pretrained(tmp_path)
+        small(vocab_size=257).save_pretrained(tmp_path, tokenizer)
+    small(vocab_size=257).save_pretrained(tmp_path)
     tokenizer.save(tmp_path)
     with pytest.raises(ValueError, match=message.replace("|", r"\|")):
         load_model_and_tokenizer(tmp_path)
-    tiny(vocab_size=320).save_pretrained(tmp_path, tokenizer)  # room to spare does no harm
+    small(vocab_size=320).save_pretrained(tmp_path, tokenizer)  # room to spare does no harm
     assert load_model_and_tokenizer(tmp_path)[0].vocab_size == 320
 
 
-def test_weights_are_written_as_the_library_does(tmp_path):
+def test_written_weights_equal_those_of_safetensors(tmp_path):
     rng = np.random.default_rng(0)
     tensors = {
         "b": rng.normal(size=(3, 5)).astype(np.float32).T,
@@ -280,7 +278,7 @@ def test_weights_are_written_as_the_library_does(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are of Unix")
-def test_others_may_read_a_model_as_the_umask_says(saved):
+def test_saved_model_has_the_permissions_of_the_umask(saved):
     folder, _ = saved
     (folder / "new").touch()
     allowed = (folder / "new").stat().st_mode

@@ -1,7 +1,10 @@
+from functools import partial
+
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import WordTokenizer, miniGPT, trace
+from minigpt import WordTokenizer, trace
 from minigpt.core.functional import cross_entropy
 from minigpt.inside import (
     attribute,
@@ -20,23 +23,14 @@ from minigpt.inside import (
     without_heads,
 )
 
-
-def model_of(**changes):
-    arguments = {"n_heads": 3, "n_layers": 2, "seed": 0, "dtype": "float64", **changes}
-    model = miniGPT(20, 40, 12, **arguments)
-    rng = np.random.default_rng(1)
-    for name, param in model.params().items():
-        param[...] = float(name.endswith("scale")) + rng.normal(0, 0.3, param.shape)
-    return model
-
-
+small = partial(tiny_model, 20, max_len=40, dtype="float64", noise=0.3)
 IDS = [3, 3, 19, 0, 7, 3]
 
 
 @pytest.mark.parametrize("changes", [{}, {"bias": False}, {"tie_weights": True}])
 @pytest.mark.parametrize("against", [None, 11])
-def test_the_parts_of_a_logit_sum_to_it(changes, against):
-    model = model_of(**changes)
+def test_attribution_parts_sum_to_the_logit(changes, against):
+    model = small(**changes)
     seen = trace(model, IDS)
     found = attribute(model, seen, 5, 2, against)
     expected = seen.logits[2, 5] - (0 if against is None else seen.logits[2, against])
@@ -46,9 +40,9 @@ def test_the_parts_of_a_logit_sum_to_it(changes, against):
     assert len(found.parts()) == 2 + 2 * (3 + 1 + 1) + 1
 
 
-def test_a_part_is_what_leaves_the_logit_without_it():
+def test_attribution_part_is_what_the_logit_loses_without_it():
     """With the norm's scale fixed, taking a head's writing out of the stream takes its part off."""
-    model = model_of()
+    model = small()
     seen = trace(model, IDS)
     found = attribute(model, seen)
     assert found.token == seen.logits[-1].argmax()
@@ -68,14 +62,14 @@ def test_a_part_is_what_leaves_the_logit_without_it():
         assert found.parts()[name] == pytest.approx(change), name
 
 
-def test_a_token_that_is_none_has_no_logit():
-    model = model_of()
+def test_attribution_refuses_an_unknown_token():
+    model = small()
     with pytest.raises(ValueError, match="from 0 to 19, got 20"):
         attribute(model, trace(model, IDS), 20)
 
 
-def test_the_lens_ends_with_the_models_own_answer():
-    model = model_of()
+def test_logit_lens_ends_with_the_models_output():
+    model = small()
     seen = trace(model, IDS)
     found = logit_lens(model, seen)
     assert found.tokens.shape == found.probabilities.shape == (3, 6)
@@ -88,8 +82,8 @@ def test_the_lens_ends_with_the_models_own_answer():
     )
 
 
-def test_the_lens_takes_the_rows_some_at_a_time(monkeypatch):
-    model = model_of()
+def test_logit_lens_works_in_chunks(monkeypatch):
+    model = small()
     seen = trace(model, IDS)
     whole = logit_lens(model, seen)
     monkeypatch.setattr("minigpt.inside.lens.MAX_LOGITS", 4 * model.vocab_size)
@@ -98,8 +92,8 @@ def test_the_lens_takes_the_rows_some_at_a_time(monkeypatch):
     np.testing.assert_allclose(parts.probabilities, whole.probabilities)
 
 
-def test_the_lens_on_a_block_is_the_answer_of_a_model_that_ends_there():
-    model = model_of()
+def test_logit_lens_of_a_block_equals_a_shorter_model():
+    model = small()
     seen = trace(model, IDS)
     found = logit_lens(model, seen)
     for n in (1, 0):
@@ -110,8 +104,8 @@ def test_the_lens_on_a_block_is_the_answer_of_a_model_that_ends_there():
         np.testing.assert_allclose(found.probabilities[n], p.max(axis=-1))
 
 
-def test_the_mean_surprise_is_the_loss():
-    seen = trace(model_of(), IDS)
+def test_mean_surprise_is_the_loss():
+    seen = trace(small(), IDS)
     nats = surprise(seen)
     assert nats.shape == (5,)
     assert nats.mean() == pytest.approx(cross_entropy(seen.logits[:-1], np.array(IDS[1:])))
@@ -143,7 +137,7 @@ def test_relations_by_lines():
     assert found["start of the line before"] == [[5, 2], [6, 2]]
 
 
-def test_scores_of_heads_that_do_just_one_thing():
+def test_head_scores_of_heads_with_one_purpose():
     ids = np.tile(np.arange(6), 2)
     known = relations(ids)
     weights = np.zeros((1, 4, 12, 12))
@@ -162,7 +156,7 @@ def test_scores_of_heads_that_do_just_one_thing():
     ]
 
 
-def test_even_attention_has_even_scores_and_no_name():
+def test_head_scores_of_uniform_attention_name_no_head():
     known = relations(np.array(IDS), ["a", "\n", "b", "c", "d", "e"])
     even = np.tri(6) / np.arange(1, 7)[:, None]
     scores = score_heads(even[None, None], known)
@@ -172,8 +166,8 @@ def test_even_attention_has_even_scores_and_no_name():
     assert score_heads(even[None, None], {"none": np.zeros((6, 6), bool)}).values.sum() == 0
 
 
-def test_repeated_tokens_and_the_scores_on_them():
-    model = model_of()
+def test_head_scores_on_repeated_tokens():
+    model = small()
     ids = repeated_tokens(model, np.random.default_rng(0))
     assert len(ids) == 40
     assert ids[:20].tolist() == ids[20:].tolist()
@@ -186,7 +180,7 @@ def test_repeated_tokens_and_the_scores_on_them():
         weights = seen.weights
         by_hand.append(np.mean([weights[:, :, t, t - 19] for t in range(20, 40)], axis=0))
     np.testing.assert_allclose(scores.values[scores.names.index("induction")], np.mean(by_hand, 0))
-    short = miniGPT(20, 3, 12, 3, 1)
+    short = tiny_model(20, max_len=3)
     with pytest.raises(ValueError, match="context of 3 tokens is too short"):
         head_scores(short)
 
@@ -210,9 +204,9 @@ def test_relations_of_a_scene():
     assert not any(np.triu(relation).any() for relation in found.values())
 
 
-def test_scores_on_scenes():
+def test_play_scores_of_scenes():
     tokenizer = WordTokenizer().train(SCENE)
-    model = miniGPT(tokenizer.vocab_size, 60, 12, 3, 2, seed=0)
+    model = tiny_model(tokenizer.vocab_size, max_len=60)
     for block in model.blocks:  # with no queries all attention is even
         block.attention.qkv.weight[...] = 0
     scores = play_scores(model, tokenizer, f"{SCENE}\n{SCENE}\nnothing")
@@ -231,8 +225,8 @@ def test_scores_on_scenes():
 # ── neurons and principal components ──
 
 
-def test_neurons_of_a_text_longer_than_the_context():
-    model = model_of()
+def test_neuron_activations_of_a_text_longer_than_the_context():
+    model = small()
     ids = np.random.default_rng(0).integers(0, 20, 100)
     for layer in (0, 1):
         found = neuron_activations(model, ids, layer)
@@ -247,7 +241,7 @@ def test_neurons_of_a_text_longer_than_the_context():
         neuron_activations(model, np.array([], int), 0)
 
 
-def test_selective_neurons_and_where_they_are_loudest():
+def test_most_selective_neurons_and_their_strongest_places():
     activations = np.random.default_rng(0).normal(size=(200, 5))
     activations[:, 3] = 0
     activations[[20, 22, 90, 150], 3] = [9, 10, 8, 7]
@@ -257,7 +251,7 @@ def test_selective_neurons_and_where_they_are_loudest():
     assert strongest(np.ones(4), 9, apart=2) == [0, 2]
 
 
-def test_principal_components_of_points_near_a_plane():
+def test_pca_of_points_near_a_plane():
     rng = np.random.default_rng(0)
     plane = np.linalg.qr(rng.normal(size=(6, 2)))[0].T
     places = rng.normal(size=(300, 2)) * [5, 2]
@@ -272,19 +266,19 @@ def test_principal_components_of_points_near_a_plane():
     np.testing.assert_allclose(pca(-vectors).directions, found.directions)  # signs stay
 
 
-def test_the_strongest_of_unsigned_numbers_are_the_largest():
+def test_strongest_works_for_unsigned_numbers():
     assert strongest(np.array([0, 3, 255, 7], np.uint8), 2, apart=1) == [2, 3]
 
 
 @pytest.mark.parametrize("vectors", [[[1.0, 2.0]], np.ones(3), np.ones((0, 3)), np.ones((2, 2, 2))])
-def test_components_of_what_are_no_vectors_are_refused(vectors):
+def test_pca_refuses_what_is_not_a_set_of_vectors(vectors):
     with pytest.raises((TypeError, ValueError), match="vectors must"):
         pca(vectors)
 
 
 @pytest.mark.parametrize("changes", [{}, {"bias": False}, {"tie_weights": True}])
-def test_without_a_head_the_stream_lacks_what_it_wrote(changes):
-    model = model_of(**changes)
+def test_without_heads_removes_the_output_of_those_heads(changes):
+    model = small(**changes)
     whole = trace(model, IDS)
     before = {name: param.copy() for name, param in model.params().items()}
     seen = trace(without_heads(model, [(1, 2), (1, 0)]), IDS)
@@ -297,6 +291,6 @@ def test_without_a_head_the_stream_lacks_what_it_wrote(changes):
 
 
 @pytest.mark.parametrize("head", [(2, 0), (-1, 0), (0, 3), (0, -1)])
-def test_a_head_that_is_not_there_cannot_be_switched_off(head):
+def test_without_heads_refuses_an_unknown_head(head):
     with pytest.raises(ValueError, match=r"must be from 0 to \d, got"):
-        without_heads(model_of(), [head])
+        without_heads(small(), [head])

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import SGD, AdamW, CharTokenizer, clip_gradients, get_batch, miniGPT
+from minigpt import SGD, AdamW, CharTokenizer, clip_gradients, get_batch
 from minigpt.core.functional import cross_entropy_backward, softmax
 from minigpt.fast.recompute import recompute
 from minigpt.inside.slow_step import slow_step
@@ -18,7 +19,7 @@ V = TOKENIZER.vocab_size
 
 def learner(make=AdamW, **options):
     """A model that has taken two steps, its optimizer, and the batch of the third."""
-    model = miniGPT(V, 8, 12, 3, 2, **{"seed": 0, **options})
+    model = tiny_model(V, **options)
     optimizer, rng = make(model), np.random.default_rng(1)
     for _ in range(2):
         model.forward(*get_batch(np.arange(300) ** 2 % V, 8, 3, rng))
@@ -38,7 +39,7 @@ def state(model, optimizer):
 
 @pytest.mark.parametrize("make", [AdamW, SGD])
 @pytest.mark.parametrize("options", [{}, {"tie_weights": True}, {"bias": False, "dropout": 0.2}])
-def test_it_is_the_real_step_to_the_bit_and_changes_nothing(make, options):
+def test_slow_step_equals_the_real_step_and_changes_nothing(make, options):
     model, optimizer, x, y = learner(make, **options)
     before = state(model, optimizer)
     slow = slow_step(model, x, y, optimizer, 3e-3, clip=0.5)
@@ -69,7 +70,7 @@ def test_it_is_the_real_step_to_the_bit_and_changes_nothing(make, options):
         assert change.gradient == grads[change.name][change.index]
 
 
-def test_losses_are_of_each_token():
+def test_slow_step_losses_are_per_token():
     model, optimizer, x, y = learner()
     logits, loss = model.forward(x, y)
     slow = slow_step(model, x, y, optimizer, 3e-3)
@@ -80,7 +81,7 @@ def test_losses_are_of_each_token():
     assert slow.loss_after < slow.loss
 
 
-def test_gradients_at_the_stations_are_those_of_the_loss():
+def test_slow_step_gradients_are_those_of_the_loss():
     """The loss changes with what a station gives as the gradient there says."""
     model, optimizer, x, y = learner(dtype=np.float64)
     slow = slow_step(model, x, y, optimizer, 3e-3)
@@ -108,7 +109,7 @@ def test_gradients_at_the_stations_are_those_of_the_loss():
     assert attention.gradient == pytest.approx(attention.parameters[projection])
 
 
-def test_gradients_end_where_blocks_are_frozen():
+def test_slow_step_gradients_end_at_frozen_blocks():
     model, _, x, y = learner()
     freeze(model, 1)
     slow = slow_step(model, x, y, AdamW(model), 3e-3)
@@ -118,14 +119,14 @@ def test_gradients_end_where_blocks_are_frozen():
     assert all(not change.name.startswith("blocks.0") for change in slow.changes)
 
 
-def test_blocks_that_are_recomputed_are_no_different():
+def test_slow_step_works_for_recomputed_blocks():
     model, optimizer, x, y = learner()
     expected = slow_step(model, x, y, optimizer, 3e-3)
     recompute(model)
     assert slow_step(model, x, y, optimizer, 3e-3).to_dict() == expected.to_dict()
 
 
-def test_it_is_json_and_a_figure():
+def test_slow_step_becomes_json_and_a_figure():
     model, optimizer, x, y = learner()
     slow = slow_step(model, x, y, optimizer, 3e-3, clip=1e-3, n_changes=7)
     record = json.loads(json.dumps(slow.to_dict()))
@@ -141,7 +142,7 @@ def test_it_is_json_and_a_figure():
     assert "shortened to 0.001" in figure.layout.title.subtitle.text
 
 
-def test_what_it_refuses():
+def test_slow_step_refuses_invalid_arguments():
     model, optimizer, x, y = learner()
     with pytest.raises(ValueError, match="one id for each position"):
         slow_step(model, x, y[:, :3], optimizer, 3e-3)

@@ -3,11 +3,13 @@
 import json
 import math
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import BPETokenizer, WordTokenizer, miniGPT
+from minigpt import BPETokenizer, WordTokenizer
 from minigpt.core import kernels
 from minigpt.inside import BlockActivations, Target, Trace, trace
 from minigpt.inside.trace_in_words import walk
@@ -24,15 +26,7 @@ OUTER = ("token_embedding", "position_embedding", "embedding", "final_norm", "lo
 INNER = tuple(field.name for field in fields(BlockActivations))
 
 
-def model_of(vocab_size=20, max_len=40, **changes):
-    """A float64 model whose weights are large enough that everything matters."""
-    arguments = {"n_heads": 3, "n_layers": 2, "seed": 0, "dtype": F64, "dropout": 0.3, **changes}
-    model = miniGPT(vocab_size, max_len, 12, **arguments)
-    rng = np.random.default_rng(1)
-    for name, param in model.params().items():
-        at = 1.0 if name.endswith("scale") else 0.0
-        param[...] = at + rng.normal(0, 0.3, param.shape)
-    return model
+small = partial(tiny_model, vocab_size=20, max_len=40, dtype=F64, dropout=0.3, noise=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +104,8 @@ def named(activations):
 
 
 @pytest.mark.parametrize("changes", MODELS.values(), ids=MODELS.keys())
-def test_every_value_equals_the_one_computed_by_hand(changes):
-    model = model_of(**changes)
+def test_trace_equals_values_computed_by_hand(changes):
+    model = small(**changes)
     ids = [3, 3, 19, 0, 7]
     expected, found = plain(model, ids), named(trace(model, ids))
     assert found.keys() == expected.keys()
@@ -119,9 +113,9 @@ def test_every_value_equals_the_one_computed_by_hand(changes):
         np.testing.assert_allclose(found[name], value, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
-def test_a_mistake_in_any_array_would_be_seen():
+def test_trace_comparison_notices_a_change_in_any_array():
     """The values differ enough from each other and from zero for the test above to mean much."""
-    arrays = named(trace(model_of(), [3, 3, 19, 0, 7]))
+    arrays = named(trace(small(), [3, 3, 19, 0, 7]))
     sums = {}
     for name, value in arrays.items():
         finite = value[np.isfinite(value)]
@@ -134,8 +128,8 @@ def test_a_mistake_in_any_array_would_be_seen():
 
 @pytest.mark.parametrize("of", ["logit", "surprise"])
 @pytest.mark.parametrize("changes", MODELS.values(), ids=MODELS.keys())
-def test_every_gradient_equals_differences_of_the_target(changes, of):
-    model = model_of(**changes)
+def test_trace_gradients_equal_central_differences(changes, of):
+    model = small(**changes)
     ids, target = [3, 3, 19, 0, 7], Target(token=4, position=3, of=of)
     seen = trace(model, ids, target=target)
     assert seen.target == target
@@ -156,8 +150,8 @@ def test_every_gradient_equals_differences_of_the_target(changes, of):
 
 
 @pytest.mark.parametrize("length", [1, 2, 128, 129, 200])
-def test_short_texts_and_attention_in_blocks(length):
-    model = model_of(max_len=200).eval()
+def test_trace_works_for_blocked_attention(length):
+    model = small(max_len=200).eval()
     ids = np.random.default_rng(0).integers(0, 20, length)
     seen = trace(model, ids, target=Target(1))
     with kernels.plain():  # as in a trace
@@ -181,8 +175,8 @@ def test_short_texts_and_attention_in_blocks(length):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_model_stays_as_it_was(tied):
-    model = model_of(tie_weights=tied).train()
+def test_trace_does_not_change_the_model(tied):
+    model = small(tie_weights=tied).train()
     ids = np.array([[1, 2, 3]])
     model.forward(ids, ids)
     model.backward()
@@ -199,14 +193,14 @@ def test_the_model_stays_as_it_was(tied):
     np.testing.assert_array_equal(model.flat.grads, grads)
 
 
-def test_float32_stays_float32():
-    seen = trace(model_of(dtype="float32"), [1, 2, 3], target=Target(2))
+def test_trace_keeps_float32():
+    seen = trace(small(dtype="float32"), [1, 2, 3], target=Target(2))
     for activations in (seen, seen.gradient):
         assert {array.dtype for array in named(activations).values()} == {np.dtype("float32")}
 
 
-def test_a_text_its_pieces_and_what_comes_next(tokenizer):
-    model = model_of(tokenizer.vocab_size)
+def test_trace_of_a_text_has_pieces_and_next_tokens(tokenizer):
+    model = small(vocab_size=tokenizer.vocab_size)
     seen = trace(model, TEXT, tokenizer)
     assert "".join(seen.pieces) == TEXT
     assert seen.ids.tolist() == tokenizer.encode(TEXT)
@@ -224,15 +218,15 @@ def test_a_text_its_pieces_and_what_comes_next(tokenizer):
     assert seen.weights.shape == (2, 3, len(seen.ids), len(seen.ids))
 
 
-def test_parts_of_characters_and_ids_no_token_has():
+def test_trace_pieces_of_partial_characters_and_unknown_ids():
     tokenizer = BPETokenizer().train("äöü" * 5, 260)
-    seen = trace(model_of(vocab_size=300), [*tokenizer.encode("ß"), 299], tokenizer)
+    seen = trace(small(vocab_size=300), [*tokenizer.encode("ß"), 299], tokenizer)
     assert seen.pieces == ["<c3>", "<9f>", "[id 299]"]
-    assert trace(model_of(), [4, 0]).pieces == ["#4", "#0"]
+    assert trace(small(), [4, 0]).pieces == ["#4", "#0"]
 
 
-def test_of_a_long_text_the_end_counts(tokenizer):
-    model = model_of(tokenizer.vocab_size, max_len=4)
+def test_trace_uses_the_end_of_a_long_text(tokenizer):
+    model = small(vocab_size=tokenizer.vocab_size, max_len=4)
     ids = tokenizer.encode(TEXT)
     seen = trace(model, TEXT, tokenizer)
     assert seen.ids.tolist() == ids[-4:]
@@ -254,22 +248,22 @@ def test_of_a_long_text_the_end_counts(tokenizer):
         (([1], None, Target(2, 0, "los")), ValueError, "logit, surprise"),
     ],
 )
-def test_what_cannot_be_traced(arguments, error, message):
+def test_trace_refuses_invalid_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
-        trace(model_of(), *arguments)
+        trace(small(), *arguments)
 
 
-def test_an_empty_text(tokenizer):
+def test_trace_of_an_empty_text(tokenizer):
     with pytest.raises(ValueError, match="at least one token"):
-        trace(model_of(tokenizer.vocab_size), "", tokenizer)
+        trace(small(vocab_size=tokenizer.vocab_size), "", tokenizer)
 
 
 # ── in words ──
 
 
 @pytest.mark.parametrize("width", [30, 80])
-def test_the_walk_tells_the_numbers_in_order(tokenizer, width):
-    model = model_of(tokenizer.vocab_size)
+def test_walk_shows_the_numbers_in_order(tokenizer, width):
+    model = small(vocab_size=tokenizer.vocab_size)
     seen = trace(model, "my dear goose", tokenizer, Target(3))
     text = walk(seen, width)
     assert max(map(len, text.splitlines())) <= width
@@ -295,9 +289,9 @@ def test_the_walk_tells_the_numbers_in_order(tokenizer, width):
     assert str(trace(model, "my dear", tokenizer)).count("BACKWARD") == 0
 
 
-def test_the_walk_is_safe_and_short_for_odd_and_long_texts():
+def test_walk_is_safe_and_short_for_odd_and_long_texts():
     tokenizer = BPETokenizer().train("a", 257)
-    model = model_of(tokenizer.vocab_size, 100, n_layers=1)
+    model = small(vocab_size=tokenizer.vocab_size, max_len=100, n_layers=1)
     text = str(trace(model, "\x1b[31m\n\t" + "x" * 80, tokenizer))
     assert "\x1b" not in text
     assert "… 75 before" in text
@@ -308,8 +302,8 @@ def test_the_walk_is_safe_and_short_for_odd_and_long_texts():
 
 
 @pytest.mark.parametrize("target", [None, Target(3, 0, "logit")])
-def test_a_trace_comes_back_from_its_file(tmp_path, tokenizer, target):
-    seen = trace(model_of(tokenizer.vocab_size, max_len=5), TEXT, tokenizer, target)
+def test_trace_survives_saving_and_loading(tmp_path, tokenizer, target):
+    seen = trace(small(vocab_size=tokenizer.vocab_size, max_len=5), TEXT, tokenizer, target)
     seen.save(tmp_path / "a.npz")
     again = Trace.load(tmp_path / "a.npz")
     for before, after in ((seen, again), (seen.gradient, again.gradient)):
@@ -355,20 +349,20 @@ def changed(path, **changes):
         ({"embedding": np.array([{}], dtype=object)}, "pickle"),
     ],
 )
-def test_a_damaged_file_is_refused(tmp_path, changes, message):
+def test_trace_refuses_a_damaged_file(tmp_path, changes, message):
     path = tmp_path / "a.npz"
-    trace(model_of(), [1, 2, 3]).save(path)
+    trace(small(), [1, 2, 3]).save(path)
     Trace.load(path)
     changed(path, **changes)
     with pytest.raises(ValueError, match=r"a\.npz is no trace, or damaged: .*" + message):
         Trace.load(path)
 
 
-def test_what_is_no_file_or_no_archive(tmp_path):
+def test_trace_refuses_a_missing_file_and_a_wrong_format(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no trace at"):
         Trace.load(tmp_path / "missing.npz")
     whole = tmp_path / "whole.npz"
-    trace(model_of(), [1, 2, 3]).save(whole)
+    trace(small(), [1, 2, 3]).save(whole)
     for content in (b"", b"text", whole.read_bytes()[:-400]):
         (tmp_path / "a.npz").write_bytes(content)
         with pytest.raises(ValueError, match="is no trace, or damaged"):

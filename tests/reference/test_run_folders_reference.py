@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from open_with_transformers import PROMPT
+from tiny import tiny_model
 from transformers import AutoModelForCausalLM
 
 from minigpt import Settings, miniGPT
@@ -96,8 +97,7 @@ def test_a_run_folder(deviation, equal, runs, opened, i):
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 def test_every_gradient_in_float64(deviation, tmp_path, tie_weights, bias, activation):
     options = {"tie_weights": tie_weights, "bias": bias, "activation": activation}
-    ours = miniGPT(27, 16, 12, 3, 2, seed=0, dtype="float64", **options)
-    ours.flat.params[...] += np.random.default_rng(2).normal(0, 0.1, ours.flat.params.size)
+    ours = tiny_model(27, max_len=16, dtype="float64", noise=0.1, **options)
     ours.save_pretrained(tmp_path)
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path)
     ids, targets = np.random.default_rng(0).integers(0, 27, (2, 3, 16))

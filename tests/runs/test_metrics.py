@@ -51,7 +51,7 @@ def minigpt(*arguments, cwd, **environment):
     return done
 
 
-def test_columns_are_what_the_steps_said(tmp_path):
+def test_metrics_columns_hold_the_values_of_the_steps(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(lines(row(1, val_loss=3.0, val_bits=2.0), row(2), row(3, val_loss=1.5)))
     metrics = MetricsFile(path).read()
@@ -67,7 +67,7 @@ def test_columns_are_what_the_steps_said(tmp_path):
     assert metrics.best == 2
 
 
-def test_without_steps_or_evaluations_nothing_is_known(tmp_path):
+def test_metrics_without_steps_are_empty(tmp_path):
     path = tmp_path / "metrics.jsonl"
     empty = MetricsFile(path).read()
     assert (empty.number.size, empty.best, empty.bits_per_nat) == (0, None, None)
@@ -77,7 +77,7 @@ def test_without_steps_or_evaluations_nothing_is_known(tmp_path):
 
 
 @given(st.data())
-def test_read_piece_by_piece_it_is_the_same(tmp_path_factory, data):
+def test_metrics_read_in_pieces_are_the_same(tmp_path_factory, data):
     content = lines(*(row(n, val_loss=1.0 * n) for n in range(1, 6))).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=6)))
     path = tmp_path_factory.mktemp("run") / "metrics.jsonl"
@@ -92,7 +92,7 @@ def test_read_piece_by_piece_it_is_the_same(tmp_path_factory, data):
         np.testing.assert_array_equal(getattr(so_far, name), getattr(whole, name))
 
 
-def test_a_run_that_went_back_is_read_anew(tmp_path):
+def test_metrics_of_a_run_that_went_back_are_read_again(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(lines(*(row(n) for n in range(1, 9))))
     file = MetricsFile(path)
@@ -107,7 +107,7 @@ def test_a_run_that_went_back_is_read_anew(tmp_path):
     assert file.read().number.size == 0
 
 
-def test_what_is_no_number_to_draw_is_a_gap(tmp_path):
+def test_metrics_that_are_not_finite_become_gaps(tmp_path):
     path = tmp_path / "metrics.jsonl"
     values = ["NaN", "Infinity", "-Infinity", "1e999", "null", "1" + "0" * 400, "1e30"]
     rows = (f'{{"number": {i}, "loss": {value}}}\n' for i, value in enumerate(values, 1))
@@ -136,7 +136,7 @@ def test_what_is_no_number_to_draw_is_a_gap(tmp_path):
         ('{"number": 2, "val_loss": true}', "val_loss must be a number, got True"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path, line, message):
+def test_metrics_refuse_an_invalid_line_by_number(tmp_path, line, message):
     path = tmp_path / "metrics.jsonl"
     path.write_text(lines(row(1)) + line + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"metrics\.jsonl, line 2: .*({message})"):
@@ -144,14 +144,14 @@ def test_a_wrong_line_is_named(tmp_path, line, message):
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
+def test_metrics_read_or_refuse_any_bytes(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("run") / "metrics.jsonl"
     path.write_bytes(lines(row(1)).encode() + content + b"\n")
     with pytest.raises(ValueError, match="line 2"):
         MetricsFile(path).read()
 
 
-def test_no_more_steps_than_there_is_room_for(tmp_path, monkeypatch):
+def test_metrics_refuse_too_many_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_STEPS_READ", 2)
     path = tmp_path / "metrics.jsonl"
     path.write_text(lines(row(1), row(2)))
@@ -161,7 +161,7 @@ def test_no_more_steps_than_there_is_room_for(tmp_path, monkeypatch):
         MetricsFile(path).read()
 
 
-def test_history_tells_settings_progress_and_the_best(tmp_path):
+def test_history_holds_settings_progress_and_the_best(tmp_path):
     rows = [row(1, val_loss=3.0, val_bits=2.0), row(2, val_loss=1.5, val_bits=1.0), row(3)]
     history = History.read(make_run(tmp_path / "a", rows, d_model=32, n_heads=2, step=2, steps=9))
     facts = history.to_dict()
@@ -178,7 +178,7 @@ def test_history_tells_settings_progress_and_the_best(tmp_path):
     )
 
 
-def test_runs_have_short_names_that_differ(tmp_path):
+def test_short_names_of_runs_are_distinct(tmp_path):
     a, b, c = (History.read(make_run(tmp_path / name)) for name in ("1/a", "1/b", "2/a"))
     assert short_names([a, b]) == ["a", "b"]
     assert short_names([a, b, c]) == [str(h.folder) for h in (a, b, c)]
@@ -196,7 +196,7 @@ def test_runs_have_short_names_that_differ(tmp_path):
         ({"floor_bits_per_character": 10**400}, "floor_bits_per_character must be"),
     ],
 )
-def test_a_damaged_record_is_named(tmp_path, change, message):
+def test_history_refuses_a_damaged_record(tmp_path, change, message):
     path = make_run(tmp_path / "a") / "training.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
@@ -221,7 +221,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_runs_are_found_in_folders_and_as_themselves(folder):
+def test_find_runs_accepts_folders_and_runs(folder):
     names = ["lost", "new", "old", "torn", "wrong"]
     assert [run.name for run in find_runs([folder / "runs"])] == names
     old = Path(folder / "runs/old")
@@ -229,7 +229,7 @@ def test_runs_are_found_in_folders_and_as_themselves(folder):
     assert find_runs([old, old]) == [old]
 
 
-def test_the_list_of_runs(folder):
+def test_runs_command_lists_runs(folder):
     for columns in ("60", "80", "120"):
         done = minigpt("runs", cwd=folder, COLUMNS=columns)
         assert (done.returncode, done.stderr) == (0, "")
@@ -244,7 +244,7 @@ def test_the_list_of_runs(folder):
         assert "no-run" not in done.stdout
 
 
-def test_the_list_of_runs_for_machines(folder):
+def test_runs_command_lists_runs_as_json(folder):
     done = minigpt("runs", "runs/old", "runs", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     rows = {Path(row["folder"]).name: row for row in map(json.loads, done.stdout.splitlines())}
@@ -254,7 +254,7 @@ def test_the_list_of_runs_for_machines(folder):
     assert "line 1" in rows["wrong"]["error"]
 
 
-def test_no_runs_yet(tmp_path):
+def test_runs_command_without_runs(tmp_path):
     done = minigpt("runs", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert "minigpt demo" in done.stderr

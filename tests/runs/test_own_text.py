@@ -59,7 +59,7 @@ def place(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     "place", [0, 1, TOKENS_HASHED_AT_ONCE - 1, TOKENS_HASHED_AT_ONCE, TOKENS_HASHED_AT_ONCE + 1, -1]
 )
-def test_a_single_token_anywhere_changes_the_fingerprint(part, place):
+def test_fingerprint_changes_with_any_single_token(part, place):
     def dataset(**parts):
         zeros = {name: np.zeros(TOKENS_HASHED_AT_ONCE + 5, np.uint16) for name in ("train", "val")}
         return Dataset("x", val_characters=7, **(zeros | parts))
@@ -70,7 +70,7 @@ def test_a_single_token_anywhere_changes_the_fingerprint(part, place):
     assert fingerprint(dataset(**{part: changed})) != fingerprint(dataset())
 
 
-def test_the_same_tokens_of_another_text_are_another_text():
+def test_fingerprint_differs_for_other_texts_with_the_same_tokens():
     tokenizer = WordTokenizer().train("my dear goose " * 9)
     texts = ("my dear goose ", "my dear quagga", "my dear okapii")
     prints = [
@@ -93,7 +93,7 @@ def test_the_same_tokens_of_another_text_are_another_text():
         lambda text: text.swapcase(),
     ],
 )
-def test_a_changed_text_is_refused_wherever_it_changed(place, change, capsys):
+def test_resume_refuses_a_text_changed_anywhere(place, change, capsys):
     (place / "text.txt").write_text(change(TEXT), encoding="utf-8")
     for command in (["train", "--resume", "runs/a", "--steps", "6"], ["eval", "runs/a"]):
         assert main(command) == 1
@@ -102,7 +102,7 @@ def test_a_changed_text_is_refused_wherever_it_changed(place, change, capsys):
     assert f"text, {len(change(TEXT)):,} characters" in capsys.readouterr().out
 
 
-def test_a_changed_token_file_is_refused(place):
+def test_resume_refuses_a_changed_token_file(place):
     prepare([place / "text.txt"], place / "data", "char")
     train(place / "runs/b", "data")
     for part in ("train", "val"):
@@ -115,7 +115,7 @@ def test_a_changed_token_file_is_refused(place):
     Run.resume(place / "runs/b", {"steps": 6})
 
 
-def test_runs_of_older_versions_go_on(place):
+def test_runs_of_older_versions_can_be_resumed(place):
     def as_it_was(record):
         for name, part in (("train", dataset.train), ("val", dataset.val)):
             record["text"][name] = [
@@ -139,7 +139,7 @@ def test_runs_of_older_versions_go_on(place):
 # --------------------------------------------------------------------------- wherever it is now
 
 
-def test_a_relative_name_leads_to_the_text_from_anywhere(place, tmp_path, monkeypatch, capsys):
+def test_relative_text_is_found_from_any_directory(place, tmp_path, monkeypatch, capsys):
     for number, here in enumerate((tmp_path, Path("/"), place / "runs/a", place), 5):
         monkeypatch.chdir(here)
         assert Run.resume(place / "runs/a", {"steps": number}).dataset.name == "text"
@@ -151,13 +151,13 @@ def test_a_relative_name_leads_to_the_text_from_anywhere(place, tmp_path, monkey
     assert settings["data"] == ["text.txt"]
 
 
-def test_text_and_runs_may_move_together(place, tmp_path, monkeypatch):
+def test_text_and_runs_may_be_moved_together(place, tmp_path, monkeypatch):
     place.rename(tmp_path / "away")
     monkeypatch.chdir(tmp_path)
     assert Run.resume(tmp_path / "away/runs/a", {"steps": 5}).dataset.name == "text"
 
 
-def test_another_text_of_that_name_nearby_is_not_taken(place, tmp_path, monkeypatch, capsys):
+def test_other_text_of_the_same_name_is_not_used(place, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("something else " * 99, encoding="utf-8")
     assert Run.resume(place / "runs/a", {"steps": 5}).base == place
@@ -168,7 +168,7 @@ def test_another_text_of_that_name_nearby_is_not_taken(place, tmp_path, monkeypa
     assert Run.resume(tmp_path / "b", {"steps": 5}).base == place  # where one stands, too
 
 
-def test_a_text_that_is_gone_is_said_with_all_places_and_found_by_data(place, tmp_path, capsys):
+def test_missing_text_is_named_and_can_be_given_as_data(place, tmp_path, capsys):
     (place / "text.txt").rename(tmp_path / "moved.txt")
     for command in (["eval", "runs/a"], ["train", "--resume", "runs/a", "--steps", "6"]):
         assert main(command) == 1
@@ -183,7 +183,7 @@ def test_a_text_that_is_gone_is_said_with_all_places_and_found_by_data(place, tm
     assert "validation part of moved, " in capsys.readouterr().out
 
 
-def test_data_that_is_not_the_text_of_the_run_is_refused(place, capsys):
+def test_resume_refuses_data_that_is_not_its_text(place, capsys):
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     (place / "other.txt").write_text(TEXT[:-1], encoding="utf-8")
     command = ["train", "--resume", "runs/a", "--steps", "6", "--data"]
@@ -195,7 +195,7 @@ def test_data_that_is_not_the_text_of_the_run_is_refused(place, capsys):
     assert before == {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
-def test_a_built_in_text_is_the_same_everywhere(tmp_path, monkeypatch):
+def test_built_in_text_is_found_from_any_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(Path("a"), "plays", tokenizer="bpe", vocab_size=300)
     (tmp_path / "plays").write_text("no plays", encoding="utf-8")
@@ -213,7 +213,7 @@ def slow_step(folder: Path):
         return following.slow_step()
 
 
-def test_slow_motion_shows_what_the_fingerprint_proves(place, tmp_path, monkeypatch):
+def test_slow_step_shows_only_the_text_of_the_fingerprint(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert slow_step(place / "runs/a").x.shape == (2, 8)
 
@@ -231,7 +231,7 @@ def test_slow_motion_shows_what_the_fingerprint_proves(place, tmp_path, monkeypa
         lambda record, was: None,
     ],
 )
-def test_slow_motion_shows_no_file_that_a_stranger_names(place, tmp_path, secret, forged):
+def test_slow_step_shows_no_file_named_by_a_stranger(place, tmp_path, secret, forged):
     """The owner's file begins as the stranger knows: that is no proof of all of it."""
     if secret == "tokens":
         owned = tmp_path / "owned"
@@ -256,7 +256,7 @@ def test_slow_motion_shows_no_file_that_a_stranger_names(place, tmp_path, secret
 
 
 @pytest.mark.parametrize("base", ["\0", "x" * 9999, 5, ["/"], "../../../../../../../../..", ""])
-def test_a_bent_place_is_no_more_than_a_place(place, base, capsys):
+def test_invalid_text_location_in_a_record_does_no_harm(place, base, capsys):
     change_records(place / "runs/a", lambda record: record.update(started_in=base))
     Run.resume(Path("runs/a"), {"steps": 5})
     (place / "text.txt").unlink()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import TEXT, tiny_settings
 
 from minigpt import Settings, miniGPT
 from minigpt.runs import Run, RunNotWritten, checkpoints
@@ -24,17 +25,10 @@ from minigpt.training import loop as training
 from minigpt.training.evaluation import evaluate
 from minigpt.training.loop import Step, TrainingDiverged
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
-
 
 @pytest.fixture
 def settings(tmp_path) -> Settings:
-    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    return Settings(
-        data=(str(tmp_path / "text.txt"),), tokenizer="char", n_layers=1, n_heads=2, d_model=16,
-        block_size=8, dropout=0.1, steps=12, batch_size=2, warmup=3, eval_every=4, eval_tokens=32,
-        sample_every=4, sample_tokens=4, threads=1, learning_rate=3e-3,
-    )  # fmt: skip
+    return tiny_settings(tmp_path, dropout=0.1, learning_rate=3e-3)
 
 
 @pytest.fixture
@@ -67,7 +61,7 @@ def add_line(folder: Path, line: str) -> None:
         file.write(line)
 
 
-def test_checkpoints_are_models_and_the_run_folder_is_the_best(run):
+def test_checkpoints_are_models_and_the_run_folder_holds_the_best(run):
     assert steps_of(run.folder) == [12, 8]
     for path in run.folder.glob("checkpoint-*"):
         assert damage(path) is None
@@ -79,7 +73,7 @@ def test_checkpoints_are_models_and_the_run_folder_is_the_best(run):
     assert newest == {name: (run.folder / name).read_bytes() for name in newest}
 
 
-def test_the_newest_and_the_best_are_kept(settings, tmp_path):
+def test_newest_and_best_checkpoints_are_kept(settings, tmp_path):
     settings = settings.replace({"eval_every": 1, "keep": 3, "learning_rate": 0.3, "clip": 99.0})
     run = Run.new(settings, tmp_path / "run")
     values = {step.number: step.val_loss for step in run.steps()}
@@ -102,7 +96,7 @@ def overfitted(settings, tmp_path) -> Run:
     return run
 
 
-def test_what_a_run_folder_hands_out_is_never_worse_than_what_it_was(overfitted, tmp_path):
+def test_run_folder_always_holds_the_best_model_so_far(overfitted, tmp_path):
     """At each evaluation, and when it is resumed, the best so far is at the top."""
 
     def at_top(folder: Path) -> float:
@@ -128,7 +122,7 @@ def test_what_a_run_folder_hands_out_is_never_worse_than_what_it_was(overfitted,
     assert History.read(run.folder).settings.steps == 22
 
 
-def test_which_checkpoint_is_opened(overfitted):
+def test_find_checkpoint_opens_best_last_or_a_step(overfitted):
     folder, best = overfitted.folder, overfitted.progress.best["step"]
     opened, note = find_checkpoint(folder)
     assert opened == folder
@@ -149,7 +143,7 @@ def test_which_checkpoint_is_opened(overfitted):
     assert find_checkpoint(folder) == (folder, None)
 
 
-def test_a_model_that_is_no_run_is_opened_as_it_is(run, tmp_path):
+def test_find_checkpoint_accepts_a_plain_model_folder(run, tmp_path):
     run.model.save_pretrained(tmp_path / "model", run.tokenizer)
     for which in ("best", "last"):
         assert find_checkpoint(tmp_path / "model", which) == (tmp_path / "model", None)
@@ -159,7 +153,7 @@ def test_a_model_that_is_no_run_is_opened_as_it_is(run, tmp_path):
     assert find_checkpoint(run.folder) == (run.folder, None)
 
 
-def test_patience_ends_a_run_that_gains_nothing(overfitted, tmp_path):
+def test_patience_ends_a_run_without_improvement(overfitted, tmp_path):
     best = overfitted.progress.best["step"]
     notes = []
     settings = overfitted.settings.replace({"patience": 3})
@@ -184,7 +178,7 @@ def test_patience_ends_a_run_that_gains_nothing(overfitted, tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", [1, 5, 7, 8])
-def test_patience_is_not_renewed_by_being_stopped(overfitted, tmp_path, stop_at):
+def test_patience_continues_after_a_resume(overfitted, tmp_path, stop_at):
     settings = overfitted.settings.replace({"patience": 3})
     whole = Run.new(settings, tmp_path / "whole")
     list(whole.steps())
@@ -201,7 +195,7 @@ def test_patience_is_not_renewed_by_being_stopped(overfitted, tmp_path, stop_at)
     np.testing.assert_array_equal(on.model.flat.params, whole.model.flat.params)
 
 
-def test_a_run_says_when_validation_has_not_improved_for_long(overfitted, tmp_path):
+def test_run_notes_a_long_time_without_improvement(overfitted, tmp_path):
     notes = []
     settings = overfitted.settings.replace({"eval_every": 1})
     run = Run.new(settings, tmp_path / "noted", notes.append)
@@ -214,7 +208,7 @@ def test_a_run_says_when_validation_has_not_improved_for_long(overfitted, tmp_pa
     assert f"since step {run.progress.best['step']}" in said[-1]
 
 
-def test_without_hard_links_there_are_copies(run, tmp_path, monkeypatch):
+def test_checkpoints_are_copied_where_hard_links_fail(run, tmp_path, monkeypatch):
     def no_links(source, target):
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -238,7 +232,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("name", ["model.safetensors", "training_state.safetensors", "config.json"])
 @pytest.mark.parametrize("what", DAMAGES)
-def test_a_damaged_checkpoint_is_passed_over(run, name, what):
+def test_damaged_checkpoint_is_skipped(run, name, what):
     expected = losses(run.folder)
     path = run.folder / "checkpoint-12" / name
     if DAMAGES[what] is None:
@@ -264,7 +258,7 @@ def test_a_damaged_checkpoint_is_passed_over(run, name, what):
 
 
 @pytest.mark.parametrize("position", [0.1, 0.5, 0.9])
-def test_a_flipped_bit_in_training_json_is_seen(run, position):
+def test_flipped_bit_in_training_json_is_noticed(run, position):
     path = run.folder / "checkpoint-12" / "training.json"
     content = bytearray(path.read_bytes())
     content[int(position * len(content))] ^= 1
@@ -274,13 +268,13 @@ def test_a_flipped_bit_in_training_json_is_seen(run, position):
     assert "checkpoint-12 is damaged" in notes[0]
 
 
-def test_the_files_of_the_run_folder_are_the_last_resort(run):
+def test_run_resumes_from_its_folder_without_checkpoints(run):
     for step in steps_of(run.folder):
         shutil.rmtree(checkpoints.path_of(run.folder, step))
     assert Run.resume(run.folder, {}).step == 12
 
 
-def test_if_nothing_is_whole_a_sentence_says_so_and_nothing_changes(run):
+def test_resume_without_any_whole_checkpoint_is_refused(run):
     for path in run.folder.glob("**/model.safetensors"):
         content = path.read_bytes()
         path.unlink()
@@ -298,13 +292,13 @@ NONSENSE = (
 
 
 @pytest.mark.parametrize("content", NONSENSE, ids=range(len(NONSENSE)))
-def test_a_training_json_that_makes_no_sense_is_named(tmp_path, content):
+def test_invalid_training_json_is_named(tmp_path, content):
     (tmp_path / "training.json").write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"damaged \(training\.json cannot be read\)"):
         Run.resume(tmp_path, {})
 
 
-def test_a_checkpoint_copied_elsewhere_is_a_run_of_its_own(run, tmp_path):
+def test_copied_checkpoint_is_a_run_of_its_own(run, tmp_path):
     shutil.copytree(run.folder / "checkpoint-8", tmp_path / "copy")
     copy = Run.resume(tmp_path / "copy", {})
     for _ in copy.steps():
@@ -314,7 +308,7 @@ def test_a_checkpoint_copied_elsewhere_is_a_run_of_its_own(run, tmp_path):
         Run.resume(run.folder / "checkpoint-8", {})
 
 
-def test_a_run_without_checkpoints_or_checksums_goes_on(run):
+def test_run_of_version_0_1_can_be_resumed(run):
     """As version 0.1 left it."""
     for step in steps_of(run.folder):
         shutil.rmtree(checkpoints.path_of(run.folder, step))
@@ -333,14 +327,14 @@ def test_a_run_without_checkpoints_or_checksums_goes_on(run):
     assert steps_of(run.folder) == [13]
 
 
-def test_another_text_is_refused(run, tmp_path):
+def test_resume_refuses_a_changed_text(run, tmp_path):
     (tmp_path / "text.txt").write_text(TEXT.replace("goose", "g00se"), encoding="utf-8")
     with pytest.raises(ValueError, match=r"no longer what it was.*--init-from"):
         Run.resume(run.folder, {"steps": 16})
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace", "rename", "mkdir"])
-def test_a_run_that_cannot_be_saved_says_so_and_keeps_what_it_has(run, monkeypatch, function):
+def test_failed_save_keeps_the_previous_checkpoint(run, monkeypatch, function):
     before = contents(run.folder / "checkpoint-12")
 
     def full(*arguments, **options):
@@ -360,7 +354,7 @@ def test_a_run_that_cannot_be_saved_says_so_and_keeps_what_it_has(run, monkeypat
     assert [step.number for step in on.steps()] == list(range(13, 21))
 
 
-def test_a_checkpoint_gets_its_name_when_all_of_it_is_on_the_disk(run, monkeypatch):
+def test_checkpoint_is_renamed_after_it_is_flushed(run, monkeypatch):
     flushed, named = set(), []
     fsync, rename = os.fsync, os.rename
 
@@ -386,7 +380,7 @@ def test_a_checkpoint_gets_its_name_when_all_of_it_is_on_the_disk(run, monkeypat
     assert run.folder.stat().st_ino in flushed or os.name != "posix"
 
 
-def test_leftovers_of_a_crash_are_removed(run):
+def test_leftover_temporary_files_are_removed(run):
     (run.folder / ".checkpoint-16.tmp").mkdir()
     (run.folder / ".checkpoint-16.tmp" / "config.json").touch()
     (run.folder / ".config.json.x.tmp").touch()
@@ -394,7 +388,7 @@ def test_leftovers_of_a_crash_are_removed(run):
     assert not list(run.folder.glob(".*.tmp"))
 
 
-def test_what_a_crash_before_the_first_checkpoint_leaves_is_no_run(settings, tmp_path):
+def test_folder_of_a_crash_before_the_first_checkpoint_is_free(settings, tmp_path):
     folder = tmp_path / "run"
     (folder / ".checkpoint-0.tmp").mkdir(parents=True)
     (folder / ".lock").touch()
@@ -404,7 +398,7 @@ def test_what_a_crash_before_the_first_checkpoint_leaves_is_no_run(settings, tmp
     assert steps_of(folder) == [0]
 
 
-def test_a_second_process_is_refused_until_the_first_ends(run):
+def test_lock_refuses_a_second_process(run):
     script = "import sys; from minigpt.support.lock import FolderLock; from pathlib import Path\n"
     script += "lock = FolderLock(Path(sys.argv[1])).__enter__(); print('held'); sys.stdin.read()"
     with subprocess.Popen(
@@ -419,7 +413,7 @@ def test_a_second_process_is_refused_until_the_first_ends(run):
     assert Run.resume(run.folder, {}).step == 12
 
 
-def test_a_lock_may_be_entered_again_inside(tmp_path):
+def test_lock_may_be_entered_twice(tmp_path):
     lock = FolderLock(tmp_path)
     with lock, lock:
         pass
@@ -427,7 +421,7 @@ def test_a_lock_may_be_entered_again_inside(tmp_path):
         pass
 
 
-def test_a_lock_can_leave_nothing_behind(tmp_path):
+def test_lock_can_remove_its_file(tmp_path):
     path = tmp_path / ".lock"
     with FolderLock(tmp_path, stays=False):
         assert path.read_text() == str(os.getpid())
@@ -441,7 +435,7 @@ def test_a_lock_can_leave_nothing_behind(tmp_path):
     assert not path.exists()
 
 
-def test_a_model_is_not_saved_where_another_is_being_written(run, tmp_path):
+def test_saving_a_model_into_a_locked_folder_is_refused(run, tmp_path):
     model = Run.resume(run.folder, {}).model
     before = contents(run.folder)
     refused = pytest.raises(BlockingIOError, match=f"being written by process {os.getpid()}")
@@ -454,7 +448,7 @@ def test_a_model_is_not_saved_where_another_is_being_written(run, tmp_path):
     assert not (tmp_path / "model" / ".lock").exists()
 
 
-def test_a_run_that_another_has_taken_further_is_refused(run):
+def test_run_continued_by_another_process_is_refused(run):
     stale = Run.resume(run.folder, {"steps": 16})
     for _ in Run.resume(run.folder, {"steps": 16}).steps():
         pass
@@ -469,7 +463,7 @@ def step(loss: float) -> Step:
     return Step(7, loss, 1.0, 1e-3, 1.0)
 
 
-def test_a_spike_is_a_loss_far_above_its_running_mean():
+def test_divergence_is_a_loss_far_above_its_running_mean():
     assert usual_loss(None, step(4.0), 0.5, 100) == 4.0
     assert usual_loss(4.0, step(2.0), 0.5, 100) == pytest.approx(3.9)
     limit = 4 + 0.5 * np.log(100)
@@ -492,7 +486,7 @@ def diverging(monkeypatch, above: float) -> None:
     monkeypatch.setattr("minigpt.runs.run.train", train)
 
 
-def test_going_back_halves_the_rate_and_is_written_down(settings, tmp_path, monkeypatch):
+def test_divergence_goes_back_and_halves_the_learning_rate(settings, tmp_path, monkeypatch):
     diverging(monkeypatch, above=1e-3)
     settings = settings.replace({"on_divergence": "back"})
     notes = []
@@ -528,7 +522,7 @@ def test_going_back_halves_the_rate_and_is_written_down(settings, tmp_path, monk
 
 
 @pytest.mark.parametrize(("policy", "setbacks"), [("stop", 0), ("back", MAX_SETBACKS)])
-def test_training_that_goes_on_diverging_stops(settings, tmp_path, monkeypatch, policy, setbacks):
+def test_repeated_divergence_stops_training(settings, tmp_path, monkeypatch, policy, setbacks):
     diverging(monkeypatch, above=0)
     notes = []
     run = Run.new(settings.replace({"on_divergence": policy}), tmp_path / "run", notes.append)
@@ -539,7 +533,7 @@ def test_training_that_goes_on_diverging_stops(settings, tmp_path, monkeypatch, 
     assert Run.resume(run.folder, {}).step in (1, 4)
 
 
-def test_a_folder_takes_its_place_whole_or_not_at_all(tmp_path):
+def test_replacing_folder_is_atomic(tmp_path):
     target = tmp_path / "target"
     for broken in (False, True):
         try:

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import TEXT, tiny_settings
 from traps import TRAPS, set_trap
 
-from minigpt import Settings, load_corpus
+from minigpt import load_corpus
 from minigpt.runs import Run
 from minigpt.runs.checkpoints import RECORD, _checksum_of, damage, path_of, read_record
 from minigpt.text.prepare import prepare
@@ -16,20 +17,12 @@ from minigpt.web.learn.following import Following
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 9
-TINY = {
-    "tokenizer": "char", "n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 8,
-    "steps": 4, "batch_size": 2, "warmup": 1, "eval_every": 2, "eval_tokens": 32,
-    "sample_every": 2, "sample_tokens": 4, "threads": 1, "patience": 0, "keep": 9,
-}  # fmt: skip
-
 
 @pytest.fixture
 def run(tmp_path) -> Path:
     """A run that is done, in a folder of a folder."""
-    text = tmp_path / "text.txt"
-    text.write_text(TEXT, encoding="utf-8")
-    run = Run.new(Settings().replace(TINY | {"data": [str(text)]}), tmp_path / "a" / "b" / "run")
+    settings = tiny_settings(tmp_path, steps=4, eval_every=2, sample_every=2, keep=9)
+    run = Run.new(settings, tmp_path / "a" / "b" / "run")
     for _ in run.steps():
         pass
     return run.folder
@@ -46,7 +39,7 @@ def forge(checkpoint: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     "name", ["../../x", "../x", "..", "", "a/x", "x/", *(["C:x", "..\\x"] * (os.name == "nt"))]
 )
-def test_a_record_names_files_of_its_folder_only(run, name):
+def test_record_may_only_name_files_of_its_folder(run, name):
     """Of the best checkpoint too, which is copied to the top when the run goes on."""
     (run.parent / "x").write_text("theirs", encoding="utf-8")
     (run.parents[2] / "x").write_text("mine", encoding="utf-8")
@@ -63,7 +56,7 @@ def test_a_record_names_files_of_its_folder_only(run, name):
 @posix
 @pytest.mark.parametrize("kind", TRAPS)
 @pytest.mark.parametrize("name", [".lock", "metrics.jsonl", "layers.jsonl", "samples.txt"])
-def test_what_is_written_to_in_a_run_is_a_file_of_its_own(run, tmp_path, kind, name):
+def test_files_that_a_run_writes_must_be_its_own(run, tmp_path, kind, name):
     victim = tmp_path / "victim"
     victim.write_text("mine", encoding="utf-8")
     (run / name).unlink()
@@ -77,7 +70,7 @@ def test_what_is_written_to_in_a_run_is_a_file_of_its_own(run, tmp_path, kind, n
 
 @posix
 @pytest.mark.parametrize("name", ["samples.txt", "metrics.jsonl", "layers.jsonl"])
-def test_a_pipe_does_not_keep_the_live_page_waiting(run, name):
+def test_live_page_does_not_wait_for_a_pipe(run, name):
     (run / name).unlink()
     os.mkfifo(run / name)
     if name == "metrics.jsonl":
@@ -91,7 +84,7 @@ def test_a_pipe_does_not_keep_the_live_page_waiting(run, name):
 
 
 @pytest.mark.parametrize("has_proof", [True, False])
-def test_slow_motion_shows_no_file_that_the_run_has_not_learned_from(run, tmp_path, has_proof):
+def test_slow_step_shows_no_file_the_run_did_not_learn(run, tmp_path, has_proof):
     with Following(run) as following, following.subscribe():
         assert following.slow_step().losses.size
     secret = tmp_path / "secret.txt"
@@ -120,7 +113,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
         *((f"a{end}", PAGE, "web page") for end in (".jsonl", ".json", ".txt.gz", ".parquet")),
     ],
 )  # fmt: skip
-def test_what_stands_for_a_text_is_not_learned(tmp_path, name, content, what):
+def test_special_files_are_refused_as_texts(tmp_path, name, content, what):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"is a {what}"):
         load_corpus([tmp_path / name])
@@ -128,7 +121,7 @@ def test_what_stands_for_a_text_is_not_learned(tmp_path, name, content, what):
         prepare([tmp_path / name], tmp_path / "tokens", "char")
 
 
-def test_a_web_page_may_be_a_text(tmp_path):
+def test_html_file_is_accepted_as_a_text(tmp_path):
     (tmp_path / "a.html").write_bytes(PAGE)
     assert load_corpus([tmp_path / "a.html"]).train.startswith("<!DOCTYPE")
 
@@ -142,7 +135,7 @@ def test_a_web_page_may_be_a_text(tmp_path):
         {"val": {"words": "a", "bytes": 0, "spelling": 0}}, {"order": []}, {"more": 1},
     ],
 )  # fmt: skip
-def test_a_note_of_half_done_preparing_that_makes_no_sense_is_named(tmp_path, monkeypatch, change):
+def test_invalid_preparing_json_is_named(tmp_path, monkeypatch, change):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     order = [tmp_path / "text.txt"], tmp_path / "tokens", "char"
 

@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import CharTokenizer, miniGPT, trace
+from minigpt import CharTokenizer, trace
 from minigpt.commands import explain as command
 from minigpt.commands.cli import main
 from minigpt.core.generation import generate
@@ -91,13 +92,6 @@ class Page(HTMLParser):
         return {row[0]: row[1:] for row in self.tables[step][number]["rows"][1:]}
 
 
-def random(model, scale=0.3):
-    rng = np.random.default_rng(1)
-    for name, param in model.params().items():
-        param[...] = float(name.endswith("scale")) + rng.normal(0, scale, param.shape)
-    return model
-
-
 @pytest.fixture(scope="module")
 def tokenizer():
     return CharTokenizer().train(TEXT)
@@ -105,7 +99,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def model(tokenizer):
-    return random(miniGPT(tokenizer.vocab_size, 50, 12, 3, 2, seed=0))
+    return tiny_model(tokenizer.vocab_size, max_len=50, noise=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +129,7 @@ def first(vector):
     return [*map(shown, vector[:5]), "…"]
 
 
-def test_every_step_is_there_in_the_order_of_the_computation(made):
+def test_explain_shows_every_step_in_order(made):
     assert made.steps == STEPS
     ids = [attrs["id"] for _, attrs in made.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
@@ -149,7 +143,7 @@ def test_every_step_is_there_in_the_order_of_the_computation(made):
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
 
 
-def test_tokens_and_vectors_are_those_of_the_trace(made, seen):
+def test_explain_shows_tokens_and_vectors_of_the_trace(made, seen):
     assert made.pieces["tokens"] == [visible(piece) for piece in TEXT]
     table = made.tables["ids"][0]["rows"][1:]
     assert [int(row[2]) for row in table] == seen.ids[-8:].tolist()
@@ -159,7 +153,7 @@ def test_tokens_and_vectors_are_those_of_the_trace(made, seen):
     assert vectors == [first(x) for x in expected]
 
 
-def test_attention_is_that_of_the_trace(made, seen):
+def test_explain_shows_attention_of_the_trace(made, seen):
     block, T = seen.blocks[0], len(TEXT)
     h = int(re.search(r"follow head (\d)", "".join(made.prose["qkv"]))[1])
     assert h == block.weights[:, -1, :-1].max(axis=1).argmax()
@@ -187,7 +181,7 @@ def test_attention_is_that_of_the_trace(made, seen):
     assert made.rows("residual-1")["sum h"][1:] == first(block.middle[-1])
 
 
-def test_norms_neurons_and_the_stream_are_those_of_the_trace(made, seen):
+def test_explain_shows_norms_neurons_and_stream_of_the_trace(made, seen):
     block, final = seen.blocks[0], seen.blocks[-1].output[-1]
     for step, before, after in (
         ("norm-1", block.input[-1], block.norm_1[-1]),
@@ -210,7 +204,7 @@ def test_norms_neurons_and_the_stream_are_those_of_the_trace(made, seen):
     assert lengths == [shown(np.linalg.norm(x)) for x in seen.stream[:, -1]]
 
 
-def test_the_answer_is_that_of_the_trace(made, model, seen):
+def test_explain_shows_the_answer_of_the_trace(made, model, seen):
     likeliest = made.tables["probabilities"][0]["rows"][1:9]
     for row, (i, _, p) in zip(likeliest, seen.top(8), strict=True):
         assert row[1:3] == [str(i), shown(seen.logits[-1, i])]
@@ -227,7 +221,7 @@ def test_the_answer_is_that_of_the_trace(made, model, seen):
     assert total == pytest.approx(float(seen.logits[-1].max()), abs=0.06)
 
 
-def test_learning_starts_from_what_really_came(made, model, seen):
+def test_explain_computes_the_loss_of_the_actual_next_token(made, model, seen):
     nats = surprise(seen)
     rows = made.tables["loss"][0]["rows"][1:]
     assert [row[3] for row in rows] == [shown(x) for x in nats[-8:]]
@@ -253,10 +247,10 @@ class Tags(CharTokenizer):
         return re.findall(r"</script><b>|<!--|&lt;|\]\]>|.", text)
 
 
-def test_no_token_becomes_a_tag():
+def test_explain_escapes_tokens_that_look_like_tags():
     text = "</script><b> & &lt; <!-- ]]> ' \" \u2028 </script><b>"
     tokenizer = Tags().train(text)
-    model = random(miniGPT(tokenizer.vocab_size, 20, 12, 3, 2, seed=0))
+    model = tiny_model(tokenizer.vocab_size, max_len=20, noise=0.3)
     content = explain(model, tokenizer, text)
     made = Page(content)
     assert made.steps == STEPS
@@ -272,14 +266,14 @@ def test_no_token_becomes_a_tag():
     assert "&lt;/script&gt;&lt;b&gt;" in in_figures
 
 
-def test_no_figure_ends_its_script():
+def test_explain_escapes_script_ends_in_figures():
     figure = style.figure("</script>").add_bar(name="</script><!--", x=["</script>"], y=[1])
     picture = page.Picture(figure, "", page.Table("", [], []))
     assert "<" not in picture.data
     assert json.loads(picture.data)["data"][0]["name"] == "</script><!--"
 
 
-def test_it_asks_no_network_and_runs_no_script_but_its_own(content, made):
+def test_explain_page_needs_no_network_and_runs_only_its_own_scripts(content, made):
     outside = [
         (tag, name, value)
         for tag, attrs in made.tags
@@ -300,7 +294,7 @@ def test_it_asks_no_network_and_runs_no_script_but_its_own(content, made):
     assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
 
 
-def test_it_can_be_read_by_all(made):
+def test_explain_page_is_accessible(made):
     html = dict(made.tags)["html"]
     assert html == {"lang": "en"}
     assert all(table["caption"] for tables in made.tables.values() for table in tables)
@@ -321,9 +315,8 @@ def test_it_can_be_read_by_all(made):
         ("m", {"max_len": 1}),
     ],
 )
-def test_models_and_texts_of_all_kinds(tokenizer, text, changes):
-    arguments = {"max_len": 50, "d_model": 12, "n_heads": 3, "n_layers": 2, "seed": 0, **changes}
-    model = random(miniGPT(tokenizer.vocab_size, **arguments))
+def test_explain_works_for_all_kinds_of_models_and_texts(tokenizer, text, changes):
+    model = tiny_model(tokenizer.vocab_size, noise=0.3, **{"max_len": 50, **changes})
     content = explain(model, tokenizer, text)
     made = Page(content)
     dropped = len(text) - model.max_len
@@ -339,8 +332,8 @@ def test_models_and_texts_of_all_kinds(tokenizer, text, changes):
     assert ("last 40 of 64 tokens are drawn" in content) == (model.max_len == 64)
 
 
-def test_a_head_that_looks_at_the_token_before_is_named(tokenizer):
-    model = miniGPT(tokenizer.vocab_size, 24, 48, 1, 1, seed=0)
+def test_explain_names_a_previous_token_head(tokenizer):
+    model = tiny_model(tokenizer.vocab_size, max_len=24, d_model=48, n_heads=1, n_layers=1)
     for param in model.params().values():
         param[...] = 0
     block = model.blocks[0]
@@ -357,16 +350,16 @@ def test_a_head_that_looks_at_the_token_before_is_named(tokenizer):
     assert "No head of this model" in " ".join(made.prose["found"])
 
 
-def test_what_cannot_be_explained(model, tokenizer):
+def test_explain_refuses_invalid_arguments(model, tokenizer):
     with pytest.raises(ValueError, match="no text to explain: give at least one"):
         explain(model, tokenizer, "")
-    broken = random(miniGPT(tokenizer.vocab_size, 20, 12, 3, 1, seed=0))
+    broken = tiny_model(tokenizer.vocab_size, n_layers=1)
     broken.head.weight[...] = np.nan
     with pytest.raises(ValueError, match="not all numbers: the weights"):
         explain(broken, tokenizer, "my")
 
 
-def test_the_command(model, tokenizer, tmp_path, capsys, monkeypatch):
+def test_explain_command(model, tokenizer, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "model"
     model.save_pretrained(folder, tokenizer)
     monkeypatch.chdir(tmp_path)
@@ -402,7 +395,7 @@ def test_the_command(model, tokenizer, tmp_path, capsys, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["explain.html", "model"]
 
 
-def test_plays_are_read_only_for_a_model_that_was_trained_on_them(tmp_path):
+def test_explain_analyses_plays_only_for_models_trained_on_them(tmp_path):
     assert command._scenes(tmp_path) == ""
     for data, any_scenes in ((["plays"], True), (["other.txt"], False)):
         record = {"step": 1, "settings": {"data": data}}
@@ -411,7 +404,7 @@ def test_plays_are_read_only_for_a_model_that_was_trained_on_them(tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 10, 20])
-def test_what_a_table_leaves_out_is_counted_right(model, tokenizer, n):
+def test_explain_tables_count_omitted_rows(model, tokenizer, n):
     page = Page(explain(model, tokenizer, TEXT[:n]))
     (ids,) = page.tables["ids"]
     kept = n if n <= 9 else 8
@@ -424,8 +417,8 @@ def test_what_a_table_leaves_out_is_counted_right(model, tokenizer, n):
             assert int(cell.removesuffix(" others")) > 1
 
 
-def test_no_model_is_wholly_sure(tokenizer):
-    sure = random(miniGPT(tokenizer.vocab_size, 50, 12, 3, 2, seed=0), scale=40)
+def test_explain_never_shows_a_probability_of_100_percent(tokenizer):
+    sure = tiny_model(tokenizer.vocab_size, max_len=50, noise=40)
     content = explain(sure, tokenizer, "my dear")
     assert "and is &gt;99.9% sure" in content
     assert Page(content).rows("softmax")["sum"][-1] == "100.0%"

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import BPETokenizer, CharTokenizer, Sampling, miniGPT, trace
+from minigpt import BPETokenizer, CharTokenizer, Sampling, trace
 from minigpt.inside import HeadScores, attribute, logit_lens, neuron_activations, pca, surprise
 from minigpt.show.figures import attention_maps as attention
 from minigpt.show.figures import attribution_bars as attribution
@@ -28,11 +29,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def model(tokenizer):
-    model = miniGPT(tokenizer.vocab_size, 40, 12, 3, 2, seed=0)
-    rng = np.random.default_rng(1)
-    for name, param in model.params().items():
-        param[...] = float(name.endswith("scale")) + rng.normal(0, 0.3, param.shape)
-    return model
+    return tiny_model(tokenizer.vocab_size, max_len=40, noise=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +47,7 @@ def title(figure):
     return figure.layout.title.text + " " + figure.layout.title.subtitle.text
 
 
-def test_tokens(seen, model, tokenizer):
+def test_tokens_figure(seen, model, tokenizer):
     figure = tokens.tokens(seen)
     bar = figure.data[0]
     assert list(bar.text) == [shown(c) for c in TEXT]
@@ -66,7 +63,7 @@ def test_tokens(seen, model, tokenizer):
     assert f"40 tokens, after {2 * len(TEXT) - 40} that did not fit" in title(dropped)
 
 
-def test_showdown(tokenizer):
+def test_showdown_figure(tokenizer):
     others = {"bpe": BPETokenizer().train(TEXT * 9, 265), "char": tokenizer}
     figure = tokens.showdown(others, TEXT)
     for data, name, heading in zip(figure.data, others, figure.layout.annotations, strict=True):
@@ -77,7 +74,7 @@ def test_showdown(tokenizer):
         tokens.showdown(others, "")
 
 
-def test_surprise(seen, model, tokenizer):
+def test_surprise_figure(seen, model, tokenizer):
     figure = surprise_view.surprise(seen)
     nats = surprise(seen)
     np.testing.assert_allclose(figure.data[0].marker.color, [0, *np.minimum(nats, 8)])
@@ -89,7 +86,7 @@ def test_surprise(seen, model, tokenizer):
         surprise_view.surprise(trace(model, "m", tokenizer))
 
 
-def test_attention_of_a_head(seen):
+def test_attention_matrix_figure(seen):
     figure = attention.attention_matrix(seen, 1, 2)
     z = np.array(figure.data[0].z)
     weights = seen.blocks[1].weights[2]
@@ -105,7 +102,7 @@ def test_attention_of_a_head(seen):
 
 
 @pytest.mark.parametrize("position", [None, -1])
-def test_arcs(seen, position):
+def test_attention_arcs_figure(seen, position):
     weights = seen.blocks[0].weights[1]
     figure = attention.attention_arcs(seen, 0, 1, position, 0.2)
     *arcs, dots = figure.data
@@ -120,7 +117,7 @@ def test_arcs(seen, position):
     assert list(dots.hovertext) == [shown(c) for c in TEXT]
 
 
-def test_all_heads(seen):
+def test_attention_heads_figure(seen):
     figure = attention.attention_heads(seen)
     z, places = np.array(figure.data[0].z), np.array(figure.data[0].customdata)
     filled = ~np.isnan(z)
@@ -133,7 +130,7 @@ def test_all_heads(seen):
 @pytest.mark.parametrize(
     "sampling", [None, Sampling(2, top_k=3), Sampling(0.5, top_p=0.5), Sampling(0)]
 )
-def test_next_tokens(seen, sampling):
+def test_next_token_figure(seen, sampling):
     figure = probabilities.next_token(seen, sampling, 5, 3)
     drawn, by_model = figure.data
     best = np.argsort(-seen.logits[3], kind="stable")[:5]
@@ -148,7 +145,7 @@ def test_next_tokens(seen, sampling):
 
 
 @pytest.mark.parametrize("position", [3, -2])
-def test_what_stands_before_is_penalized_and_no_more(seen, position):
+def test_next_token_figure_penalizes_only_earlier_tokens(seen, position):
     sampling = Sampling(repetition_penalty=5)
     drawn = probabilities.next_token(seen, sampling, 9, position).data[0]
     before = np.zeros((1, len(seen.vocabulary)), bool)
@@ -158,14 +155,14 @@ def test_what_stands_before_is_penalized_and_no_more(seen, position):
     np.testing.assert_allclose(drawn.x, p[best])
 
 
-def test_settings_are_told(seen):
+def test_next_token_figure_names_its_settings(seen):
     sampling = Sampling(1.5, 4, 0.9, 0.1, 1.2)
     assert "temperature 1.5, top-k 4, top-p 0.9, min-p 0.1, repetition penalty 1.2:" in title(
         probabilities.next_token(seen, sampling)
     )
 
 
-def test_lens(seen, model):
+def test_lens_figure(seen, model):
     figure = lens.lens(model, seen, 6)
     found = logit_lens(model, seen)
     np.testing.assert_allclose(figure.data[0].z, found.probabilities[:, -6:])
@@ -175,7 +172,7 @@ def test_lens(seen, model):
 
 
 @pytest.mark.parametrize("position", [None, 4])
-def test_the_stream(seen, position):
+def test_residual_stream_figure(seen, position):
     figure = stream.stream(seen, position)
     at = slice(None) if position is None else slice(position, position + 1)
 
@@ -193,7 +190,7 @@ def test_the_stream(seen, position):
     ]
 
 
-def test_attribution(seen, model):
+def test_attribution_figure(seen, model):
     figure = attribution.attribution(model, seen, 3, 5, against=1)
     found = attribute(model, seen, 3, 5, 1)
     steps, heatmap = figure.data
@@ -205,7 +202,7 @@ def test_attribution(seen, model):
     assert f"logit {found.logit:.2f} of “{first}” less that of “{second}”" in title(figure)
 
 
-def test_embeddings_and_positions(model, tokenizer):
+def test_embedding_figures(model, tokenizer):
     figure = embeddings.embeddings(model, tokenizer)
     points = pca(model.token_embedding.weight).points
     for data in figure.data:
@@ -220,7 +217,7 @@ def test_embeddings_and_positions(model, tokenizer):
     np.testing.assert_allclose(np.stack([line.x, line.y], axis=1), found.points)
 
 
-def test_neurons(model, tokenizer):
+def test_neurons_figure(model, tokenizer):
     figure = neurons.neurons(model, tokenizer, TEXT * 3, 1, [5, 30], 2)
     values = neuron_activations(model, np.array(tokenizer.encode(TEXT * 3)), 1)
     assert [heading.text for heading in figure.layout.annotations] == ["neuron 5", "neuron 30"]
@@ -236,7 +233,7 @@ def test_neurons(model, tokenizer):
         neurons.neurons(model, tokenizer, TEXT, 0, [48])
 
 
-def test_heads():
+def test_head_scores_figure():
     values = np.array([[[0.9, 0.1]], [[0.2, 0.4]]])
     scores = HeadScores(["previous token", "induction"], values, np.array([0.1, 0.05]))
     figure = heads.heads(scores)

@@ -4,8 +4,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from tiny import tiny_model
 
-from minigpt import BPETokenizer, CharTokenizer, miniGPT, trace
+from minigpt import BPETokenizer, CharTokenizer, trace
 from minigpt.training.loop import Step
 
 TEXT = "my <b>dear</b> goose,\n</pre><script>&amp;"
@@ -44,17 +45,17 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def model(tokenizer):
-    return miniGPT(tokenizer.vocab_size, 30, 12, 3, 2, seed=0)
+    return tiny_model(tokenizer.vocab_size, max_len=30)
 
 
-def test_a_model_shows_its_parameters(model):
+def test_html_of_a_model_shows_its_parameters(model):
     texts = Text(model._repr_html_()).texts
     assert texts[0] == str(model).split("\n")[0]
     cells = [cell for line in str(model).split("\n")[2:] for cell in re.split(r"\s{2,}", line)]
     assert [cell for cell in texts[1:] if cell] == [c for c in cells if c and "─" not in c]
 
 
-def test_a_tokenizer_shows_tokens():
+def test_html_of_a_tokenizer_shows_tokens():
     assert Text(BPETokenizer()._repr_html_()).texts == ["BPETokenizer(untrained)"]
     tokenizer = CharTokenizer().train("<&>")
     assert Text(tokenizer._repr_html_()).texts[-4:] == ["<unk>", "<", "&", ">"]
@@ -63,7 +64,7 @@ def test_a_tokenizer_shows_tokens():
     assert "every 6th" in many
 
 
-def test_a_trace_shows_its_tokens_answers_and_shapes(model, tokenizer):
+def test_html_of_a_trace_shows_tokens_answers_and_shapes(model, tokenizer):
     seen = trace(model, TEXT, tokenizer)
     texts = Text(seen._repr_html_()).texts
     assert f"… {len(TEXT) - 30} before" in texts
@@ -77,7 +78,7 @@ def test_a_trace_shows_its_tokens_answers_and_shapes(model, tokenizer):
     assert texts[texts.index("logits") + 1] == str(seen.logits.shape)
 
 
-def test_a_step_is_one_line():
+def test_html_of_a_step_is_one_line():
     step = Step(7, 1.23456, 0.5, 1e-3, 2345.6)
     bare = "step 7 · training 1.2346 nats per token · 2,346 tokens/s"
     assert "".join(Text(step._repr_html_()).texts) == bare

@@ -28,7 +28,7 @@ STEPS = [
 ]
 
 
-def test_steps_pass_through_and_evaluations_are_lines(capsys):
+def test_plot_training_passes_steps_and_prints_evaluations(capsys):
     assert list(watch(STEPS, floor=0.2)) == STEPS
     out, err = capsys.readouterr()
     assert out == ""
@@ -57,7 +57,7 @@ def cell(monkeypatch):
     return pictures
 
 
-def test_in_a_notebook_one_picture_is_drawn_anew(cell, monkeypatch):
+def test_plot_training_redraws_one_picture_in_a_notebook(cell, monkeypatch):
     clock = iter(np.arange(0, 100, 0.25))  # each look at the clock takes a quarter of a second
     monkeypatch.setattr(notebook.time, "monotonic", lambda: next(clock))
     assert list(watch(STEPS)) == STEPS
@@ -66,7 +66,7 @@ def test_in_a_notebook_one_picture_is_drawn_anew(cell, monkeypatch):
     assert cell[0] == loss_svg(STEPS[:1])
 
 
-def test_a_loop_that_is_left_shows_its_last_step(cell):
+def test_plot_training_shows_the_last_step_of_an_interrupted_loop(cell):
     for step in (steps := watch(STEPS)):
         if step.number == 7:
             steps.close()
@@ -74,7 +74,7 @@ def test_a_loop_that_is_left_shows_its_last_step(cell):
     assert list(watch([])) == []
 
 
-def test_in_a_terminal_there_is_no_picture(cell, monkeypatch, capsys):
+def test_plot_training_draws_no_picture_in_a_terminal(cell, monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
     list(watch(STEPS))
     assert cell == []
@@ -85,7 +85,7 @@ def points(line):
     return np.array([pair.split(",") for pair in line.get("points").split()], float)
 
 
-def test_the_picture_shows_the_losses_where_they_are():
+def test_training_picture_places_the_losses_correctly():
     root = ElementTree.fromstring(loss_svg(STEPS, floor=0.2))
     assert root.get("aria-label").startswith("step 40: training 0.395, validation 0.316 bits/char")
     faint, _ = root.iter(f"{SVG}polyline")
@@ -108,14 +108,14 @@ def test_the_picture_shows_the_losses_where_they_are():
     assert "floor 0.200" in texts
 
 
-def test_before_an_evaluation_it_is_nats_and_has_no_floor():
+def test_training_picture_is_in_nats_before_an_evaluation():
     root = ElementTree.fromstring(loss_svg(STEPS[:1], floor=0.2))
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert "nats per token" in texts
     assert not any("floor" in text for text in texts)
 
 
-def test_round_numbers():
+def test_axis_ticks_are_round_numbers():
     assert round_numbers(0, 10, 5) == [0, 2, 4, 6, 8, 10]
     assert round_numbers(0.13, 0.61, 5) == [0.2, 0.3, 0.4, 0.5, 0.6]
     for low, high in ((1, 2), (1, 2600), (3.2, 3.2001), (-1, 1e6)):
@@ -125,7 +125,7 @@ def test_round_numbers():
         assert math.isclose(np.ptp(np.diff(chosen)), 0, abs_tol=1e-6 * (high - low))
 
 
-def test_the_notebook_was_run_from_top_to_bottom_and_can_be_read_without_scripts():
+def test_notebook_was_run_in_order_and_needs_no_scripts():
     path = Path(__file__).parents[2] / "notebooks" / "minigpt.ipynb"
     assert path.stat().st_size < 1_500_000
     cells = [c for c in json.loads(path.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]

@@ -32,7 +32,7 @@ def pair(tmp_path):
     return [History.read(a), History.read(b)]
 
 
-def test_what_spells_unknown_words_is_drawn_once(tmp_path):
+def test_curves_add_the_spelling_cost_once(tmp_path):
     """The loss of training is so many nats; spelling is added to it, and not multiplied."""
     evaluated = {1: 6.0, 8: 2.0}
     rows = [
@@ -61,7 +61,7 @@ def traces(figure, **wanted):
     return [t for t in figure.data if all(t[name] == value for name, value in wanted.items())]
 
 
-def test_the_figure_shows_the_metrics_of_each_run(pair):
+def test_loss_figure_shows_the_metrics_of_each_run(pair):
     figure = loss_curves(pair)
     assert figure.layout.yaxis.title.text == BITS
     for history, ratio, color in zip(pair, (0.5, 0.25), PALETTE, strict=False):
@@ -80,14 +80,14 @@ def test_the_figure_shows_the_metrics_of_each_run(pair):
         assert sum(t.showlegend for t in traces(figure, name=name)) == 1
 
 
-def test_one_dashed_line_at_the_floor_runs_share(pair):
+def test_loss_figure_draws_one_line_at_a_shared_floor(pair):
     (floor,) = (trace for trace in loss_curves(pair).data if trace.line.dash == "dash")
     assert list(floor.y) == [0.75, 0.75]
     assert list(floor.x) == [1, 10]
     assert floor.line.color == GREY
 
 
-def test_no_floor_is_drawn_across_a_run_of_another_text(pair, tmp_path):
+def test_loss_figure_draws_no_floor_for_different_texts(pair, tmp_path):
     rows = [row(1, val_loss=6.0, val_bits=3.0), row(2)]
     other = History.read(make_run(tmp_path / "other", rows, floor=None))
     third = History.read(make_run(tmp_path / "third", rows, floor=0.5))
@@ -102,14 +102,14 @@ def test_no_floor_is_drawn_across_a_run_of_another_text(pair, tmp_path):
         assert ("lowest possible 0.500" in text) == (third in histories)
 
 
-def test_a_huge_loss_is_drawn_in_its_margin(tmp_path):
+def test_loss_figure_draws_a_huge_loss_in_its_margin(tmp_path):
     rows = [row(n, loss=10.0**n) for n in range(1, 29)]
     lines = loss_text([History.read(make_run(tmp_path / "a", rows))], 60, 16).plain.splitlines()
     assert {line.index("│") for line in lines[1:17]} == {7}
     assert max(map(len, lines)) <= 60
 
 
-def test_a_run_that_does_not_know_its_bits_is_compared_in_nats(pair, tmp_path):
+def test_loss_figure_uses_nats_if_a_run_has_no_bits(pair, tmp_path):
     pair.append(History.read(make_run(tmp_path / "c", [row(1), row(2)])))
     pair.append(History.read(make_run(tmp_path / "not-begun")))
     figure = loss_curves(pair)
@@ -120,14 +120,14 @@ def test_a_run_that_does_not_know_its_bits_is_compared_in_nats(pair, tmp_path):
     assert not traces(figure, name="not-begun")
 
 
-def test_nothing_to_draw_is_an_error(tmp_path):
+def test_loss_figure_without_data_is_an_error(tmp_path):
     histories = [History.read(make_run(tmp_path / "a"))]
     for draw in (loss_curves, loss_text):
         with pytest.raises(ValueError, match="nothing to draw yet"):
             draw(histories)
 
 
-def test_the_mean_is_that_of_the_values_around():
+def test_moving_mean_averages_the_values_around():
     values = np.array([1.0, np.nan, 3.0, 8.0, 4.0, np.nan, np.nan, np.nan])
     expected = [1, 2, 5.5, 5, 6, 4, np.nan, np.nan]
     np.testing.assert_allclose(moving_mean(values, 3), expected)
@@ -136,7 +136,7 @@ def test_the_mean_is_that_of_the_values_around():
     np.testing.assert_allclose(moving_mean(ramp, 11)[5:-5], ramp[5:-5])
 
 
-def test_a_long_line_keeps_its_spikes():
+def test_thin_keeps_the_spikes_of_a_long_line():
     x, y = np.arange(100_000), np.random.default_rng(0).normal(size=100_000)
     y[[5, 77_777]] = 50, -50
     y[1000:3000] = y[50_000] = np.nan
@@ -150,7 +150,7 @@ def test_a_long_line_keeps_its_spikes():
     np.testing.assert_array_equal(thin(x[:1000], y[:1000], 1000)[0], x[:1000])
 
 
-def test_the_page_needs_no_network(pair):
+def test_figure_page_needs_no_network(pair):
     text = page(loss_curves(pair), "a <b> & c")
     assert "<title>a &lt;b&gt; &amp; c</title>" in text
     tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", text)
@@ -170,14 +170,14 @@ def _contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
-def test_colours_are_seen_in_light_and_in_dark():
+def test_figure_colours_have_contrast_in_light_and_dark():
     for background in ("#ffffff", "#121212"):
         assert _contrast(GREY, background) > 4
         assert all(_contrast(color, background) > 2 for color in PALETTE)
         assert all(_contrast(color, background) > 3 for color in PALETTE[:3])
 
 
-def test_text_shows_curves_floor_and_names(pair):
+def test_text_curves_show_floor_and_names(pair):
     text = loss_text(pair, 60, 16)
     lines = text.plain.splitlines()
     assert lines[0] == BITS
@@ -196,7 +196,7 @@ def test_text_shows_curves_floor_and_names(pair):
     assert {str(span.style) for span in text.spans} >= set(PALETTE[:2])
 
 
-def test_text_falls_from_left_to_right(tmp_path):
+def test_text_curves_fall_from_left_to_right(tmp_path):
     rows = [row(n, loss=10.0 - 0.01 * n) for n in range(1, 801)]
     drawn = loss_text([History.read(make_run(tmp_path / "a", rows))], 58, 10).plain
     picture = np.array([list(line.partition("│")[2]) for line in drawn.splitlines()[1:11]])
@@ -206,7 +206,7 @@ def test_text_falls_from_left_to_right(tmp_path):
     np.testing.assert_allclose(middles, np.linspace(0, 9, 50), atol=0.6)
 
 
-def test_a_steep_line_has_no_holes(tmp_path):
+def test_text_curves_have_no_holes_in_a_steep_line(tmp_path):
     for name, losses in (("down", (9.0, 1.0)), ("up", (1.0, 9.0))):
         rows = [row(n, loss=loss) for n, loss in enumerate(losses, 1)]
         history = History.read(make_run(tmp_path / name, rows))
@@ -215,7 +215,7 @@ def test_a_steep_line_has_no_holes(tmp_path):
 
 
 @pytest.mark.parametrize("losses", [[1.0], [2.0, 2.0], [None, None], [0.0, 1e29], [-3.0]])
-def test_odd_losses_are_drawn(tmp_path, losses):
+def test_loss_figures_draw_odd_losses(tmp_path, losses):
     rows = [row(n, loss=loss) for n, loss in enumerate(losses, 1)]
     history = History.read(make_run(tmp_path / "a", rows, floor=None))
     drawn, unit = curves([history])
@@ -226,7 +226,7 @@ def test_odd_losses_are_drawn(tmp_path, losses):
     assert loss_curves([history]).data
 
 
-def test_without_plotly_text_still_works_and_a_sentence_says_what_to_install(pair, monkeypatch):
+def test_plot_without_plotly_says_what_to_install(pair, monkeypatch):
     figure = loss_curves(pair)
     for name in ("plotly.subplots", "kaleido"):
         monkeypatch.setitem(sys.modules, name, None)  # which makes its import fail
@@ -238,7 +238,7 @@ def test_without_plotly_text_still_works_and_a_sentence_says_what_to_install(pai
     assert not (pair[0].folder / "curves.png").exists()
 
 
-def test_the_command(pair, tmp_path):
+def test_plot_command(pair, tmp_path):
     done = minigpt("plot", "runs/a", "runs/b", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "curves.html\n", "")
     written = (tmp_path / "curves.html").read_text(encoding="utf-8")
@@ -260,13 +260,13 @@ def test_the_command(pair, tmp_path):
         (["runs/a", "-o", "x.html", "--text"], 2, "not allowed with"),
     ],
 )
-def test_bad_input_gets_a_sentence(pair, tmp_path, arguments, code, message):
+def test_plot_command_refuses_invalid_arguments(pair, tmp_path, arguments, code, message):
     done = minigpt("plot", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
 
 
-def test_without_the_writer_of_events_no_run_is_begun(tmp_path, monkeypatch, capsys):
+def test_train_without_tensorboard_writer_begins_no_run(tmp_path, monkeypatch, capsys):
     from minigpt.commands.cli import main
 
     monkeypatch.setitem(sys.modules, "tensorboardX", None)  # which makes its import fail

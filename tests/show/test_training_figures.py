@@ -5,8 +5,9 @@ import json
 
 import numpy as np
 import pytest
+from tiny import tiny_model, tiny_run
 
-from minigpt import SGD, AdamW, CharTokenizer, Settings, clip_gradients, get_batch, miniGPT, trace
+from minigpt import SGD, AdamW, CharTokenizer, clip_gradients, get_batch, trace
 from minigpt.inside import pca
 from minigpt.runs import Run
 from minigpt.runs.layer_metrics import groups_of, latest_update, measure_layers, read_layers
@@ -16,26 +17,11 @@ from minigpt.show.figures import over_time as checkpoints
 from minigpt.training.freezing import freeze
 from minigpt.training.loop import Step, write_sample
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    folder = tmp_path_factory.mktemp("learned")
-    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-    settings = Settings(
-        data=(str(folder / "text.txt"),), tokenizer="char", n_layers=2, n_heads=2, d_model=16,
-        block_size=8, steps=30, batch_size=2, warmup=3, eval_every=10, eval_tokens=32,
-        sample_every=0, threads=1, learning_rate=3e-3, keep=9,
-    )  # fmt: skip
-    run = Run.new(settings, folder / "run")
-    for _ in run.steps():
-        pass
-    return run
-
-
-def small(**options) -> miniGPT:
-    return miniGPT(20, 8, 12, 3, 2, **{"seed": 0, **options})
+    changes = {"n_layers": 2, "steps": 30, "eval_every": 10, "sample_every": 0, "keep": 9}
+    return tiny_run(tmp_path_factory.mktemp("learned"), learning_rate=3e-3, **changes)
 
 
 def measured(model, optimizer, learning_rate=1e-2, clip=0.05):
@@ -56,8 +42,8 @@ def measured(model, optimizer, learning_rate=1e-2, clip=0.05):
 
 @pytest.mark.parametrize("make", [AdamW, SGD])
 @pytest.mark.parametrize("clip", [0.05, 99.0])
-def test_layers_are_measured_as_by_hand(make, clip):
-    model = small(dtype=np.float64)
+def test_layer_metrics_equal_those_computed_by_hand(make, clip):
+    model = tiny_model(20, dtype=np.float64)
     found, grads, moved = measured(model, make(model), clip=clip)
     assert list(found) == [
         "embedding",
@@ -81,12 +67,12 @@ def test_layers_are_measured_as_by_hand(make, clip):
     assert np.linalg.norm([gradient for gradient, _ in found.values()]) == pytest.approx(whole)
 
 
-def test_what_is_tied_counts_once_and_what_is_frozen_not_at_all():
-    tied = small(tie_weights=True)
+def test_layer_metrics_count_tied_weights_once_and_frozen_ones_never():
+    tied = tiny_model(20, tie_weights=True)
     found, _, _ = measured(tied, AdamW(tied))
     assert found["head"][0] > 0  # of the last norm
     assert found["head"][1] is None
-    frozen = small(dtype=np.float64)
+    frozen = tiny_model(20, dtype=np.float64)
     freeze(frozen, 1)
     found, _, moved = measured(frozen, AdamW(frozen))
     assert found["embedding"] == found["block 0 attention"] == [0.0, None]
@@ -97,8 +83,8 @@ def test_what_is_tied_counts_once_and_what_is_frozen_not_at_all():
     assert not moved["token_embedding.weight"].any()
 
 
-def test_the_latest_update_of_float32_is_right_to_many_digits():
-    model = small()
+def test_latest_update_is_accurate_in_float32():
+    model = tiny_model(20)
     optimizer = AdamW(model, weight_decay=0.5)
     model.forward(*get_batch(np.arange(200) % 20, 8, 4, np.random.default_rng(0)))
     model.backward()
@@ -110,7 +96,7 @@ def test_the_latest_update_of_float32_is_right_to_many_digits():
         np.testing.assert_allclose(latest_update(optimizer, part, 0.01), change, atol=2e-7)
 
 
-def test_a_run_writes_them_down_and_going_on_makes_the_same_file(run, tmp_path):
+def test_layer_metrics_file_is_the_same_after_a_resume(run, tmp_path):
     history = read_layers(run.folder / "layers.jsonl")
     assert history.number.tolist() == list(range(1, 31))  # ten times between evaluations
     assert history.gradient.shape == history.ratio.shape == (30, 6)
@@ -142,14 +128,14 @@ def test_a_run_writes_them_down_and_going_on_makes_the_same_file(run, tmp_path):
         "[" * 2**17 + "\n",
     ],
 )  # fmt: skip
-def test_a_damaged_file_of_layers_is_refused_by_line(line, tmp_path):
+def test_layer_metrics_refuse_a_damaged_file_by_line(line, tmp_path):
     path = tmp_path / "layers.jsonl"
     path.write_text(line.replace("HUGE", "9" * 400))
     with pytest.raises(ValueError, match=rf"line {1 + ('[1, 2]' in line and '0,' not in line)}: "):
         read_layers(path)
 
 
-def test_a_growing_file_of_layers_is_read_up_to_its_last_whole_line(tmp_path):
+def test_layer_metrics_read_up_to_the_last_whole_line(tmp_path):
     path = tmp_path / "layers.jsonl"
     assert read_layers(path).number.size == 0
     path.write_text('{"number": 1, "layers": {"a": [1, null]}}\n{"number": 2, "la')
@@ -161,7 +147,7 @@ def test_a_growing_file_of_layers_is_read_up_to_its_last_whole_line(tmp_path):
         layers.gradient_norms(read_layers(tmp_path / "none"))
 
 
-def test_figures_of_layers_show_what_was_measured(run):
+def test_layer_figures_show_the_metrics(run):
     history = read_layers(run.folder / "layers.jsonl")
     for draw, values in (
         (layers.gradient_norms, history.gradient),
@@ -175,7 +161,7 @@ def test_figures_of_layers_show_what_was_measured(run):
         assert figure.layout.yaxis.type == "log"
 
 
-def test_stages_are_the_checkpoints_from_the_oldest(run):
+def test_stages_are_the_checkpoints_in_order(run):
     found = list(stages(run.folder))
     assert [stage.step for stage in found] == [0, 1, 10, 20, 30]
     np.testing.assert_array_equal(found[-1].model.flat.params, run.model.flat.params)
@@ -183,7 +169,7 @@ def test_stages_are_the_checkpoints_from_the_oldest(run):
         list(stages(run.folder.parent))
 
 
-def test_a_head_and_a_sample_over_time(run):
+def test_figure_of_a_head_and_a_sample_over_time(run):
     text = "my dear"
     figure = checkpoints.head_over_time(stages(run.folder), text, run.tokenizer, 1, 0, n_tokens=5)
     (slider,) = figure.layout.sliders
@@ -205,7 +191,7 @@ def test_a_head_and_a_sample_over_time(run):
         checkpoints.head_over_time([], text, CharTokenizer(), 0, 0)
 
 
-def test_embeddings_over_time_keep_the_axes_of_the_last(run):
+def test_figure_of_embeddings_over_time_keeps_the_last_axes(run):
     figure = checkpoints.embeddings_over_time(stages(run.folder), run.tokenizer)
     found = list(stages(run.folder))
     last = found[-1].model.token_embedding.weight

@@ -35,7 +35,7 @@ def test_only_ordinary_files_are_opened_to_be_changed(victim, kind, make):
 
 @posix
 @pytest.mark.parametrize("kind", [kind for kind in TRAPS if kind != "link to nothing"])
-def test_links_are_seen_where_the_system_follows_them(victim, monkeypatch, kind):
+def test_links_are_noticed_where_the_system_follows_them(victim, monkeypatch, kind):
     """As on Windows, which has no O_NOFOLLOW."""
     monkeypatch.setattr(untrusted_files, "NO_LINK", 0)
     path = victim.parent / "folder" / "metrics.jsonl"
@@ -44,7 +44,7 @@ def test_links_are_seen_where_the_system_follows_them(victim, monkeypatch, kind)
         untrusted_files.append_text(path, "theirs")
 
 
-def test_a_file_is_opened_to_be_changed_as_it_is(tmp_path):
+def test_opening_a_file_to_change_keeps_its_content(tmp_path):
     path = tmp_path / "a"
     with pytest.raises(FileNotFoundError):
         untrusted_files.open_to_change(path)
@@ -80,7 +80,7 @@ def test_reading_follows_links_to_files(victim, kind):
 
 @posix
 @pytest.mark.parametrize("kind", TRAPS)
-def test_what_is_written_whole_takes_the_place_of_a_link(victim, kind):
+def test_atomic_write_replaces_a_link(victim, kind):
     """The link goes, not what it leads to; a device or a folder stays."""
     path = victim.parent / "folder" / "page.html"
     set_trap(kind, path, victim)
@@ -96,7 +96,7 @@ def test_what_is_written_whole_takes_the_place_of_a_link(victim, kind):
 
 @posix
 @pytest.mark.parametrize("kind", TRAPS)
-def test_traps_under_temporary_names_are_removed(victim, kind):
+def test_temporary_names_replace_traps(victim, kind):
     folder = victim.parent / "folder"
     for name in (".checkpoint-1.tmp", ".checkpoint-1.old.tmp"):
         set_trap(kind, folder / name, victim)
@@ -113,7 +113,7 @@ def test_traps_under_temporary_names_are_removed(victim, kind):
 
 
 @posix
-def test_a_folder_that_is_a_link_is_replaced_not_emptied(victim):
+def test_replacing_folder_replaces_a_link_without_emptying_its_target(victim):
     folder, mine = victim.parent / "folder", victim.parent / "mine"
     mine.mkdir()
     (mine / "a").write_text("mine", encoding="utf-8")
@@ -128,7 +128,7 @@ def test_a_folder_that_is_a_link_is_replaced_not_emptied(victim):
 
 @posix
 @pytest.mark.parametrize("kind", [kind for kind in TRAPS if kind != "hard link"])
-def test_only_ordinary_files_get_a_second_name(victim, kind):
+def test_only_ordinary_files_get_a_hard_link(victim, kind):
     source, target = (victim.parent / "folder" / name for name in ("source", "target"))
     set_trap(kind, source, victim)
     with pytest.raises(ValueError, match="source is not an ordinary file"):
@@ -137,7 +137,7 @@ def test_only_ordinary_files_get_a_second_name(victim, kind):
 
 
 @posix
-def test_a_link_to_the_source_becomes_a_second_name_of_it(tmp_path):
+def test_link_to_the_source_becomes_a_hard_link(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_text("mine", encoding="utf-8")
     target.symlink_to(source)
@@ -146,7 +146,7 @@ def test_a_link_to_the_source_becomes_a_second_name_of_it(tmp_path):
     assert target.samefile(source)
 
 
-def test_what_cannot_be_written_is_called_by_its_name(tmp_path):
+def test_unwritable_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         files.write_text(tmp_path / "no-folder" / "page.html", "new")
     assert caught.value.filename == str(tmp_path / "no-folder" / "page.html")

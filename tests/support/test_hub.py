@@ -16,7 +16,7 @@ def _no_downloader(monkeypatch):
 
 @pytest.mark.usefixtures("_no_downloader")
 @pytest.mark.parametrize("name", HUB_MODELS)
-def test_without_the_downloader_a_sentence_says_what_to_do(name):
+def test_hub_without_the_downloader_says_what_to_install(name):
     with pytest.raises(FileNotFoundError, match=f"{name} is not on this machine") as caught:
         miniGPT.from_pretrained(name)
     for hint in (
@@ -28,19 +28,19 @@ def test_without_the_downloader_a_sentence_says_what_to_do(name):
         assert hint in str(caught.value)
 
 
-def test_a_folder_counts_more_than_a_name(tmp_path, monkeypatch):
+def test_hub_prefers_a_folder_to_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gpt2").mkdir()
     assert find_model("gpt2").resolve() == tmp_path / "gpt2"
 
 
 @pytest.mark.parametrize("repository", HUB_MODELS.values())
-def test_a_repository_is_known_by_its_whole_name(repository):
+def test_hub_accepts_the_full_name_of_a_repository(repository):
     assert HUB_MODELS[known_name(repository)] == repository
 
 
 @pytest.mark.usefixtures("_no_downloader")
-def test_a_repository_is_looked_for_by_its_short_name():
+def test_hub_finds_a_repository_by_its_short_name():
     with pytest.raises(FileNotFoundError, match="gpt2-large is not on this machine"):
         find_model("openai-community/gpt2-large")
     with pytest.raises(FileNotFoundError, match="gpt2 is not on this machine"):
@@ -60,14 +60,14 @@ def test_a_repository_is_looked_for_by_its_short_name():
         *((name, None) for name in ("openai-community/openai-gpt", "distilbert/distilbert")),
     ],
 )
-def test_a_hint_is_the_model_that_was_meant_or_there_is_none(name, hint):
+def test_hub_suggests_the_intended_model_or_none(name, hint):
     with pytest.raises(FileNotFoundError, match="it does not exist; unknown model") as caught:
         find_model(name)
     found = str(caught.value)
     assert f"did you mean {hint!r}" in found if hint else "did you mean" not in found
 
 
-def test_a_name_nobody_knows_is_not_looked_for_on_the_network(tmp_path):
+def test_hub_does_not_request_unknown_names(tmp_path):
     with pytest.raises(FileNotFoundError, match="did you mean 'gpt2-medium'"):
         find_model("gpt2-medum")
     with pytest.raises(FileNotFoundError, match=r"it does not exist$"):

@@ -54,7 +54,7 @@ KNOWN = {
 """Where such a function may be called, and on what. All else goes through these two."""
 
 
-def test_files_are_opened_where_it_is_known_only():
+def test_files_are_opened_only_in_known_places():
     source = Path(minigpt.__file__).parent
     strange, used = [], set()
     for path in sorted(source.rglob("*.py")):

@@ -7,6 +7,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+from tiny import tiny_model, tiny_settings
 
 import minigpt
 from minigpt import (
@@ -20,7 +21,6 @@ from minigpt import (
     WordTokenizer,
     check_gradients,
     load_corpus,
-    miniGPT,
     trace,
 )
 from minigpt.check.proof import check_fresh
@@ -70,13 +70,13 @@ def filled(kind, value):
     return record
 
 
-def test_the_search_for_records_finds_them():
+def test_search_for_records_finds_them():
     names = {kind.__name__ for kind in RECORDS}
     assert names >= {"Corpus", "Dataset", "Run", "History", "Lens", "PCA", "Completion", "SlowStep"}
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__qualname__)
-def test_a_record_full_of_data_is_short(kind):
+def test_repr_of_a_large_record_is_short(kind):
     for value in HUGE.values():
         record = filled(kind, value)
         assert kind.__name__ in repr(record)
@@ -92,14 +92,12 @@ def made(tmp_path_factory):
     names = tuple(f"<|special token {i}|>" for i in range(200))
     char = CharTokenizer().train("".join(map(chr, range(32, 3000))))
     bpe = BPETokenizer(special_tokens=names).train(TEXT, 500)
-    model = miniGPT(bpe.vocab_size, 16, 8, 2, 30, seed=0)
-    small = miniGPT(bpe.vocab_size, 16, 8, 2, 2, dtype="float64", seed=0)
+    model = tiny_model(bpe.vocab_size, n_layers=30)
+    small = tiny_model(bpe.vocab_size, max_len=16, dtype="float64")
     seen = trace(small, bpe.encode(TEXT)[:16], bpe)
     corpus = Corpus("goose " * 1000, TEXT * 1000, TEXT * 1000)
     folder = tmp_path_factory.mktemp("run")
-    (folder / "text.txt").write_text(TEXT * 4, encoding="utf-8")
-    tiny = {"n_layers": 1, "n_heads": 2, "d_model": 8, "block_size": 8, "vocab_size": 260}
-    settings = Settings().replace({**tiny, "data": (str(folder / "text.txt"),)})
+    settings = tiny_settings(folder, TEXT * 4, tokenizer="bpe", vocab_size=260)
     return [
         load_corpus(["plays"]), plays(20_000), corpus, char, bpe, WordTokenizer().train(TEXT),
         char.vocabulary, bpe.vocabulary, Dataset.from_corpus(Corpus("plays", TEXT, TEXT), bpe),
@@ -112,14 +110,14 @@ def made(tmp_path_factory):
     ]  # fmt: skip
 
 
-def test_everything_a_user_makes_is_short(made):
+def test_repr_of_all_public_objects_is_short(made):
     for each in made:
         assert type(each).__name__ in repr(each)
         assert len(repr(each)) < 500, repr(each)[:600]
         assert repr(each).count("\n") == 0
 
 
-def test_what_is_shown_in_a_notebook_is_small_and_escaped(made):
+def test_html_reprs_are_small_and_escaped(made):
     rich = [each for each in made if hasattr(each, "_repr_html_")]
     assert len(rich) > 12
     for each in rich:
@@ -127,14 +125,14 @@ def test_what_is_shown_in_a_notebook_is_small_and_escaped(made):
         assert "<b>dear" not in each._repr_html_()
 
 
-def test_settings_show_what_is_not_as_usual():
+def test_repr_of_settings_shows_only_changes():
     assert repr(Settings()) == "Settings()"
     changed = Settings(steps=7, data=("a.txt", "b.txt"))
     assert repr(changed) == "Settings(data=('a.txt', 'b.txt'), steps=7)"
     assert eval(repr(changed)) == changed
 
 
-def test_a_layer_of_ones_own_has_a_repr():
+def test_repr_of_a_custom_layer():
     class Shift(Layer):
         parameter_names = ("shift",)
 

@@ -51,7 +51,7 @@ PRINTED = {
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 @pytest.mark.parametrize("print_to", PRINTED)
-def test_no_table_breaks_a_word_or_draws_a_box_that_does_not_fit(print_to, width):
+def test_tables_break_no_word_and_fit_the_width(print_to, width):
     out = io.StringIO()
     print_to(Console(file=out, width=width, highlight=False))
     printed = out.getvalue()
@@ -62,7 +62,7 @@ def test_no_table_breaks_a_word_or_draws_a_box_that_does_not_fit(print_to, width
     assert not set(printed) & set("│┃╭╰┏┗…")
 
 
-def test_a_pipe_gets_a_row_in_a_line(monkeypatch, capsys):
+def test_tables_print_one_row_per_line_to_a_pipe(monkeypatch, capsys):
     monkeypatch.delenv("COLUMNS", raising=False)
     print_runs(stdout_console())
     head, *rows = capsys.readouterr().out.splitlines()
@@ -74,7 +74,7 @@ def test_a_pipe_gets_a_row_in_a_line(monkeypatch, capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
 
 
-def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(monkeypatch, capsys):
+def test_progress_prints_lines_without_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(Clock, "SECONDS", 0)
     assert list(progress("reading")([5, 6, 7])) == [5, 6, 7]
     assert capsys.readouterr().err.splitlines() == [f"reading: {n} of 3" for n in (1, 2, 3)]
@@ -93,7 +93,7 @@ def shown(steps):
             display.show(step)
 
 
-def test_training_says_now_and_then_how_far_it_is(monkeypatch, capsys):
+def test_training_prints_progress_lines(monkeypatch, capsys):
     steps = [Step(number, 2.5, 0.1, 1.0, 1000.0) for number in (1, 2)]
     monkeypatch.setattr(Clock, "SECONDS", 0)
     shown(steps)
@@ -104,7 +104,7 @@ def test_training_says_now_and_then_how_far_it_is(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_losses_stand_side_by_side_in_one_unit(capsys):
+def test_loss_table_uses_one_unit(capsys):
     examined = {"val_loss": 4.0, "val_bits": 3.0, "spelling_bits": 1.0}
     shown([Step(3, 2.0, 0.1, 1.0, 1000.0, loss_bits=2.0, **examined)])
     assert capsys.readouterr().err == (
@@ -119,7 +119,7 @@ def test_losses_stand_side_by_side_in_one_unit(capsys):
     assert losses(last, None, before).startswith("training 2.000, validation 3.000 bits/char")
 
 
-def test_a_sample_is_shown_as_it_is(monkeypatch, capsys):
+def test_sample_is_shown_unchanged(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     sample = "a line of more than forty characters, and one\n\nmore"
     shown([Step(1, 2.5, 0.1, 1.0, 1000.0, sample=sample)])

@@ -11,8 +11,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from tiny import tiny_model
 
-from minigpt import CharTokenizer, miniGPT
+from minigpt import CharTokenizer
 from minigpt.commands.cli import main
 from minigpt.support import terminal
 
@@ -29,7 +30,7 @@ OWN = re.compile(r"\x1b\[\??[\d;]*[A-Za-z]|\r")
 """What rich prints to a terminal: colours, the cursor."""
 
 
-def test_what_is_shown():
+def test_visible_escapes_control_characters():
     for c in (*BAD, *SURROGATES):
         shown = terminal.visible(f"a{c}b")
         assert shown[0] + shown[-1] == "ab"
@@ -40,7 +41,7 @@ def test_what_is_shown():
     assert terminal.visible("a\nb\té\u200f\u05d0👩\u200d🔬") == "a\nb\té\u200f\u05d0👩\u200d🔬"
 
 
-def test_json_means_the_same():
+def test_json_line_keeps_the_meaning():
     content = {"text": "".join((*map(chr, range(0x3000)), *SURROGATES)), ODD: 1}
     line = terminal.json_line(content)
     assert line.endswith("\n")
@@ -167,7 +168,7 @@ def test_json_of_runs_and_texts_is_exact(folder):
     assert json.loads(out)["prompt"] == ODD
 
 
-def test_logs_and_faults_are_shown_too(monkeypatch):
+def test_logs_and_errors_hold_no_control_characters(monkeypatch):
     def work(name):
         logger = logging.getLogger("minigpt-test")
         logger.addHandler(logging.StreamHandler())
@@ -182,7 +183,7 @@ def test_logs_and_faults_are_shown_too(monkeypatch):
     no_control_characters_in(out, log)
 
 
-def test_the_log_of_the_server():
+def test_server_log_holds_no_control_characters():
     uvicorn = pytest.importorskip("uvicorn")
     log = Terminal(True)
     with redirect_stderr(log), terminal.safe_output():
@@ -196,7 +197,7 @@ def test_the_log_of_the_server():
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tokenizer = CharTokenizer().train("my dear goose")
-    miniGPT(tokenizer.vocab_size, 8, 16, 2, 1, seed=0).save_pretrained(folder, tokenizer)
+    tiny_model(tokenizer.vocab_size).save_pretrained(folder, tokenizer)
     return folder
 
 
@@ -223,7 +224,7 @@ FULL = [(">/dev/full", 1, "No space left on device")] if Path("/dev/full").exist
 @pytest.mark.parametrize(
     "command", ["generate . --seed 1", "generate . --json", "tokenize my --tokenizer .", "--help"]
 )
-def test_results_that_cannot_be_written_are_an_error(model, command, streams, code, why):
+def test_unwritable_results_are_an_error(model, command, streams, code, why):
     """A reader who has gone has seen enough: no word, and the code of a program that it ended."""
     said = f"minigpt: {why}: standard output\n" if why else ""
     assert with_streams(command, streams, model) == (code, said)
@@ -234,7 +235,7 @@ def test_results_that_cannot_be_written_are_an_error(model, command, streams, co
     "streams",
     ["2>&-", "2>BROKEN", ">BROKEN 2>BROKEN", "<&- >&- 2>&-", *(["2>/dev/full"] * len(FULL))],
 )
-def test_training_goes_on_without_a_log(tmp_path, streams):
+def test_training_continues_without_a_log(tmp_path, streams):
     (tmp_path / "text.txt").write_text("my dear goose, " * 99, encoding="utf-8")
     tiny = "--n-layers 1 --n-heads 2 --d-model 16 --block-size 8 --batch-size 4 --steps 4"
     more = "--eval-every 2 --sample-every 2 --eval-tokens 64 --sample-tokens 8 --threads 1"
@@ -246,13 +247,13 @@ def test_training_goes_on_without_a_log(tmp_path, streams):
 
 
 @posix
-def test_closed_input_is_said(model):
+def test_closed_input_is_reported(model):
     code, said = with_streams("tokenize - --tokenizer .", "<&- >/dev/null", model)
     assert code == 1
     assert said.startswith("minigpt: standard input is closed")
 
 
-def test_streams_are_put_back():
+def test_streams_are_restored():
     out, log = sys.stdout, sys.stderr
     assert run("--version")[0] == 0
     assert (sys.stdout, sys.stderr) == (out, log)

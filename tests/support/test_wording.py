@@ -11,13 +11,13 @@ from minigpt.show.explain.page_words import last, last_of, shown
 from minigpt.support.wording import counted, decimal, percent
 
 
-def test_one_step_two_steps():
+def test_count_uses_singular_and_plural():
     said = [counted(n, "step") for n in (0, 1, 2, 1234)]
     assert said == ["0 steps", "1 step", "2 steps", "1,234 steps"]
 
 
 @given(st.floats(0, 1), st.integers(0, 3))
-def test_a_percentage_says_0_and_100_only_where_it_is_that(share, digits):
+def test_percentage_is_0_or_100_only_if_exact(share, digits):
     said = percent(share, digits)
     number = float(said.strip("<>%"))
     least = 10.0**-digits
@@ -41,7 +41,7 @@ def test_percentages():
 
 
 @given(st.floats(-1e300, 1e300) | st.sampled_from([float("inf"), float("nan")]), st.integers(0, 4))
-def test_a_number_of_any_size_is_short_and_right(number, digits):
+def test_number_of_any_size_is_short_and_right(number, digits):
     said = decimal(number, digits)
     assert len(said) <= 12
     value = float(said.replace(",", ""))
@@ -55,14 +55,14 @@ def test_numbers():
     assert [decimal(n) for n in numbers] == said
 
 
-def test_a_loss_beside_its_floor():
+def test_loss_is_compared_with_its_floor():
     assert against_floor(1.5, None) == "1.500 bits/char"
     assert against_floor(1.5, 1.25) == "1.500 bits/char (floor 1.250, +20%)"
     assert against_floor(1e30, 1.25, unit="") == "1e+30 (floor 1.250, 8e+29 times it)"
 
 
 @pytest.mark.parametrize("n", range(1, 40))
-def test_a_table_never_leaves_out_one_row_alone(n):
+def test_table_never_omits_a_single_row(n):
     rows = list(last(["x"] * n))
     assert [place for place, _ in rows] == list(range(n - shown(n), n))
     assert n - len(rows) != 1

@@ -2,6 +2,7 @@ import copy
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import BPETokenizer, CharTokenizer, Sampling, complete, miniGPT, stream, stream_text
 from minigpt.text.completion import TextWriter
@@ -13,9 +14,7 @@ TOKENIZER = BPETokenizer().train(TEXT, vocab_size=290)
 
 @pytest.fixture(scope="module")
 def model() -> miniGPT:
-    model = miniGPT(TOKENIZER.vocab_size, 32, 16, 2, 1, seed=0)
-    model.flat.params[...] += np.random.default_rng(1).normal(0, 0.3, model.flat.params.size)
-    return model
+    return tiny_model(TOKENIZER.vocab_size, max_len=32, noise=0.3)
 
 
 def test_text_streams_in_whole_characters():
@@ -121,7 +120,7 @@ def test_an_empty_prompt_begins_a_new_document(model):
     begins.generation_config = {"bos_token_id": 7, "eos_token_id": end}
     assert prompt_ids(begins, TOKENIZER, "") == [7]
     characters = CharTokenizer().train(TEXT)
-    small = miniGPT(characters.vocab_size, 8, 4, 2, 1, seed=0)
+    small = tiny_model(characters.vocab_size)
     with pytest.raises(ValueError, match=r"an empty prompt has nothing to continue: .* no end-of"):
         complete(small, characters, [""], 3)
 

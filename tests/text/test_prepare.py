@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import Settings, get_batch, load_corpus, load_tokenizer, miniGPT, train
+from minigpt import Settings, get_batch, load_corpus, load_tokenizer, train
 from minigpt.commands.cli import main
 from minigpt.runs import Run
 from minigpt.text import prepare as prepare_module
@@ -509,7 +510,7 @@ def test_ids_outside_the_vocabulary_stop_training(folder):
     (folder / "dataset.json").unlink()
     dataset = open_dataset(folder, load_tokenizer(folder))
     with pytest.raises(ValueError, match="must be from 0 to 279, got 280"):
-        next(train(miniGPT(280, 16, 16, 2, 1), dataset, settings(folder)))
+        next(train(tiny_model(280, max_len=16), dataset, settings(folder)))
 
 
 @pytest.mark.parametrize(

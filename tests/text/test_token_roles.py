@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from tiny import tiny_model, tiny_run
 
 from minigpt import (
     BPETokenizer,
@@ -23,7 +24,6 @@ from minigpt import (
 from minigpt.commands.output import write
 from minigpt.core.functional import softmax
 from minigpt.folders.pretrained import load_model_and_tokenizer
-from minigpt.runs.run import Run
 from minigpt.show.figures.next_token import next_token
 from minigpt.text.token_roles import begin_id, drawable, end_ids
 from minigpt.training.loop import write_sample
@@ -37,7 +37,7 @@ ROLES = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 def always(token: int, vocab_size: int = 270) -> miniGPT:
     """Return a model that says `token`, whatever it reads."""
-    model = miniGPT(vocab_size, 32, 16, 2, 1, seed=0).eval()
+    model = tiny_model(vocab_size, max_len=32).eval()
     model.final_norm.shift[...] = 1
     model.head.weight[:, token] = 1
     return model
@@ -109,19 +109,13 @@ def test_opening_and_saving_keeps_all_of_it(folder, tmp_path):
 
 def test_training_from_a_model_keeps_its_ends(folder, tmp_path):
     edit(folder, bos_token_id=S, eos_token_id=[END, EOT])
-    (tmp_path / "text.txt").write_text(TEXT * 9, encoding="utf-8")
-    settings = Settings(
-        data=(str(tmp_path / "text.txt"),), init_from=str(folder),
-        steps=1, batch_size=1, block_size=8, warmup=0, sample_every=0,
-    )  # fmt: skip
-    run = Run.new(settings, tmp_path / "run")
-    list(run.steps())
+    run = tiny_run(tmp_path, init_from=str(folder), tokenizer="bpe", steps=1, sample_every=0)
     assert read(run.folder)["eos_token_id"] == [END, EOT]
     assert begin_id(*load_model_and_tokenizer(run.folder)) == S
 
 
 def test_a_row_is_filled_up_with_the_token_that_ended_it():
-    model = miniGPT(12, 8, 16, 2, 1, seed=0)
+    model = tiny_model(12)
     rows = generate(model, [[1], [2], [3], [4]], 40, seed=1, stop=[5, 6])[:, 1:]
     ends = [int(row[np.isin(row, [5, 6]).argmax()]) for row in rows]
     assert set(ends) == {5, 6}  # or the seed is a bad one
@@ -192,11 +186,11 @@ def test_an_id_between_those_of_tokens_is_never_drawn_either(tmp_path):
 @pytest.mark.parametrize("allowed", [np.zeros(9, bool), np.ones(8, bool), [True], True])
 def test_what_allows_nothing_is_refused(allowed):
     with pytest.raises(ValueError, match="allowed must say of each of the 9 ids"):
-        stream(miniGPT(9, 8, 4, 1, 1), [[1]], 2, allowed=allowed)
+        stream(tiny_model(9), [[1]], 2, allowed=allowed)
 
 
 def test_a_tokenizer_with_more_tokens_than_rows_is_refused_at_every_door(tmp_path):
-    small = miniGPT(269, 32, 16, 2, 1)
+    small = tiny_model(269, max_len=32)
     dataset = Dataset("zeros", *np.zeros((2, 50), int), 50)
     doors = [
         lambda: complete(small, TOKENIZER, ["my"], 1),

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
-from minigpt import BPETokenizer, Dataset, Settings, load_corpus, miniGPT, train
+from minigpt import BPETokenizer, Dataset, Settings, load_corpus, train
 from minigpt.commands.cli import main
 from minigpt.runs import Run
 from minigpt.runs.starting import begin
@@ -88,7 +89,7 @@ def test_train_refuses_flags_that_contradict(place, flags, message, capsys):
         ["--data", "text.txt", "--tokenizer", "other.json", "--vocab-size", "270"],
     ],
 )
-def test_what_agrees_is_taken_and_the_record_is_true(place, flags, capsys):
+def test_train_accepts_flags_that_agree_and_records_them(place, flags, capsys):
     assert main(["train", "--out", "run", *FLAGS, *flags]) == 0, capsys.readouterr().err
     settings = json.loads(Path("run/training.json").read_text("utf-8"))["settings"]
     run = Run.resume(Path("run"), {"steps": 3})
@@ -107,13 +108,13 @@ def test_what_agrees_is_taken_and_the_record_is_true(place, flags, capsys):
         (["eval", "model", "--data", "char", "--field", "text"], "char has tokens already"),
     ],
 )  # fmt: skip
-def test_other_commands_refuse_them_too(place, command, message, capsys):
+def test_other_commands_refuse_flags_that_contradict(place, command, message, capsys):
     assert main(command) == 1
     assert message in capsys.readouterr().err
     assert not Path("new").exists()
 
 
-def test_a_size_is_for_those_that_are_trained(place, capsys):
+def test_vocab_size_is_refused_with_a_trained_tokenizer(place, capsys):
     command = ["tokenize", "my", "--tokenizer", "other.json", "bpe", "--vocab-size", "290"]
     assert main([*command, "--data", "text.txt"]) == 0
     out = capsys.readouterr().out
@@ -121,7 +122,7 @@ def test_a_size_is_for_those_that_are_trained(place, capsys):
     assert "290" in out
 
 
-def test_tokens_without_a_tokenizer_are_held_against_the_one_given(place):
+def test_token_folder_without_tokenizer_is_checked_against_the_given_one(place):
     """As nanoGPT's folders come; whoever sees how the text begins sees whether it is right."""
     for name in ("tokenizer.json", "dataset.json"):
         Path("bpe", name).unlink()
@@ -150,9 +151,9 @@ def test_tokens_without_a_tokenizer_are_held_against_the_one_given(place):
         BPETokenizer().train("quagga " * 9, 259),
     ],
 )
-def test_a_dataset_of_another_tokenizer_is_refused(other):
+def test_train_refuses_a_dataset_of_another_tokenizer(other):
     own = CharTokenizer().train(TEXT)
-    model = miniGPT(300, 8, 16, 2, 1)
+    model = tiny_model(300)
     dataset = Dataset.from_corpus(Corpus("x", TEXT, TEXT), other)
     settings = Settings().replace(TINY)
     with pytest.raises(ValueError, match="the dataset was made with another tokenizer"):
@@ -161,17 +162,17 @@ def test_a_dataset_of_another_tokenizer_is_refused(other):
     next(train(model, Dataset.from_corpus(Corpus("x", TEXT, TEXT), again), settings, own))
 
 
-def test_a_dataset_of_more_tokens_than_the_model_has_is_refused_at_the_door():
+def test_train_refuses_a_dataset_with_more_tokens_than_the_model():
     dataset = Dataset.from_corpus(load_corpus(["plays"]), BPETokenizer().train(TEXT, 280))
     with pytest.raises(ValueError, match="280 tokens, but the model knows only 270"):
-        next(train(miniGPT(270, 8, 16, 2, 1), dataset, Settings().replace(TINY)))
+        next(train(tiny_model(270), dataset, Settings().replace(TINY)))
 
 
-def test_a_folder_is_not_opened_with_another_tokenizer(place):
+def test_open_dataset_refuses_another_tokenizer(place):
     with pytest.raises(ValueError, match="not made by the tokenizer"):
         open_dataset(Path("bpe"), BPETokenizer.load("other.json"))
 
 
-def test_whether_names_are_tokens_is_settled_when_a_run_begins(place, capsys):
+def test_allow_special_cannot_change_on_resume(place, capsys):
     assert main(["train", "--resume", "model", "--steps", "3", "--allow-special"]) == 1
     assert "--allow-special cannot change when a run goes on" in capsys.readouterr().err

@@ -3,6 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import (
     BPETokenizer,
@@ -15,14 +16,12 @@ from minigpt import (
 from minigpt.core.functional import cross_entropy
 
 V, T = 11, 8
-DATA = np.random.default_rng(0).integers(0, V, 53).astype(np.uint8)
+DATA = (np.arange(53) ** 2 % 17 % V).astype(np.uint8)
 
 
 @pytest.fixture
 def model() -> miniGPT:
-    model = miniGPT(V, T, 12, 3, 2, dropout=0.5, seed=0, dtype=np.float64)
-    model.flat.params[...] += np.random.default_rng(1).normal(0, 0.3, model.flat.params.size)
-    return model
+    return tiny_model(V, dropout=0.5, dtype=np.float64, noise=0.3)
 
 
 def surprise(model, start, place):
@@ -33,7 +32,7 @@ def surprise(model, start, place):
     return cross_entropy(logits[:, -1], DATA[None, place])
 
 
-def test_windows_one_after_another(model):
+def test_evaluate_reads_windows_one_after_another(model):
     nats = [surprise(model, (place - 1) // T * T, place) for place in range(1, len(DATA))]
     assert evaluate(model, DATA) == pytest.approx(np.mean(nats), rel=1e-12)
     assert evaluate(model, DATA, batch_size=3) == pytest.approx(np.mean(nats), rel=1e-12)
@@ -42,7 +41,7 @@ def test_windows_one_after_another(model):
 
 @pytest.mark.parametrize("stride", range(1, T))
 @pytest.mark.parametrize("n_tokens", [2, 7, 8, 9, 53])
-def test_overlapping_windows_of_max_len_tokens_that_move_on_by_stride(model, stride, n_tokens):
+def test_evaluate_with_a_stride_reads_overlapping_windows(model, stride, n_tokens):
     data = DATA[:n_tokens]
     nats = []
     for place in range(1, n_tokens):
@@ -52,7 +51,7 @@ def test_overlapping_windows_of_max_len_tokens_that_move_on_by_stride(model, str
     assert evaluate(model, data, stride=stride) == pytest.approx(np.mean(nats), rel=1e-12)
 
 
-def test_a_smaller_block_and_a_sample_of_the_windows(model):
+def test_evaluate_with_a_smaller_block_and_a_sample(model):
     nats = [surprise(model, (place - 1) // 4 * 4, place) for place in range(1, len(DATA))]
     assert evaluate(model, DATA, block_size=4) == pytest.approx(np.mean(nats), rel=1e-12)
     first_and_last = nats[:4] + nats[48:]
@@ -60,7 +59,7 @@ def test_a_smaller_block_and_a_sample_of_the_windows(model):
     assert sampled == pytest.approx(np.mean(first_and_last), rel=1e-12)
 
 
-def test_progress_goes_over_all_batches(model):
+def test_evaluate_tracks_all_batches(model):
     seen = []
 
     def track(batches):
@@ -72,7 +71,7 @@ def test_progress_goes_over_all_batches(model):
     assert sum(len(starts) * n_new for starts, _, n_new in seen) == len(DATA) - 1
 
 
-def test_units():
+def test_evaluation_units():
     text = "my dear  gänse\n"
     result = Evaluation.of(2.0, 5, text)
     assert (result.n_words, result.n_bytes, result.n_characters) == (3, 16, 15)
@@ -98,7 +97,7 @@ def unigram_bits(tokenizer, text):
 
 
 @pytest.mark.parametrize("kind", [WordTokenizer, CharTokenizer])
-def test_to_know_fewer_words_makes_no_figure_better(kind):
+def test_bits_per_character_do_not_improve_with_fewer_known_words(kind):
     largest = kind().train(ENGLISH).vocab_size
     bits = [unigram_bits(kind().train(ENGLISH, n), ENGLISH) for n in (2, 3, 8, 16, 30, largest)]
     assert bits == sorted(bits, reverse=True)
@@ -108,7 +107,7 @@ def test_to_know_fewer_words_makes_no_figure_better(kind):
 
 
 @pytest.mark.parametrize("n_known", [1, 2, 20])
-def test_spellings_are_a_code(n_known):
+def test_spelling_cost_is_a_valid_code(n_known):
     """The probabilities of all unknown words sum to no more than 1, or nobody could read them."""
     known = "abcdefghijklmnopqrstuvwxyz"[:n_known]
     tokenizer = WordTokenizer().train(known)
@@ -125,7 +124,7 @@ def test_spellings_are_a_code(n_known):
     assert n_others * math.exp(-each) <= 1
 
 
-def test_what_is_known_costs_no_spelling():
+def test_known_words_cost_no_spelling():
     for tokenizer in (BPETokenizer(), CharTokenizer(), WordTokenizer()):
         assert tokenizer.train(ENGLISH).spelling_nats(ENGLISH) == 0
     assert BPETokenizer().train(ENGLISH).spelling_nats("ägypten") == 0
@@ -136,11 +135,11 @@ def test_what_is_known_costs_no_spelling():
 
 
 @pytest.mark.parametrize("stride", [0, -1, T, 3 * T])
-def test_a_stride_has_to_leave_some_of_the_window(model, stride):
+def test_evaluate_refuses_an_invalid_stride(model, stride):
     with pytest.raises(ValueError, match=f"stride must be at least 1 and .* {T}, got {stride}"):
         evaluate(model, DATA, stride=stride)
 
 
-def test_one_token_has_no_loss(model):
+def test_evaluate_refuses_a_single_token(model):
     with pytest.raises(ValueError, match="at least 2 tokens, got 1"):
         evaluate(model, DATA[:1])

@@ -13,7 +13,7 @@ SIZES = [2, 3, 5, 17, 100, 1000, 2_499, 2_500, 8_999, 9_000, 40_000, 70_000, 300
 
 
 @pytest.mark.parametrize("n_tokens", SIZES)
-def test_what_is_fitted_can_be_trained_on_that_text(n_tokens):
+def test_fitted_settings_suit_the_text(n_tokens):
     fitted = fit(Settings(), FITTED, n_tokens)
     assert 1 <= fitted.block_size < n_tokens
     assert fitted.steps >= 20  # so that there is something to choose the best of
@@ -22,7 +22,7 @@ def test_what_is_fitted_can_be_trained_on_that_text(n_tokens):
     assert readings <= 41 or fitted.steps == 60
 
 
-def test_the_larger_the_text_the_larger_the_model_and_the_longer_the_training():
+def test_fitted_model_and_training_grow_with_the_text():
     every = [fit(Settings(), FITTED, n) for n in SIZES]
     for small, large in itertools.pairwise(every):
         for name in ("n_layers", "d_model", "block_size"):
@@ -35,7 +35,7 @@ def test_the_larger_the_text_the_larger_the_model_and_the_longer_the_training():
 
 
 @pytest.mark.parametrize("name", FITTED)
-def test_what_was_chosen_is_not_fitted(name):
+def test_fit_keeps_chosen_settings(name):
     is_float = isinstance(getattr(Settings(), name), float)
     chosen = Settings().replace({name: 0.123 if is_float else 28})
     free = [other for other in FITTED if other != name]
@@ -45,12 +45,12 @@ def test_what_was_chosen_is_not_fitted(name):
 
 
 @pytest.mark.parametrize("n_heads", [1, 3, 7, 64, 100])
-def test_heads_that_were_chosen_are_heeded(n_heads):
+def test_fitted_d_model_is_a_multiple_of_chosen_heads(n_heads):
     chosen = Settings(n_heads=n_heads, d_model=100 * n_heads)
     assert fit(chosen, FITTED, 5000).d_model % n_heads == 0
 
 
-def test_a_wide_model_or_another_optimizer_keeps_its_learning_rate():
+def test_fit_keeps_the_learning_rate_of_wide_models_and_other_optimizers():
     for changes in ({"d_model": 512}, {"optimizer": "sgd"}, {"init_from": "x"}):
         free = [name for name in FITTED if name not in changes]
         assert fit(Settings().replace(changes), free, 5000).learning_rate == 1e-3
@@ -75,7 +75,7 @@ TEXTS = {
     ],
 )
 @pytest.mark.parametrize("name", TEXTS)
-def test_any_text_can_be_trained_on_with_nothing_chosen(tmp_path, name, tokenizer, length):
+def test_fitted_run_trains_on_any_text(tmp_path, name, tokenizer, length):
     text = (TEXTS[name] * length)[:length]
     if tokenizer == "word":
         text = "- ".join(text[i : i + 40] for i in range(0, length, 40))
@@ -97,7 +97,7 @@ def test_any_text_can_be_trained_on_with_nothing_chosen(tmp_path, name, tokenize
     assert record["settings"]["vocab_size"] == run.tokenizer.vocab_size
 
 
-def test_a_part_of_a_single_token_is_refused(tmp_path):
+def test_fitted_run_refuses_a_part_of_one_token(tmp_path):
     (tmp_path / "text.txt").write_text("a goose and a verylongword", encoding="utf-8")
     settings = Settings(data=(str(tmp_path / "text.txt"),), tokenizer="word")
     with pytest.raises(ValueError, match="validation part of the text has 1 token"):
@@ -105,7 +105,7 @@ def test_a_part_of_a_single_token_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("length", [1, 7, MIN_TEXT_CHARACTERS - 1])
-def test_a_text_too_short_for_anything_says_what_is_needed(tmp_path, length):
+def test_fitted_run_refuses_a_text_that_is_too_short(tmp_path, length):
     (tmp_path / "text.txt").write_text("ab cd ef gh ij kl mn op qr"[:length], encoding="utf-8")
     settings = Settings(data=(str(tmp_path / "text.txt"),))
     with pytest.raises(ValueError, match=rf"the text has {length} characters?: .* at least 20 are"):
@@ -113,7 +113,7 @@ def test_a_text_too_short_for_anything_says_what_is_needed(tmp_path, length):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_window_that_was_chosen_too_long_is_refused_with_one_that_works(tmp_path):
+def test_run_refuses_a_block_size_longer_than_the_text(tmp_path):
     text = "my dear goose, take this lantern. "
     (tmp_path / "text.txt").write_text(text, encoding="utf-8")
     chosen = Settings(
@@ -125,7 +125,7 @@ def test_a_window_that_was_chosen_too_long_is_refused_with_one_that_works(tmp_pa
     assert len(list(run.steps())) == 1
 
 
-def test_a_small_text_is_learned_and_not_by_heart(tmp_path):
+def test_fitted_run_learns_a_small_text_without_overfitting(tmp_path):
     """The end is no worse than any moment before, and far better than the beginning."""
     chance = random.Random(5)
     words = ["goose", "fox", "lantern", "tea", "king", "river", "my", "your", "a", "the", "sees"]

@@ -1,19 +1,20 @@
 import dataclasses
 
 import pytest
+from tiny import tiny_model
 
-from minigpt import PRESETS, Settings, miniGPT, preset
+from minigpt import PRESETS, Settings, preset
 from minigpt.core.layers import ACTIVATIONS
 from minigpt.training.optimizers import optimizer_of
 from minigpt.training.settings import CHOICES, read_toml
 
 
-def test_the_presets_are_settings():
+def test_presets_are_valid_settings():
     for name in PRESETS:
         assert isinstance(preset(name), Settings)
 
 
-def test_the_shakespeare_preset_is_the_recipe():
+def test_shakespeare_preset_is_the_published_recipe():
     s = preset("shakespeare-char")
     assert (s.n_layers, s.n_heads, s.d_model, s.block_size, s.batch_size) == (4, 4, 128, 64, 12)
     assert (s.steps, s.warmup, s.learning_rate, s.final_learning_rate) == (2000, 100, 1e-3, 1e-4)
@@ -22,14 +23,14 @@ def test_the_shakespeare_preset_is_the_recipe():
     assert s.data == ("shakespeare",)
 
 
-def test_unknown_names_suggest_the_nearest():
+def test_settings_suggest_the_nearest_name():
     with pytest.raises(ValueError, match="unknown preset 'shakespear-char': did you mean"):
         preset("shakespear-char")
     with pytest.raises(ValueError, match="unknown setting 'n_layer': did you mean 'n_layers'"):
         Settings().replace({"n_layer": 3})
 
 
-def test_changes_leave_the_rest():
+def test_settings_replace_changes_only_what_is_given():
     changed = Settings().replace({"steps": 7, "data": ["a.txt", "b.txt"]})
     assert changed.steps == 7
     assert changed.data == ("a.txt", "b.txt")
@@ -67,14 +68,14 @@ def test_settings_survive_json_and_back():
         ({"d_model": 2}, ValueError, "d_model=2, n_heads=4: choose 4"),
     ],
 )
-def test_settings_that_make_no_sense(changes, error, message):
+def test_settings_refuse_invalid_values(changes, error, message):
     with pytest.raises(error, match=message):
         Settings().replace(changes)
 
 
-def test_the_words_that_settings_can_be_are_those_that_work():
+def test_settings_choices_are_those_that_work():
     assert set(CHOICES["activation"]) == set(ACTIVATIONS)
-    model = miniGPT(3, 2, 4, 2, 1)
+    model = tiny_model()
     for name in CHOICES["optimizer"]:
         assert optimizer_of(Settings(optimizer=name), model)
 

@@ -1,7 +1,9 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 from minigpt import (
     SGD,
@@ -14,7 +16,6 @@ from minigpt import (
     TrainingDiverged,
     clip_gradients,
     get_batch,
-    miniGPT,
     train,
     warmup_cosine,
 )
@@ -37,11 +38,10 @@ SETTINGS = Settings(
 )
 
 
-def small(**options) -> miniGPT:
-    return miniGPT(TOKENIZER.vocab_size, 16, 24, 3, 2, **{"seed": 0, **options})
+small = partial(tiny_model, TOKENIZER.vocab_size, max_len=16, d_model=24)
 
 
-def test_each_step_tells_how_it_went_and_the_loss_falls():
+def test_train_yields_steps_and_the_loss_falls():
     steps = list(train(small(), DATASET, SETTINGS, TOKENIZER))
     assert [step.number for step in steps] == list(range(1, 31))
     assert steps[0].loss == pytest.approx(math.log(TOKENIZER.vocab_size), abs=0.2)
@@ -56,7 +56,7 @@ def test_each_step_tells_how_it_went_and_the_loss_falls():
     assert all(s.loss_bits == DATASET.bits_per_character(s.loss) for s in steps)
 
 
-def test_a_step_is_forward_backward_clip_and_update():
+def test_train_step_is_forward_backward_clip_and_update():
     model, twin = small(), small()
     settings = SETTINGS.replace({"optimizer": "sgd", "clip": 0.1, "steps": 3})
     for step in train(model, DATASET, settings):
@@ -70,7 +70,7 @@ def test_a_step_is_forward_backward_clip_and_update():
         np.testing.assert_array_equal(model.flat.params, twin.flat.params)
 
 
-def test_accumulating_small_batches_is_one_large_batch():
+def test_accumulation_equals_one_large_batch():
     model = small(dtype=np.float64)
     settings = SETTINGS.replace({"optimizer": "sgd", "accumulate": 3, "steps": 1, "clip": 99.0})
     before = model.flat.params.copy()
@@ -88,7 +88,7 @@ def test_accumulating_small_batches_is_one_large_batch():
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
-def test_threads_give_the_gradients_of_one(n_threads):
+def test_gradients_on_threads_equal_those_of_one(n_threads):
     model, alone = small(dtype=np.float64), small(dtype=np.float64)
     x, y = get_batch(DATASET.train, 16, 7, np.random.default_rng(0))
     _, expected = alone.forward(x, targets=y)
@@ -102,7 +102,7 @@ def test_threads_give_the_gradients_of_one(n_threads):
     np.testing.assert_array_equal(model.flat.grads, once)
 
 
-def test_replicas_share_weights_and_nothing_else():
+def test_replicas_share_only_the_weights():
     with Replicas(small(), 2) as replicas:
         first, second = replicas.models
         first.flat.params[...] = 0.5
@@ -111,7 +111,7 @@ def test_replicas_share_weights_and_nothing_else():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_same_settings_give_the_same_model_to_the_bit(threads):
+def test_training_is_reproducible_to_the_bit(threads):
     settings = SETTINGS.replace({"threads": threads, "steps": 8})
     one, other = small(dropout=0.2), small(dropout=0.2)
     list(train(one, DATASET, settings))
@@ -119,7 +119,7 @@ def test_the_same_settings_give_the_same_model_to_the_bit(threads):
     np.testing.assert_array_equal(one.flat.params, other.flat.params)
 
 
-def test_going_on_equals_never_having_stopped():
+def test_resumed_training_equals_uninterrupted_training():
     whole, halves = small(dropout=0.2), small(dropout=0.2)
     list(train(whole, DATASET, SETTINGS))
     optimizer = AdamW(halves)
@@ -132,7 +132,7 @@ def test_going_on_equals_never_having_stopped():
     np.testing.assert_array_equal(whole.flat.params, halves.flat.params)
 
 
-def test_training_stops_before_a_step_that_is_no_number():
+def test_training_stops_before_a_step_that_is_not_finite():
     model = small()
     settings = SETTINGS.replace({"optimizer": "sgd", "learning_rate": 1e30, "warmup": 0})
     good = model.flat.params.copy()
@@ -149,7 +149,7 @@ def test_training_stops_before_a_step_that_is_no_number():
 def test_samples_continue_the_prompt():
     tokenizer = BPETokenizer().train(TEXT, vocab_size=260)
     dataset = Dataset.from_corpus(Corpus("x", TEXT, TEXT), tokenizer)
-    model = miniGPT(260, 16, 12, 3, 1, seed=0)
+    model = tiny_model(260, max_len=16, n_layers=1)
     settings = SETTINGS.replace({"prompt": "my dear", "steps": 15})
     *_, last = train(model, dataset, settings, tokenizer)
     assert last.sample.startswith("my dear")
@@ -163,12 +163,12 @@ def test_samples_can_begin_a_new_document():
     named = settings.replace({"prompt": "<|endoftext|>", "allow_special": True})
     samples = []
     for each in (settings, named):
-        *_, last = train(miniGPT(260, 16, 12, 3, 1, seed=0), dataset, each, tokenizer)
+        *_, last = train(tiny_model(260, max_len=16, n_layers=1), dataset, each, tokenizer)
         samples.append(last.sample)
     assert samples[0] == samples[1]
     assert samples[0].startswith("<|endoftext|>")
     characters = CharTokenizer().train(TEXT)
     dataset = Dataset.from_corpus(Corpus("x", TEXT, TEXT), characters)
-    model = miniGPT(characters.vocab_size, 16, 12, 3, 1, seed=0)
+    model = tiny_model(characters.vocab_size, max_len=16, n_layers=1)
     with pytest.raises(ValueError, match="an empty prompt has nothing to continue"):
         next(train(model, dataset, settings, characters))
