@@ -137,7 +137,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("function", "arguments", "bad"), BAD)
-def test_the_error_names_the_argument(function, arguments, bad):
+def test_error_names_the_invalid_argument(function, arguments, bad):
     (name,) = bad
     with pytest.raises((TypeError, ValueError), match=name):
         list(function(*arguments, **bad) or [])
@@ -160,13 +160,13 @@ LAYERS = {
     "x", [[[1.0, 2, 3, 4]], "x", None, 3, np.float32(3), np.array(2.0), np.ones((1, 2, 4), int)]
 )
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
-def test_layers_take_arrays_of_floats(kind, x):
+def test_layers_refuse_what_is_not_an_array_of_floats(kind, x):
     with pytest.raises(TypeError, match="x must be an array of floats, got"):
         kind(*LAYERS[kind][0]).forward(x)
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
-def test_layers_take_vectors_of_their_length(kind):
+def test_layers_refuse_vectors_of_another_length(kind):
     if kind in (GELU, ReLU, Dropout):  # which take any
         assert kind(*LAYERS[kind][0]).forward(np.ones((2, 7))).shape == (2, 7)
         return
@@ -176,13 +176,13 @@ def test_layers_take_vectors_of_their_length(kind):
 
 @pytest.mark.parametrize("kind", [MultiHeadAttention, PositionalEncoding, TransformerBlock])
 @pytest.mark.parametrize("shape", [(2, 4), (1, 0, 4), (0, 3, 4), (1, 1, 2, 4)])
-def test_layers_that_look_at_time_want_three_axes(kind, shape):
+def test_layers_over_time_require_three_axes(kind, shape):
     with pytest.raises(ValueError, match=r"x must have the shape \(batch, time, 4\)"):
         kind(*LAYERS[kind][0]).forward(np.ones(shape))
 
 
 @pytest.mark.parametrize("kind", [Linear, FeedForward, LayerNorm, GELU])
-def test_layers_of_single_tokens_take_none(kind):
+def test_layers_of_single_tokens_accept_any_number_of_axes(kind):
     layer = kind(*LAYERS[kind][0])
     y = layer.forward(np.ones((0, 4)))
     assert y.shape[0] == 0
@@ -190,7 +190,7 @@ def test_layers_of_single_tokens_take_none(kind):
 
 
 @pytest.mark.parametrize("kind", [*LAYERS, Embedding], ids=lambda kind: kind.__name__)
-def test_backward_wants_the_shape_of_y(kind):
+def test_backward_refuses_another_shape_than_y(kind):
     layer = kind(6, 4) if kind is Embedding else kind(*LAYERS[kind][0])
     y = layer.forward(np.array([[0, 1]]) if kind is Embedding else np.ones((1, 2, 4)))
     layer.backward(np.ones(y.shape))
@@ -306,14 +306,14 @@ def with_seen(seen):
         (lambda: small().save_pretrained("x", 3), TypeError, "tokenizer must be a Tokenizer"),
     ],
 )  # fmt: skip
-def test_the_error_says_what_is_wrong(call, error, message, tmp_path, monkeypatch):
+def test_error_says_what_is_wrong(call, error, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message):
         call()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_text_without_words_has_no_perplexity_of_words():
+def test_word_perplexity_of_a_text_without_words():
     empty = Evaluation.of(1.0, 3, "")
     assert math.isnan(empty.word_perplexity)
     assert math.isnan(empty.bits_per_byte)
@@ -321,6 +321,6 @@ def test_a_text_without_words_has_no_perplexity_of_words():
     assert Evaluation.of(1.0, 3, "ab").bits_per_byte == pytest.approx(1.5 / math.log(2))
 
 
-def test_nothing_is_public_that_is_not_there():
+def test_public_names_exist():
     for name in minigpt.__all__:
         assert getattr(minigpt, name).__doc__

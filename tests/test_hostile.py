@@ -24,7 +24,7 @@ from minigpt.training.settings import Settings, read_toml
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices among files")
 
 
-def test_two_thousand_bent_files(tmp_path):
+def test_fuzzing_of_two_thousand_files(tmp_path):
     found = fuzz(tmp_path, 2000)
     assert sum(map(sum, (counts.values() for counts in found.values()))) == 2000
     for name, counts in found.items():  # else they were bent too much, or not at all
@@ -36,7 +36,7 @@ def change(file: Path, **changes: object) -> None:
 
 
 @pytest.mark.parametrize("key", ["vocab_size", "n_positions", "n_embd", "n_layer", "n_inner"])
-def test_sizes_that_only_config_json_has_take_no_memory(tmp_path, key):
+def test_huge_sizes_in_config_json_allocate_no_memory(tmp_path, key):
     make_folder(tmp_path)
     change(tmp_path / "config.json", **{key: 10**9})
     tracemalloc.start()
@@ -96,7 +96,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 5481
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "is a web page"),
     ],
 )
-def test_what_stands_for_a_file_is_named(tmp_path, name, content, message):
+def test_missing_or_special_model_file_is_named(tmp_path, name, content, message):
     make_folder(tmp_path)
     if name in ("merges.txt", "vocab.json"):
         (tmp_path / "tokenizer.json").unlink()
@@ -108,14 +108,14 @@ def test_what_stands_for_a_file_is_named(tmp_path, name, content, message):
         load_model_and_tokenizer(tmp_path)
 
 
-def test_what_begins_a_file_that_is_none_is_shown(tmp_path):
+def test_error_shows_the_first_bytes_of_a_wrong_file(tmp_path):
     (tmp_path / SINGLE).write_bytes(b"Entry not found")
     with pytest.raises(ValueError, match="as it begins with b'Entry not found'"):
         open_file(tmp_path / SINGLE)
 
 
 @pytest.mark.parametrize("length", [2**24 + 1, 2**40, 2**63, 2**64 - 1])
-def test_a_header_that_claims_a_terabyte(tmp_path, length):
+def test_safetensors_header_that_claims_a_terabyte_is_refused(tmp_path, length):
     file = tmp_path / SINGLE
     file.write_bytes(length.to_bytes(8, "little") + b"{}")
     with pytest.raises(ValueError, match=f"header would have {length:,} bytes"):
@@ -132,7 +132,7 @@ def test_a_header_that_claims_a_terabyte(tmp_path, length):
         ({"t": np.zeros(1, np.int32)}, "'t' must be int64"),
     ],
 )
-def test_what_an_optimizer_remembers_must_be_of_its_kind(tmp_path, changes, message):
+def test_optimizer_state_of_another_kind_is_refused(tmp_path, changes, message):
     state = {"m": np.ones(4, np.float32), "v": np.ones(4, np.float32), "t": np.array([7])}
     write_tensors(tmp_path / STATE, state)
     back = read_like(tmp_path / STATE, state)
@@ -143,7 +143,7 @@ def test_what_an_optimizer_remembers_must_be_of_its_kind(tmp_path, changes, mess
 
 
 @pytest.mark.parametrize("shape", [[0, 2**62, 2**62], [1] * 65, [0] * 65])
-def test_a_shape_that_cannot_be(tmp_path, shape):
+def test_impossible_tensor_shape_is_refused(tmp_path, shape):
     size = 0 if 0 in shape else 4
     header = json.dumps({"x": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()
     file = tmp_path / SINGLE
@@ -152,7 +152,7 @@ def test_a_shape_that_cannot_be(tmp_path, shape):
         open_file(file)
 
 
-def test_a_tensor_that_is_there_twice(tmp_path):
+def test_repeated_tensor_is_refused(tmp_path):
     header = b'{"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "x": '
     header += b'{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
     file = tmp_path / SINGLE
@@ -178,7 +178,7 @@ def test_a_tensor_that_is_there_twice(tmp_path):
         (b" " * (2**20 + 1), "1,048,577 bytes, more than the 1,048,576"),
     ],
 )
-def test_json_that_is_refused(tmp_path, content, message):
+def test_hostile_json_is_refused(tmp_path, content, message):
     file = tmp_path / "some.json"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
@@ -187,7 +187,7 @@ def test_json_that_is_refused(tmp_path, content, message):
     assert len(str(caught.value)) < 500
 
 
-def test_json_that_is_not(tmp_path):
+def test_unusual_json_is_accepted(tmp_path):
     file = tmp_path / "some.json"
     file.write_bytes(b"\xef\xbb\xbf" + b'{"a":' * 64 + b'"\xc3\xa9"' + b"}" * 64)
     value = read_json(file)
@@ -225,7 +225,7 @@ def unreadable(kind: str, file: Path) -> None:
 @posix
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to itself", "link to nothing"])
 @pytest.mark.parametrize("name", OPENERS)
-def test_what_is_no_file_is_not_opened(tmp_path, name, kind):
+def test_special_files_are_not_opened(tmp_path, name, kind):
     (make_index if name == INDEX else make_folder)(tmp_path)
     if name == "vocab.json":
         (tmp_path / "tokenizer.json").unlink()
@@ -246,7 +246,7 @@ def test_links_to_files_are_followed(tmp_path):
 
 
 @posix
-def test_nothing_is_appended_to_what_a_folder_only_links_to(tmp_path):
+def test_linked_files_are_not_appended_to(tmp_path):
     mine, theirs = tmp_path / "mine", tmp_path / "samples.txt"
     mine.write_text("mine", encoding="utf-8")
     theirs.symlink_to(mine)
@@ -294,20 +294,20 @@ def test_values_in_training_json_are_checked(tmp_path, changes, message):
         (b"#" * (2**20 + 1), "more than the 1,048,576"),
     ],
 )
-def test_toml_that_is_refused(tmp_path, content, message):
+def test_hostile_toml_is_refused(tmp_path, content, message):
     file = tmp_path / "settings.toml"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=rf"settings\.toml.*{message}"):
         read_toml(file)
 
 
-def test_toml_with_a_mark_before_it(tmp_path):
+def test_toml_with_a_byte_order_mark_is_accepted(tmp_path):
     file = tmp_path / "settings.toml"
     file.write_bytes(b"\xef\xbb\xbfsteps = 7")
     assert Settings().replace(read_toml(file)).steps == 7
 
 
-def test_a_vocabulary_of_special_tokens_takes_no_time(tmp_path):
+def test_vocabulary_of_special_tokens_loads_quickly(tmp_path):
     """Looking each token up among all special ones, one after another, would take minutes."""
     from minigpt import WordTokenizer
 
@@ -322,18 +322,18 @@ def test_a_vocabulary_of_special_tokens_takes_no_time(tmp_path):
     assert load_tokenizer(tmp_path).vocab_size == n + 1
 
 
-def test_two_thousand_odd_texts():
+def test_tokenizers_on_two_thousand_odd_texts():
     assert 100 < try_texts(2000) < 300
 
 
-def test_numbers_too_large_become_infinite_without_a_warning(tmp_path):
+def test_weights_too_large_for_float32_become_infinite_without_warning(tmp_path):
     model = tiny_model(dtype="float64")
     model.params()["final_norm.shift"][0] = 1e300
     model.save_pretrained(tmp_path)
     assert np.isposinf(miniGPT.from_pretrained(tmp_path).final_norm.shift[0])
 
 
-def test_half_a_character_in_an_error_is_shown_by_number(tmp_path):
+def test_error_shows_a_lone_surrogate_by_number(tmp_path):
     (tmp_path / "tokenizer.json").write_bytes(b'{"model": {}, "pre_tokenizer": "\\ud800"}')
     command = [sys.executable, "-m", "minigpt", "tokenize", "x", "--tokenizer", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
@@ -342,7 +342,7 @@ def test_half_a_character_in_an_error_is_shown_by_number(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_larger_than_memory_gets_a_sentence(tmp_path):
+def test_model_larger_than_memory_is_refused(tmp_path):
     (tmp_path / "text.txt").write_text("my dear goose " * 99, encoding="utf-8")
     command = [sys.executable, "-m", "minigpt", "train", "--data", "text.txt", "--out", "run"]
     sizes = ["--tokenizer", "char", "--d-model", str(2**40), "--block-size", "8"]

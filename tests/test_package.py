@@ -22,7 +22,7 @@ assert "minigpt.core.model" in sys.modules and "minigpt.training.loop" not in sy
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_public_name_is_there_and_an_unknown_one_is_not():
+def test_public_names_exist_and_unknown_ones_do_not():
     assert set(minigpt.__all__) <= set(dir(minigpt))
     assert all(hasattr(minigpt, name) for name in minigpt.__all__)
     assert minigpt.core.layers.Linear is minigpt.Linear
@@ -66,13 +66,13 @@ def files_of_the_repository():
         "uvx minigpt demo",
     ],
 )
-def test_the_search_for_somebody_elses_package_finds_it(text):
+def test_search_for_the_foreign_package_name_finds_it(text):
     assert SOMEBODY_ELSES.search(text.encode())
     ours = re.sub("minigpt", "minigpt-numpy", text, count=1, flags=re.IGNORECASE)
     assert not SOMEBODY_ELSES.search(ours.encode())
 
 
-def test_nothing_tells_anyone_to_install_somebody_elses_package():
+def test_no_text_recommends_the_foreign_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "minigpt-numpy"
     files = [path for path in files_of_the_repository() if path != Path(__file__)]

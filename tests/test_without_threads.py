@@ -49,7 +49,7 @@ def learn(n_threads):
     return losses, model.flat.params
 
 
-def test_one_thread_does_the_work_of_all_and_the_numbers_are_the_same(monkeypatch, no_threads):
+def test_training_without_threads_gives_the_same_numbers(monkeypatch, no_threads):
     assert not can_start_threads()
     alone = learn(3)
     monkeypatch.undo()
@@ -59,7 +59,7 @@ def test_one_thread_does_the_work_of_all_and_the_numbers_are_the_same(monkeypatc
     np.testing.assert_array_equal(alone[1], together[1])
 
 
-def test_those_that_could_be_started_do_the_rest(monkeypatch):
+def test_share_out_uses_the_threads_that_could_start(monkeypatch):
     monkeypatch.setattr(threads, "WORTH_SHARING", 1)
     start, started = threading.Thread.start, []
 
@@ -82,7 +82,7 @@ def fail(message):
     raise IndexError(message)
 
 
-def test_commands_go_on_with_one(no_threads, shown, tmp_path, capsys, monkeypatch):
+def test_commands_work_without_threads(no_threads, shown, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     prepare = ["prepare", "text.txt", "-o", "data", "--tokenizer", "char", "--processes", "2"]
@@ -107,7 +107,7 @@ def test_commands_go_on_with_one(no_threads, shown, tmp_path, capsys, monkeypatc
 CHANGES = {"steps": 4, "n_layers": 1, "d_model": 16, "block_size": 16, "batch_size": 4}
 
 
-def test_a_lesson_does_at_once_what_it_is_asked_for(no_threads):
+def test_lesson_without_threads_acts_at_once(no_threads):
     with Lesson({**CHANGES, "tokenizer": "char"}, TEXT) as lesson:
         assert (lesson.status, lesson.now) == ("paused", 0)
         lesson.step(2)
@@ -128,13 +128,13 @@ def test_a_lesson_does_at_once_what_it_is_asked_for(no_threads):
     lesson.stop()  # twice is fine
 
 
-def test_a_lesson_that_cannot_begin_says_why(no_threads):
+def test_lesson_that_cannot_begin_says_why(no_threads):
     with Lesson(CHANGES, "too short") as lesson:
         assert lesson.status == "failed"
         assert lesson.problem
 
 
-def test_a_run_is_shown_as_it_is(no_threads, tmp_path):
+def test_run_is_shown_without_threads(no_threads, tmp_path):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     run = tmp_path / "run"
     text = str(tmp_path / "text.txt")

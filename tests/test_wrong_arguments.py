@@ -137,7 +137,7 @@ def error_of(function, arguments):
 
 
 @pytest.mark.parametrize(("function", "own"), CALLS, ids=[each.__qualname__ for each, _ in CALLS])
-def test_every_wrong_argument_is_named(function, own):
+def test_wrong_arguments_are_named(function, own):
     names = inspect.signature(function).parameters
     right = {name: OF_ALL[name] for name in names if name in OF_ALL} | own
     with contextlib.redirect_stdout(io.StringIO()):
@@ -153,14 +153,14 @@ def test_every_wrong_argument_is_named(function, own):
     "function", [training.loss_curves, training.curves, text.loss_text, layers.gradient_norms]
 )
 @pytest.mark.parametrize("wrong", ["hi", None, 3, [1], {}, np.zeros((3, 3))])
-def test_what_draws_runs_takes_no_other_thing(function, wrong):
+def test_run_figures_refuse_other_objects(function, wrong):
     with pytest.raises(TypeError, match="must be a"):
         function(wrong)
     with pytest.raises(TypeError, match=r"(each of )?stages must be a"):
         checkpoints.embeddings_over_time("x" if wrong is None else wrong, TOKENIZER)
 
 
-def test_an_argument_that_does_not_exist_gets_a_guess():
+def test_unknown_argument_gets_a_suggestion():
     for call, guess in [
         (lambda: Settings(learning_rat=1), "learning_rate"),
         (lambda: Settings(Steps=1), "steps"),
@@ -189,7 +189,7 @@ def test_an_argument_that_does_not_exist_gets_a_guess():
         (iter([[1]]), "must have the shape"),
     ],
 )
-def test_what_generate_cannot_continue(context, message):
+def test_generate_refuses_what_it_cannot_continue(context, message):
     with pytest.raises((TypeError, ValueError), match=message):
         MODEL.generate(context, 2)
 
@@ -215,13 +215,13 @@ def test_what_generate_cannot_continue(context, message):
         (minigpt, "minGPT", "did you mean 'miniGPT'"),
     ],
 )
-def test_names_of_other_libraries_lead_to_ours(thing, name, hint):
+def test_names_of_other_libraries_suggest_ours(thing, name, hint):
     assert not hasattr(thing, name)
     with pytest.raises(AttributeError, match=hint):
         getattr(thing, name)
 
 
-def test_no_hint_leads_to_what_is_not_there():
+def test_suggested_names_exist():
     from minigpt.support.hints import HINTS
 
     owners = {
@@ -239,13 +239,13 @@ def test_no_hint_leads_to_what_is_not_there():
                 assert hasattr(minigpt if called[1] else owners[kind], called[2]), hint
 
 
-def test_what_the_packages_show_is_theirs():
+def test_packages_export_only_their_own_names():
     shown = {name for name in dir(minigpt) if not name.startswith("_")}
     assert not shown & {"Any", "Path", "ast", "import_module"}
     assert dir(minigpt.runs) == ["Run", "RunNotWritten"]
 
 
-def test_a_module_not_imported_yet_is_pointed_to():
+def test_missing_attribute_suggests_a_module():
     code = "import minigpt; minigpt.web"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "write import minigpt.web first" in done.stderr

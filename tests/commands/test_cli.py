@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_run_is_a_folder(folder):
+def test_train_writes_a_run_folder(folder):
     run = folder / "runs" / "a"
     assert {path.name for path in run.iterdir()} == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
@@ -81,7 +81,7 @@ def test_generate_prints_text_and_nothing_else(folder):
     assert piped.stdout == done.stdout
 
 
-def test_several_texts_at_once(folder):
+def test_generate_writes_several_texts(folder):
     common = ("generate", "runs/a", "--max-new-tokens", 12, "--seed", 1)
     done = minigpt(*common, "--prompt", "my dear", "--prompt", "fox", "--samples", 2, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -99,7 +99,7 @@ def test_several_texts_at_once(folder):
     assert stopped.stdout == "my dear" + row["text"].partition(letter)[0] + "\n"
 
 
-def test_what_is_opened_of_a_run_is_its_best_and_said(folder):
+def test_commands_open_the_best_checkpoint_and_say_so(folder):
     (folder / "turn.txt").write_text(TURN, encoding="utf-8")
     done = minigpt(
         *("train", "--data", "turn.txt", "--out", "runs/turn", *TINY, "--steps", "24"),
@@ -132,7 +132,7 @@ def test_what_is_opened_of_a_run_is_its_best_and_said(folder):
     assert "--checkpoint must be best, last or one of" in wrong.stderr
 
 
-def test_a_run_that_stopped_early_says_so_wherever_it_is_met(folder):
+def test_early_stopping_is_mentioned_by_every_command(folder):
     (folder / "turn.txt").write_text(TURN, encoding="utf-8")
     done = minigpt(
         *("train", "--data", "turn.txt", "--out", "runs/early", *TINY, "--steps", "60"),
@@ -156,7 +156,7 @@ def test_a_run_that_stopped_early_says_so_wherever_it_is_met(folder):
     assert "step 60/60" in on.stderr
 
 
-def test_fine_tuning_keeps_architecture_tokenizer_and_what_is_frozen(folder):
+def test_fine_tuning_keeps_architecture_tokenizer_and_frozen_layers(folder):
     done = minigpt(
         *("train", "--init-from", "runs/a", "--data", "text.txt", "--out", "runs/fine"),
         *("--block-size", 16, "--steps", 2, "--batch-size", 4, "--freeze", 1, "--eval-tokens", 64),
@@ -237,7 +237,7 @@ def test_demo_trains_on_the_plays_and_writes_scenes(tmp_path):
     assert "What to try next" in done.stderr
 
 
-def test_help_teaches(folder):
+def test_help_explains_every_command(folder):
     commands = "demo train runs plot generate eval explain explore prepare tokenize check fetch"
     for command in ["", *commands.split()]:
         done = minigpt(*command.split(), "--help", cwd=folder)
@@ -246,7 +246,7 @@ def test_help_teaches(folder):
     assert "(0.001*)" in minigpt("train", "--help", cwd=folder).stdout
 
 
-def test_settings_from_a_file_yield_to_flags(folder):
+def test_flags_override_a_settings_file(folder):
     (folder / "my.toml").write_text('data = ["text.txt"]\nn_layers = 2\nsteps = 1\n')
     done = minigpt(
         *("train", "--config", "my.toml", "--out", "runs/toml", *TINY, "--steps", "2"), cwd=folder
@@ -257,7 +257,7 @@ def test_settings_from_a_file_yield_to_flags(folder):
     assert (settings["n_layers"], settings["steps"], settings["data"]) == (1, 2, ["text.txt"])
 
 
-def test_names_are_free_and_nothing_is_overwritten(folder):
+def test_train_chooses_a_free_name_and_overwrites_nothing(folder):
     for expected in ("runs/text", "runs/text-2"):
         done = minigpt("train", "--data", "text.txt", *TINY, "--steps", "1", cwd=folder)
         assert done.returncode == 0, done.stderr
@@ -300,7 +300,7 @@ def interrupted(folder, *arguments):
     )
 
 
-def test_who_interrupts_training_loses_nothing(folder):
+def test_interrupted_training_loses_nothing(folder):
     sizes = ["--data", "text.txt", *TINY, "--steps", "50", "--dropout", "0.1"]
     whole = minigpt("train", "--out", "runs/whole", *sizes, cwd=folder)
     assert whole.returncode == 0, whole.stderr
@@ -333,7 +333,7 @@ def test_who_interrupts_training_loses_nothing(folder):
     assert but_for_times("half") == but_for_times("whole")
 
 
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(folder):
+def test_resume_names_a_damaged_checkpoint_and_uses_the_previous(folder):
     shutil.copytree(folder / "runs" / "a", folder / "runs" / "b")
     path = folder / "runs" / "b" / "checkpoint-6" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-7])
@@ -356,7 +356,7 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 
 
-def test_a_full_disk_is_told_in_a_sentence(folder):
+def test_train_reports_a_full_disk(folder):
     for arguments, kept in (
         (["--resume", "runs/a", "--steps", "9"], "checkpoint of step 6 is intact"),
         (["--data", "text.txt", "--out", "runs/full", *TINY], "Nothing was saved yet"),
@@ -375,7 +375,7 @@ def test_a_full_disk_is_told_in_a_sentence(folder):
     assert minigpt("generate", "runs/a", "--max-new-tokens", 1, cwd=folder).returncode == 0
 
 
-def test_a_run_that_diverges_keeps_its_last_good_state(folder):
+def test_diverging_run_keeps_its_last_good_state(folder):
     done = minigpt(
         *("train", "--data", "text.txt", "--out", "runs/wild", *TINY, "--optimizer", "sgd"),
         *("--learning-rate", "1e30", "--warmup", "0", "--eval-every", "1"),
@@ -466,7 +466,7 @@ def test_a_run_that_diverges_keeps_its_last_good_state(folder):
         (["fetch", "shakespear"], 1, "did you mean 'shakespeare'"),
     ],
 )
-def test_bad_input_gets_a_sentence_and_no_traceback(folder, arguments, code, message):
+def test_invalid_command_lines_get_a_message_without_traceback(folder, arguments, code, message):
     for name in ("short.txt", "-x.txt", "existing.py"):
         (folder / name).write_text("my dear", encoding="utf-8")
     done = minigpt(*arguments, cwd=folder)
@@ -476,7 +476,7 @@ def test_bad_input_gets_a_sentence_and_no_traceback(folder, arguments, code, mes
     assert done.stdout == ""
 
 
-def test_a_wrong_flag_gets_its_guess_and_one_line_of_usage(folder):
+def test_unknown_flag_gets_a_suggestion_and_one_line_of_usage(folder):
     done = minigpt("train", "--learning-rat", "1", cwd=folder, COLUMNS="40")
     guess, usage, where = done.stderr.splitlines()
     assert guess.endswith("unknown flag '--learning-rat': did you mean '--learning-rate'?")
@@ -484,7 +484,7 @@ def test_a_wrong_flag_gets_its_guess_and_one_line_of_usage(folder):
     assert where == "For help: minigpt train --help"
 
 
-def test_without_a_command_there_is_help(folder):
+def test_minigpt_without_a_command_prints_help(folder):
     bare, asked = minigpt(cwd=folder), minigpt("--help", cwd=folder)
     assert (bare.returncode, bare.stdout, bare.stderr) == (0, asked.stdout, "")
 
@@ -495,7 +495,7 @@ GENERATE = (
 MARKED = "a tale of a goose.\n<|endoftext|>another one.\n<|endoftext|>" * 20
 
 
-def test_names_of_special_tokens_are_letters_and_said_unless_allowed(folder):
+def test_commands_read_special_token_names_as_letters_unless_allowed(folder):
     (folder / "marked.txt").write_text(MARKED, encoding="utf-8")
     said = "read as letters, not as a special token"
     train = ("train", "--data", "marked.txt", *TINY)
@@ -522,7 +522,7 @@ def test_names_of_special_tokens_are_letters_and_said_unless_allowed(folder):
 
 
 @pytest.mark.parametrize("text", ["-hello", "--hello", "-h", "--json", "-1", "- a", "--prompt=x"])
-def test_a_prompt_may_begin_with_a_dash(folder, text):
+def test_prompt_may_begin_with_a_dash(folder, text):
     common = ("generate", "runs/a", "--max-new-tokens", 1, "--seed", 1)
     glued = minigpt(*common, f"--prompt={text}", cwd=folder)
     assert glued.returncode == 0, glued.stderr
@@ -532,7 +532,7 @@ def test_a_prompt_may_begin_with_a_dash(folder, text):
 
 
 @pytest.mark.parametrize("text", ["-hello", "--hello", "-only"])
-def test_a_text_may_begin_with_a_dash(folder, text):
+def test_text_argument_may_begin_with_a_dash(folder, text):
     common = ("--tokenizer", "runs/a")
     after = minigpt("tokenize", *common, "--", text, cwd=folder)
     assert after.returncode == 0, after.stderr
@@ -543,7 +543,7 @@ def test_a_text_may_begin_with_a_dash(folder, text):
         assert (done.returncode, done.stdout) == (0, "dash.html\n"), done.stderr
 
 
-def test_backslash_n_is_a_new_line_and_two_backslashes_are_not(folder):
+def test_backslash_n_in_a_prompt_is_a_line_break(folder):
     common = ("generate", "runs/a", "--max-new-tokens", 1, "--json")
     texts = {r"\n": "\n", r"a\nb": "a\nb", r"\\nabla": r"\nabla", r"C:\dir": r"C:\dir", "\n": "\n"}
     prompts = [part for text in texts for part in ("--prompt", text)]
@@ -575,7 +575,7 @@ def test_backslash_n_is_a_new_line_and_two_backslashes_are_not(folder):
         (["--init-from", "runs/a", "--block-size", "8", "--freeze", "9"], "must be from 1 to 1"),
     ],
 )
-def test_wrong_settings_are_found_before_any_text_is_read(folder, arguments, message):
+def test_invalid_settings_are_reported_before_any_text_is_read(folder, arguments, message):
     done = minigpt("train", "--data", "missing.txt", *arguments, cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
@@ -593,7 +593,7 @@ def test_wrong_settings_are_found_before_any_text_is_read(folder, arguments, mes
         ('init_from = "gpt2"\nn_layers = 3', "n_layers comes from the model in init_from"),
     ],
 )
-def test_a_wrong_file_of_settings_is_named_and_spoken_to_in_its_names(folder, line, message):
+def test_invalid_settings_file_is_named_with_its_keys(folder, line, message):
     (folder / "wrong.toml").write_text(line, encoding="utf-8")
     done = minigpt("train", "--data", "missing.txt", "--config", "wrong.toml", cwd=folder)
     assert done.returncode == 1
@@ -601,7 +601,7 @@ def test_a_wrong_file_of_settings_is_named_and_spoken_to_in_its_names(folder, li
     assert message in done.stderr
 
 
-def test_a_flag_beside_a_file_of_settings_is_named_as_a_flag(folder):
+def test_invalid_flag_beside_a_settings_file_is_named_as_a_flag(folder):
     (folder / "right.toml").write_text("d_model = 130\nn_heads = 5", encoding="utf-8")
     done = minigpt("train", "--config", "right.toml", "--n-heads", "4", cwd=folder)
     assert "minigpt: --d-model must be a multiple of --n-heads" in done.stderr
@@ -611,13 +611,13 @@ def test_a_flag_beside_a_file_of_settings_is_named_as_a_flag(folder):
     assert "no file 'missing.txt'" in done.stderr
 
 
-def test_the_help_of_demo_shows_what_demo_does(folder):
+def test_demo_help_shows_the_settings_of_demo(folder):
     lines = minigpt("demo", "--help", cwd=folder).stdout
     assert f"training steps ({preset('demo').steps})" in lines
     assert f"training steps ({Settings().steps}*)" in minigpt("train", "--help", cwd=folder).stdout
 
 
-def test_a_vocabulary_is_as_large_as_the_text_allows_everywhere(folder):
+def test_commands_limit_the_vocabulary_to_what_the_text_allows(folder):
     (folder / "little.txt").write_text("a bee, a bee, a sea. " * 40, encoding="utf-8")
     wish = ("--vocab-size", "5000")
     sentence = "fewer than the 5,000 asked for"

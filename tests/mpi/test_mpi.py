@@ -54,7 +54,7 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in lines]
 
 
-def test_any_number_of_processes_has_the_losses_of_one(settings, tmp_path):
+def test_losses_are_the_same_for_any_number_of_processes(settings, tmp_path):
     """6 rows: in four processes, two of them have two and two have one."""
     found = {}
     for n in (0, 1, 2, 4):
@@ -69,7 +69,7 @@ def test_any_number_of_processes_has_the_losses_of_one(settings, tmp_path):
         np.testing.assert_allclose(found[n], found[0], rtol=2e-5)
 
 
-def test_the_same_number_of_processes_gives_the_same_bits(settings, tmp_path):
+def test_training_is_reproducible_to_the_bit_with_processes(settings, tmp_path):
     for name in "ab":
         arguments = ["train", *settings, "--dropout", "0.2", "--out", name]
         assert minigpt(4, tmp_path, *arguments)[0] == 0
@@ -79,7 +79,7 @@ def test_the_same_number_of_processes_gives_the_same_bits(settings, tmp_path):
         assert (a / file).read_bytes() == (b / file).read_bytes()
 
 
-def test_a_run_goes_on_with_another_number_of_processes(settings, tmp_path):
+def test_run_can_be_resumed_with_another_number_of_processes(settings, tmp_path):
     for name, (first, then) in {"alone": (0, 0), "fewer": (4, 2), "more": (0, 4)}.items():
         code, said = minigpt(first, tmp_path, "train", *settings, "--steps", "40", "--out", name)
         assert code == 0, said
@@ -101,7 +101,7 @@ def wait_for_step(number: int, folder: Path, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_the_death_of_a_process_ends_the_job_and_the_run_goes_on(settings, tmp_path, rank):
+def test_killed_process_ends_the_job_and_the_run_can_be_resumed(settings, tmp_path, rank):
     run = tmp_path / "run"
     arguments = ["train", *settings, "--steps", "1000000", "--out", "run"]
     process = start(2, tmp_path, *arguments)
@@ -118,7 +118,7 @@ def test_the_death_of_a_process_ends_the_job_and_the_run_goes_on(settings, tmp_p
 
 
 @pytest.mark.parametrize("to_all", [True, False])
-def test_ctrl_c_stops_all_after_the_same_step(settings, tmp_path, to_all):
+def test_ctrl_c_stops_all_processes_after_the_same_step(settings, tmp_path, to_all):
     arguments = ["train", *settings, "--steps", "1000000", "--out", "run"]
     process = start(2, tmp_path, *arguments)
     wait_for_step(5, tmp_path / "run", process)
@@ -134,7 +134,7 @@ def test_ctrl_c_stops_all_after_the_same_step(settings, tmp_path, to_all):
     assert len(losses(tmp_path / "run")) == done + 3
 
 
-def test_a_norm_that_is_rounded_otherwise_on_another_machine_changes_nothing(settings, tmp_path):
+def test_differently_rounded_norm_on_one_rank_changes_nothing(settings, tmp_path):
     found = {}
     for fault in ("none", "norm"):
         arguments = ["train", *settings, "--clip", "0.01", "--steps", "30", "--out", fault]
@@ -152,7 +152,7 @@ def test_a_norm_that_is_rounded_otherwise_on_another_machine_changes_nothing(set
         ("weights", "minigpt: the weights of the processes are no longer the same"),
     ],
 )
-def test_an_error_in_one_process_ends_all(settings, tmp_path, fault, sentence):
+def test_error_in_one_process_ends_all(settings, tmp_path, fault, sentence):
     code, said = minigpt(2, tmp_path, "train", *settings, "--out", "run", fault=fault)
     assert code == 1
     assert said.count(sentence) == 1
@@ -168,7 +168,7 @@ def test_an_error_in_one_process_ends_all(settings, tmp_path, fault, sentence):
         (["--bogus"], 2, "unknown flag '--bogus'"),
     ],
 )
-def test_what_is_wrong_everywhere_is_said_once(settings, tmp_path, arguments, code, sentence):
+def test_error_of_all_processes_is_printed_once(settings, tmp_path, arguments, code, sentence):
     found, said = minigpt(2, tmp_path, "train", *settings, *arguments, "--out", "run")
     assert found == code
     assert said.count(sentence) == 1
@@ -183,7 +183,7 @@ def test_what_is_wrong_everywhere_is_said_once(settings, tmp_path, arguments, co
         (["train", "--steps", "-5"], "minigpt, process 1 of 0 to 1: --steps must be at least 1"),
     ],
 )
-def test_what_is_wrong_in_one_process_ends_all(settings, tmp_path, wrong, sentence):
+def test_invalid_arguments_of_one_process_end_all(settings, tmp_path, wrong, sentence):
     """At the door: no folder is left that would be in the way of the right command."""
     one = ["-n", "1", sys.executable, RANK, tmp_path, "none"]
     right = ["train", *settings, "--out", "run"]
@@ -199,7 +199,7 @@ def test_what_is_wrong_in_one_process_ends_all(settings, tmp_path, wrong, senten
 
 
 @pytest.mark.parametrize("change", [["--data", "other.txt"], ["--seed", "3"], ["--out", "run-2"]])
-def test_processes_that_are_to_do_something_else_are_refused(settings, tmp_path, change):
+def test_processes_with_different_arguments_are_refused(settings, tmp_path, change):
     (tmp_path / "other.txt").write_text("my dear quagga " * 99, encoding="utf-8")
     one = ["-n", "1", sys.executable, RANK, tmp_path, "none", "train", *settings, "--out", "run"]
     done = subprocess.run(
@@ -246,7 +246,7 @@ def test_token_files_must_be_the_same_for_all_processes(settings, tmp_path, dama
     assert not (tmp_path / "run").exists()
 
 
-def test_more_processes_than_rows_leave_no_folder_and_change_none(settings, tmp_path):
+def test_more_processes_than_rows_are_refused_and_change_no_folder(settings, tmp_path):
     code, said = minigpt(4, tmp_path, "train", *settings, "--batch-size", "3", "--out", "run")
     assert code == 1
     assert "--batch-size is 3, but 4 processes share the batch" in said
@@ -260,7 +260,7 @@ def test_more_processes_than_rows_leave_no_folder_and_change_none(settings, tmp_
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_without_mpiexec_nothing_of_mpi_is_imported(settings, tmp_path):
+def test_mpi4py_is_not_imported_without_mpiexec(settings, tmp_path):
     program = (
         "import sys; from minigpt.commands.cli import main; code = main(sys.argv[1:]); "
         "assert 'mpi4py' not in sys.modules; sys.exit(code)"

@@ -33,7 +33,7 @@ def out(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_has_its_figures(out, name):
+def test_benchmark_tables_have_their_figures(out, name):
     saved = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
     assert saved["quick"] is True
     assert saved["machine"]["threads"] >= 1
@@ -49,7 +49,7 @@ def test_every_table_has_its_figures(out, name):
             assert all(math.isfinite(figure) and figure > 0 for figure in figures), row
 
 
-def test_a_verdict_follows_from_the_figures(out):
+def test_benchmark_verdict_follows_from_the_figures(out):
     tables = json.loads((out / "startup.json").read_text(encoding="utf-8"))["tables"]
     rows = {row["what"]: row for row in tables[0]["rows"]}
     start = rows["minigpt --help"]
@@ -58,7 +58,7 @@ def test_a_verdict_follows_from_the_figures(out):
     assert imported["reached"] is (imported["ratio"]["median"] <= imported["target"])
 
 
-def test_the_page_gets_the_tables_and_keeps_its_prose(out, tmp_path):
+def test_benchmark_page_receives_tables_and_keeps_its_prose(out, tmp_path):
     page = tmp_path / "performance.md"
     page.write_text(
         "Why.\n<!-- startup -->\nold\n<!-- end -->\n"

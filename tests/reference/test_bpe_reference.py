@@ -28,7 +28,7 @@ def ranks(request, shared_data, shakespeare) -> Ranks:
     return Ranks.trained(BPETokenizer(SPECIAL).train(text, 1024))
 
 
-def test_merges_learned_from_shakespeare(equal, shakespeare):
+def test_bpe_merges_of_shakespeare(equal, shakespeare):
     ours = merges_of(BPETokenizer().train(shakespeare, 8192))
     theirs = merges_of(hugging_face_trained(shakespeare, 8192, [END]))
     equal("merges learned from Shakespeare", "BpeTrainer", ours, theirs, len(theirs))
@@ -36,7 +36,7 @@ def test_merges_learned_from_shakespeare(equal, shakespeare):
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("n_phrases", [1, 30, 1_000, 20_000])
-def test_merges_learned_from_many_scripts(equal, seed, n_phrases):
+def test_bpe_merges_of_many_scripts(equal, seed, n_phrases):
     text = texts.written(seed, n_phrases)
     theirs = hugging_face_trained(text, 1024, [END])
     ours = merges_of(BPETokenizer().train(text, theirs.get_vocab_size()))
@@ -45,7 +45,7 @@ def test_merges_learned_from_many_scripts(equal, seed, n_phrases):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_merges_learned_where_most_pairs_tie(equal, seed):
+def test_bpe_merges_where_most_pairs_tie(equal, seed):
     text = texts.of_ties(seed)
     theirs = hugging_face_trained(text, 100_000, [])  # until each word is a token
     ours = merges_of(BPETokenizer([]).train(text, theirs.get_vocab_size()))
@@ -62,7 +62,7 @@ TEXTS = {
 } | {category: lambda c=category: texts.of_category(c) for category in sorted(texts.BY_CATEGORY)}
 
 
-def test_there_is_a_text_of_every_category():
+def test_bpe_texts_cover_every_category():
     assert len(texts.BY_CATEGORY) == 30 - 1  # all but surrogates, which no text can hold
     assert all(texts.BY_CATEGORY.values())
 
@@ -82,7 +82,7 @@ def compare(equal, ranks):
     return compare
 
 
-def test_ids_of_shakespeare(compare, ranks, shakespeare):
+def test_bpe_ids_of_shakespeare(compare, ranks, shakespeare):
     ids = compare(shakespeare)
     if ranks.name == "GPT-2's":
         assert len(ids) == 338_025
@@ -91,12 +91,12 @@ def test_ids_of_shakespeare(compare, ranks, shakespeare):
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_ids(compare, kind):
+def test_bpe_ids_of_odd_texts(compare, kind):
     for text in TEXTS[kind]():
         compare(text)
 
 
-def test_special_tokens_are_made_only_where_allowed(equal, ranks, tmp_path):
+def test_bpe_special_tokens_only_where_allowed(equal, ranks, tmp_path):
     ours, tik = ranks.ours, ranks.tiktoken
     ours.save(tmp_path)
     # Hugging Face's makes them wherever it finds them, once it knows them.
@@ -117,7 +117,7 @@ def test_special_tokens_are_made_only_where_allowed(equal, ranks, tmp_path):
         assert ours.decode(ids) == text == tik.decode(ids)
 
 
-def test_bytes_that_are_no_text_decode_as_elsewhere(equal, ranks):
+def test_bpe_decoding_of_invalid_bytes(equal, ranks):
     rng = random.Random(2)
     n_ordinary = ranks.ours.vocab_size - len(ranks.ours.special_tokens)
     for _ in range(10_000):

@@ -48,7 +48,7 @@ def opened(request, browser, path: Path):
     page.close()
 
 
-def test_the_page(opened, path):
+def test_explain_page_in_a_browser(opened, path):
     assert opened.heard == []
     assert [url for url in opened.asked if not url.startswith(("data:", "blob:"))] == [
         path.as_uri()
@@ -77,12 +77,12 @@ def _light(colour: str) -> float:
     return 0.3 * red + 0.6 * green + 0.1 * blue
 
 
-def test_axe_finds_nothing(opened):
+def test_explain_page_passes_axe(opened):
     found = Axe().run(opened)
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_the_keyboard_reaches_the_contents_and_the_text(browser, path):
+def test_explain_page_is_reachable_by_keyboard(browser, path):
     page = browser.new_page()
     page.goto(path.as_uri())
     page.keyboard.press("Tab")

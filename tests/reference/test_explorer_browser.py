@@ -88,7 +88,7 @@ def tokens(page):
     return page.locator(".token").all_text_contents()
 
 
-def test_the_pictures_follow_the_typing(new_page):
+def test_pictures_follow_the_typing(new_page):
     page = new_page()
     assert "token=" not in page.url
     text_of(page).fill("")
@@ -104,7 +104,7 @@ def test_the_pictures_follow_the_typing(new_page):
     page.wait_for_function("n => document.querySelector('.matrix').data[0].z.length === n", arg=n)
 
 
-def test_a_text_of_the_models_own_kind_is_there_and_none_is_cut(new_page):
+def test_initial_text_suits_the_model_and_no_text_is_cut(new_page):
     page = new_page()
     expect(text_of(page)).not_to_have_value("")
     assert "tavern" not in text_of(page).input_value()  # of the plays, which no run says it learned
@@ -114,7 +114,7 @@ def test_a_text_of_the_models_own_kind_is_there_and_none_is_cut(new_page):
     assert text_of(page).get_attribute("maxlength") is None
 
 
-def test_a_tab_that_was_left_while_it_loaded_draws_no_more(new_page):
+def test_tab_left_while_loading_draws_no_more(new_page):
     page = new_page()
     held = []
     page.route("**/api/models", lambda route: held.append(route))
@@ -128,7 +128,7 @@ def test_a_tab_that_was_left_while_it_loaded_draws_no_more(new_page):
     assert "tab=learn" in page.url
 
 
-def test_a_head_a_token_and_a_layer_can_be_chosen_by_click_and_by_key(new_page):
+def test_head_token_and_layer_are_chosen_by_click_and_by_key(new_page):
     page = new_page()
     page.get_by_role("button", name="block 1, head 2").click()
     expect(page.locator(".head-title h3")).to_have_text("Block 1, head 2")
@@ -164,7 +164,7 @@ def test_sliders_act_on_the_bars(new_page):
     expect(page.locator("output").last).to_have_text("0.99")
 
 
-def test_step_branch_back_and_run_on(new_page):
+def test_writing_can_step_branch_go_back_and_run_on(new_page):
     page = new_page(hash_="#text=my+dear+goose,+take+it")
     at_first = tokens(page)
     best = page.locator(".bar .piece").first.inner_text()
@@ -187,7 +187,7 @@ def test_step_branch_back_and_run_on(new_page):
     expect(page.get_by_role("button", name="Write", exact=True)).to_be_visible()
 
 
-def test_a_head_that_is_switched_off_changes_the_answers(new_page):
+def test_switching_a_head_off_changes_the_answers(new_page):
     page = new_page()
     expect(page.locator(".changes table")).to_have_count(0)
     page.get_by_role("button", name="Switch this head off").click()
@@ -197,7 +197,7 @@ def test_a_head_that_is_switched_off_changes_the_answers(new_page):
     expect(page.locator(".changes table")).to_have_count(0)
 
 
-def test_two_texts_or_checkpoints_side_by_side(new_page):
+def test_two_texts_or_checkpoints_are_compared_side_by_side(new_page):
     page = new_page()
     page.get_by_role("button", name="Compare two").click()
     expect(page.locator(".panel")).to_have_count(2)
@@ -221,7 +221,7 @@ def test_two_texts_or_checkpoints_side_by_side(new_page):
     expect(page.locator(".panel")).to_have_count(1)
 
 
-def test_a_state_is_its_address(new_page):
+def test_address_holds_the_state_of_the_page(new_page):
     page = new_page(hash_="#text=my+dear&layer=2&head=1&topK=3&off=1.2&position=1&more=5.6")
     here = page.url
     shown = [page.locator(f).all_text_contents() for f in (".token", ".number", "h3")]
@@ -234,20 +234,20 @@ def test_a_state_is_its_address(new_page):
     assert [page.locator(f).all_text_contents() for f in (".token", ".number", "h3")] == shown
 
 
-def test_an_address_that_makes_no_sense(new_page):
+def test_invalid_address_falls_back_to_defaults(new_page):
     page = new_page(hash_="#text=my&layer=99&head=77&position=50&topK=x&temperature=abc&off=9.9")
     expect(page.locator("h3")).to_have_text("Block 2, head 3")
     expect(page.locator(".bar")).to_have_count(12)
 
 
-def test_a_wrong_token(browser, address):
+def test_wrong_token_gets_an_explanation(browser, address):
     page = browser.new_context().new_page()
     answer = page.goto(address.split("?")[0] + "?token=wrong")
     assert answer.status == 403
     expect(page.get_by_role("heading")).to_have_text("This page needs its token")
 
 
-def test_a_huge_text_and_one_of_markup(new_page):
+def test_huge_text_and_markup_are_shown_safely(new_page):
     page = new_page()
     text_of(page).fill("my dear goose, " * 600)
     expect(page.locator(".status")).to_contain_text("before them are dropped")
@@ -257,7 +257,7 @@ def test_a_huge_text_and_one_of_markup(new_page):
     assert page.locator("main img").count() == 0
 
 
-def test_the_source_leads_to_its_file(new_page):
+def test_source_links_to_its_file(new_page):
     page = new_page()
     page.get_by_text("Read the source").first.click()
     link = page.get_by_role("link", name="minigpt/text/tokenizers/base.py").first
@@ -272,7 +272,7 @@ def test_the_source_leads_to_its_file(new_page):
 
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_accessible_and_fits(new_page, width, scheme):
+def test_look_page_is_accessible_and_fits(new_page, width, scheme):
     page = new_page(width, "#text=my+dear+goose&off=0.0", color_scheme=scheme)
     page.get_by_text("The numbers as a table").click()
     for summary in page.get_by_text("Read the source").all():
@@ -287,7 +287,7 @@ def test_it_is_accessible_and_fits(new_page, width, scheme):
     assert page.evaluate("document.querySelector('.matrix').layout.font.color") != ""
 
 
-def test_every_control_can_be_reached_by_tab(new_page):
+def test_look_page_controls_are_reachable_by_tab(new_page):
     page = new_page(hash_="#text=my+dear")
     reached = set()
     for _ in range(40):
@@ -307,7 +307,7 @@ expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422, 429]
 """
 
 
-def test_schemathesis_finds_nothing(address, tmp_path):
+def test_look_api_passes_schemathesis(address, tmp_path):
     (tmp_path / "schemathesis.toml").write_text(CHECKS)
     base, token = address.split("?token=")
     command = shutil.which("schemathesis", path=Path(sys.executable).parent)

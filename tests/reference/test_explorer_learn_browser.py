@@ -125,7 +125,7 @@ def drawn(page, name):
     return page.locator(f".{name} .plot").evaluate("p => p.data.map((d) => d.y)")
 
 
-def test_ten_seconds_of_training(new_page):
+def test_learn_page_shows_ten_seconds_of_training(new_page):
     page = new_page()
     start(page)
     expect(button(page, "Pause")).to_be_visible()
@@ -148,7 +148,7 @@ def test_ten_seconds_of_training(new_page):
     )
 
 
-def test_pause_step_back_and_any_earlier_step(new_page):
+def test_learn_page_pauses_steps_back_and_goes_to_any_step(new_page):
     page = new_page()
     start(page)
     expect(page.locator(".samples h3")).to_have_text(re.compile(r"After step \d\d"))
@@ -175,7 +175,7 @@ def test_pause_step_back_and_any_earlier_step(new_page):
     expect(page).not_to_have_url(re.compile("learn.step"))
 
 
-def test_a_step_in_slow_motion(new_page):
+def test_learn_page_shows_a_step_in_slow_motion(new_page):
     page = new_page()
     start(page, batch_size="3", block_size="16")
     button(page, "Slow motion").click()
@@ -211,7 +211,7 @@ def test_a_step_in_slow_motion(new_page):
     expect(button(page, "Play")).to_be_visible(timeout=10_000)
 
 
-def test_a_state_is_its_address_also_when_the_lesson_is_over(new_page):
+def test_address_holds_the_state_of_a_finished_lesson(new_page):
     page = new_page()
     start(page, d_model="32")
     page.get_by_role("button", name="block 1, head 2").click()
@@ -245,7 +245,7 @@ def test_a_state_is_its_address_also_when_the_lesson_is_over(new_page):
     as_before()  # to the bit
 
 
-def test_a_text_of_ones_own(new_page):
+def test_learn_page_accepts_an_own_text(new_page):
     page = new_page()
     page.get_by_role("combobox", name="Learn from").select_option("own")
     text = page.get_by_role("textbox", name="The text to learn from")
@@ -274,7 +274,7 @@ def test_a_text_of_ones_own(new_page):
     expect(page.locator(".samples > pre")).not_to_have_text("Nothing yet.")
 
 
-def test_a_text_that_is_too_long_is_not_cut_in_silence(new_page):
+def test_learn_page_says_that_a_text_is_too_long(new_page):
     page = new_page()
     page.get_by_role("combobox", name="Learn from").select_option("own")
     text = page.get_by_role("textbox", name="The text to learn from")
@@ -286,7 +286,7 @@ def test_a_text_that_is_too_long_is_not_cut_in_silence(new_page):
     assert page.locator("[aria-invalid=true]").count() == 0
 
 
-def test_a_run_that_another_process_trains_is_followed(new_page):
+def test_learn_page_follows_a_run_of_another_process(new_page):
     page = new_page()
     button(page, "Follow mine").click()
     expect(page.locator(".controls h2")).to_have_text("A run of another process")
@@ -308,7 +308,7 @@ def test_a_run_that_another_process_trains_is_followed(new_page):
     expect(button(page, "Start training")).to_be_visible()
 
 
-def test_what_others_do_is_seen_and_the_tab_look_keeps_its_state(new_page):
+def test_learn_page_shows_what_others_do_and_look_keeps_its_state(new_page):
     page = new_page("#text=my+dear&layer=1")
     expect(page.locator(".token").first).to_be_visible()
     button(page, "Learn").click()
@@ -327,7 +327,7 @@ def test_what_others_do_is_seen_and_the_tab_look_keeps_its_state(new_page):
 
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_accessible_and_fits(new_page, width, scheme):
+def test_learn_page_is_accessible_and_fits(new_page, width, scheme):
     page = new_page(width=width, color_scheme=scheme)
     expect(page.locator("[name=n_layers]")).to_be_visible()
 
@@ -355,7 +355,7 @@ def test_it_is_accessible_and_fits(new_page, width, scheme):
     assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 200) == (scheme == "dark")
 
 
-def test_every_control_can_be_reached_by_tab(new_page):
+def test_learn_page_controls_are_reachable_by_tab(new_page):
     page = new_page()
     start(page)
     pause(page)
@@ -370,7 +370,7 @@ def test_every_control_can_be_reached_by_tab(new_page):
     expect(button(page, "Pause")).to_be_focused()
 
 
-def test_the_server_is_lost_and_said(browser, run):
+def test_learn_page_reports_a_lost_server(browser, run):
     command = [sys.executable, "-m", "minigpt", "explore", str(run), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as server:
         try:

@@ -34,7 +34,7 @@ def prompts() -> list[list[int]]:
 
 
 @pytest.mark.parametrize("filling", [0, 96])
-def test_prompts_side_by_side_go_on_as_in_theirs(equal, tmp_path, prompts, filling):
+def test_padded_prompts_are_continued_as_in_transformers(equal, tmp_path, prompts, filling):
     """Whatever stands where there is no text: theirs may fill in any token, ours zeros."""
     theirs = tiny()
     theirs.save_pretrained(tmp_path)
@@ -54,7 +54,7 @@ def test_prompts_side_by_side_go_on_as_in_theirs(equal, tmp_path, prompts, filli
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_logits_side_by_side_are_those_of_each_text_alone(deviation, tmp_path, prompts, dtype):
+def test_padded_logits_are_those_of_each_text_alone(deviation, tmp_path, prompts, dtype):
     """Far beyond max_len, too, where the reference is given the last max_len tokens."""
     theirs = tiny()
     theirs.save_pretrained(tmp_path)
@@ -145,7 +145,7 @@ def test_stop_strings_end_a_text_at_the_same_token(equal, tokenizers):
     assert inside > 30  # so many ended in the middle of a token
 
 
-def test_samples_come_as_often_as_they_are_probable(tmp_path):
+def test_sample_frequencies_equal_the_probabilities(tmp_path):
     """Pearson's chi-square of the first two tokens of many samples, for each of two prompts."""
     letters = "abcd"
     tokenizer = CharTokenizer().train(letters, len(letters) + 1)

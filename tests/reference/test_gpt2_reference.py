@@ -50,7 +50,7 @@ variants = pytest.mark.parametrize(
 
 
 @variants
-def test_logits_loss_and_every_gradient(deviation, tmp_path, options):
+def test_gpt2_logits_loss_and_every_gradient(deviation, tmp_path, options):
     theirs = tiny(**options)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
@@ -90,7 +90,7 @@ def greedy_without_cache(model: miniGPT, ids: np.ndarray) -> np.ndarray:
 
 
 @variants
-def test_greedy_generation(equal, tmp_path, options):
+def test_gpt2_greedy_generation(equal, tmp_path, options):
     theirs = tiny(**options)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
@@ -146,9 +146,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in KEYS.items() for v in values])
-def test_a_key_of_the_config_gives_their_logits_or_is_refused_by_name(
-    deviation, tmp_path, key, value
-):
+def test_gpt2_config_key_gives_the_same_logits_or_is_refused(deviation, tmp_path, key, value):
     tiny().save_pretrained(tmp_path)
     file = tmp_path / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
@@ -168,7 +166,7 @@ def test_a_key_of_the_config_gives_their_logits_or_is_refused_by_name(
 
 
 @pytest.mark.parametrize("layout", ["a head of its own", "only the head"])
-def test_the_head_of_a_tied_model(deviation, tmp_path, layout):
+def test_gpt2_head_of_a_tied_model(deviation, tmp_path, layout):
     theirs = tiny()
     theirs.save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
@@ -202,9 +200,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("config", "generation_config"), ENDS)
-def test_the_end_of_text_is_the_same_before_and_after_saving(
-    equal, tmp_path, config, generation_config
-):
+def test_gpt2_end_of_text_is_the_same_after_saving(equal, tmp_path, config, generation_config):
     theirs = tiny()
     with torch.no_grad():  # always says 7
         for parameter in theirs.parameters():

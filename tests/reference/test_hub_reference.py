@@ -162,7 +162,7 @@ def generate(tmp_path):
     return run
 
 
-def test_downloads_once_and_only_what_is_needed(hub, generate, expected):
+def test_hub_downloads_once_and_only_what_is_needed(hub, generate, expected):
     first = generate(hub.url)
     assert (first.stdout, first.returncode) == (expected, 0)
     assert "100%" in first.stderr  # a progress bar
@@ -179,7 +179,7 @@ def test_downloads_once_and_only_what_is_needed(hub, generate, expected):
     assert generate(hub.url).stdout == expected
 
 
-def test_a_tokenizer_by_name_needs_no_weights(hub, generate, gpt2):
+def test_hub_tokenizer_needs_no_weights(hub, generate, gpt2):
     ids = AutoTokenizer.from_pretrained(gpt2)(PROMPT)["input_ids"]
     for name in ("gpt2", "openai-community/gpt2"):
         done = generate(hub.url, "tokenize", PROMPT, "--tokenizer", name)
@@ -188,7 +188,7 @@ def test_a_tokenizer_by_name_needs_no_weights(hub, generate, gpt2):
 
 
 @pytest.mark.parametrize("has", [{"config.json"}, NEEDED - {"tokenizer.json", "merges.txt"}])
-def test_what_a_cache_lacks_is_fetched(hub, generate, expected, gpt2, tmp_path, has):
+def test_hub_fetches_what_the_cache_lacks(hub, generate, expected, gpt2, tmp_path, has):
     """Of a download that broke off, or by a program that needed fewer files."""
     folder = cached(tmp_path, REPOSITORY)
     for name in has:
@@ -198,7 +198,7 @@ def test_what_a_cache_lacks_is_fetched(hub, generate, expected, gpt2, tmp_path, 
     assert hub.fetched() - {"generation_config.json"} == NEEDED - has
 
 
-def test_the_older_name_of_the_repository_is_found_in_a_cache(generate, expected, gpt2, tmp_path):
+def test_hub_finds_the_older_name_of_the_repository_in_a_cache(generate, expected, gpt2, tmp_path):
     folder = cached(tmp_path, "gpt2")
     for name in NEEDED:
         (folder / name).write_bytes((gpt2 / name).read_bytes())
@@ -215,7 +215,7 @@ def cached(tmp_path: Path, repository: str) -> Path:
     return folder
 
 
-def test_a_file_that_did_not_come_is_fetched_the_next_time(hub, generate, expected):
+def test_hub_fetches_a_missing_file_the_next_time(hub, generate, expected):
     hub.refused = "model.safetensors"
     check_sentence(generate(hub.url), "500")
     check_sentence(generate(hub.url, HF_HUB_OFFLINE="1"), "reach")
@@ -226,12 +226,12 @@ def test_a_file_that_did_not_come_is_fetched_the_next_time(hub, generate, expect
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
-def test_a_hub_that_refuses(hub, generate, status):
+def test_hub_that_refuses_is_reported(hub, generate, status):
     hub.status = status
     check_sentence(generate(hub.url), str(status))
 
 
-def test_no_hub(generate, gpt2, tmp_path):
+def test_missing_hub_is_reported(generate, gpt2, tmp_path):
     check_sentence(generate(NOBODY), "")
     check_sentence(generate(NOBODY, HF_HUB_OFFLINE="1"), "HF_HUB_OFFLINE")
     folder = cached(tmp_path, REPOSITORY)

@@ -24,7 +24,9 @@ def stirred(dtype: str, **options) -> miniGPT:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("n_heads", HEADS)
 @pytest.mark.parametrize(("activation", "bias", "tie_weights"), OPTIONS)
-def test_logits_loss_and_every_gradient(deviation, activation, bias, tie_weights, n_heads, dtype):
+def test_model_logits_loss_and_every_gradient(
+    deviation, activation, bias, tie_weights, n_heads, dtype
+):
     options = {"activation": activation, "bias": bias, "tie_weights": tie_weights}
     shift = OPTIONS.index((activation, bias, tie_weights)) + 3 * HEADS.index(n_heads)
     ours = stirred(

@@ -76,7 +76,7 @@ def windows(theirs: GPT2LMHeadModel, ids: np.ndarray, size: int, stride: int) ->
         (60, 2, 1),
     ],
 )
-def test_loss_with_a_stride(deviation, tmp_path, dtype, n_tokens, size, stride):
+def test_evaluation_loss_with_a_stride(deviation, tmp_path, dtype, n_tokens, size, stride):
     theirs, ours = both(tmp_path, dtype)
     ids = text_of(n_tokens)
     losses, n_scored, _ = windows(theirs, ids, size, stride)
@@ -103,7 +103,7 @@ def test_perplexity_with_the_weights_of_the_guide(deviation, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_tokens", [2, 128, 129, 130, 1000])
-def test_loss_of_windows_one_after_another(deviation, tmp_path, dtype, n_tokens):
+def test_evaluation_loss_without_a_stride(deviation, tmp_path, dtype, n_tokens):
     theirs, ours = both(tmp_path, dtype)
     ids = text_of(n_tokens)
     nats = -log_probs(theirs, ids).sum()
@@ -123,7 +123,7 @@ def log_probs(theirs: GPT2LMHeadModel, ids: np.ndarray) -> np.ndarray:
     return torch.cat(found).numpy()
 
 
-def test_units_by_their_definitions(deviation, tmp_path):
+def test_evaluation_units_equal_their_definitions(deviation, tmp_path):
     """A loss per token, per word, byte or character is a text's nats spread over all of these.
 
     The first token has nothing before it and is not predicted. Its bytes are a part of the text,

@@ -45,7 +45,7 @@ def run(tmp_path_factory) -> Path:
     return folder / "runs/a"
 
 
-def test_tensorboard_finds_the_numbers_of_the_metrics(run):
+def test_tensorboard_reads_the_metrics(run):
     assert len(list(run.glob("events.out.tfevents.*"))) == 2
     events = EventAccumulator(str(run), size_guidance={"scalars": 0, "tensors": 0})
     events.Reload()
@@ -64,7 +64,7 @@ def test_tensorboard_finds_the_numbers_of_the_metrics(run):
         assert "\n".join(line[4:] for line in text.split("\n")) in samples
 
 
-def test_the_server_of_tensorboard_shows_them(run):
+def test_tensorboard_server_shows_the_metrics(run):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(
@@ -104,7 +104,7 @@ def _ask(url, complete):
     raise TimeoutError(url)
 
 
-def test_a_browser_draws_the_curves_as_png(run):
+def test_plot_png_is_drawn_by_a_browser(run):
     path = run.parent / "curves.png"
     save_figure(loss_curves([History.read(run)]), path)
     content = path.read_bytes()
@@ -118,7 +118,7 @@ def test_a_browser_draws_the_curves_as_png(run):
 
 
 @pytest.mark.parametrize("browser", [None, "#!/bin/sh\nexit 1\n"], ids=["none", "broken"])
-def test_without_a_browser_a_sentence_says_what_to_do(run, tmp_path, browser):
+def test_plot_png_without_a_browser_says_what_to_do(run, tmp_path, browser):
     if browser is not None:
         (tmp_path / "chromium").write_text(browser)
         (tmp_path / "chromium").chmod(0o755)

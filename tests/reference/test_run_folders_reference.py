@@ -68,13 +68,13 @@ def opened(runs) -> dict:
     return json.loads(done.stdout)
 
 
-def test_no_code_of_ours_is_needed_and_nothing_is_warned_of(opened):
+def test_run_folders_open_in_transformers_without_code_or_warnings(opened):
     assert opened["our_modules"] == []
     assert opened["warnings"] == []
 
 
 @pytest.mark.parametrize("i", range(len(KINDS)), ids=["-".join(map(str, kind)) for kind in KINDS])
-def test_a_run_folder(deviation, equal, runs, opened, i):
+def test_run_folder_gives_the_same_results_in_transformers(deviation, equal, runs, opened, i):
     run, theirs = runs[i], opened["folders"][i]
     assert (run.folder / "samples.txt").exists()  # a real run's folder, with all it has
     assert not any(theirs["report"].values()), theirs["report"]
@@ -95,7 +95,7 @@ def test_a_run_folder(deviation, equal, runs, opened, i):
 @pytest.mark.parametrize("tie_weights", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
-def test_every_gradient_in_float64(deviation, tmp_path, tie_weights, bias, activation):
+def test_run_folder_gradients_in_float64(deviation, tmp_path, tie_weights, bias, activation):
     options = {"tie_weights": tie_weights, "bias": bias, "activation": activation}
     ours = tiny_model(27, max_len=16, dtype="float64", noise=0.1, **options)
     ours.save_pretrained(tmp_path)

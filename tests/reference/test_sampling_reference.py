@@ -66,7 +66,7 @@ ALONE = {
 
 @pytest.mark.parametrize("vocab_size", N_ROWS)
 @pytest.mark.parametrize("name", ALONE)
-def test_each_setting_alone(deviation, equal, name, vocab_size):
+def test_sampling_settings_one_by_one(deviation, equal, name, vocab_size):
     kind, values = ALONE[name]
     for i, value in enumerate(values):
         logits, text = drawn(vocab_size, spread=1 + i, seed=i)
@@ -74,7 +74,7 @@ def test_each_setting_alone(deviation, equal, name, vocab_size):
 
 
 @pytest.mark.parametrize("vocab_size", N_ROWS)
-def test_a_top_p_of_1_and_a_min_p_of_0_keep_everything(deviation, equal, vocab_size):
+def test_sampling_with_top_p_1_and_min_p_0_keeps_everything(deviation, equal, vocab_size):
     """Also the least likely of them, when the others already add up to 1 as far as floats can."""
     logits, text = drawn(vocab_size, spread=8, seed=0)
     for ours, theirs in [
@@ -86,7 +86,7 @@ def test_a_top_p_of_1_and_a_min_p_of_0_keep_everything(deviation, equal, vocab_s
 
 
 @pytest.mark.parametrize("vocab_size", N_ROWS)
-def test_all_settings_together_act_in_the_order_of_generate(deviation, equal, vocab_size):
+def test_sampling_settings_together_act_in_the_order_of_generate(deviation, equal, vocab_size):
     """The chain is the one that `generate` builds, so that its order is theirs."""
     rng = np.random.default_rng(vocab_size)
     model = tiny()
@@ -106,7 +106,7 @@ def test_all_settings_together_act_in_the_order_of_generate(deviation, equal, vo
         compare(deviation, equal, Sampling(**settings), chain, logits, text)
 
 
-def test_ties_leave_as_many(equal):
+def test_sampling_keeps_as_many_tokens_in_ties(equal):
     """Which of several equally likely tokens top_p keeps is left to the order of sorting."""
     rng = np.random.default_rng(0)
     logits = rng.integers(0, 4, (400, 50)).astype(float)
@@ -140,7 +140,7 @@ def test_greedy_text_with_a_repetition_penalty(deviation, equal, tmp_path, penal
         {"min_p": 0.1, "temperature": 1.5, "top_k": 30, "top_p": 0.95, "repetition_penalty": 1.1},
     ],
 )
-def test_log_probabilities_of_what_was_drawn(deviation, monkeypatch, tmp_path, settings):
+def test_log_probabilities_of_drawn_tokens(deviation, monkeypatch, tmp_path, settings):
     """Their drawn tokens are forced on ours, which says how probable each of them was."""
     theirs = tiny(1)
     theirs.save_pretrained(tmp_path)

@@ -27,7 +27,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokenizers_opens_what_we_save(equal, kind, tmp_path):
+def test_saved_tokenizers_open_in_tokenizers(equal, kind, tmp_path):
     ours = KINDS[kind]()
     ours.save(tmp_path)
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
@@ -40,9 +40,7 @@ def test_tokenizers_opens_what_we_save(equal, kind, tmp_path):
 
 @pytest.mark.parametrize("model_type", [None, "gpt2"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_transformers_opens_what_we_save_and_we_open_what_it_saves(
-    equal, kind, model_type, tmp_path
-):
+def test_saved_tokenizers_go_to_transformers_and_back(equal, kind, model_type, tmp_path):
     ours = KINDS[kind]()
     ours.save(tmp_path)
     config = json.dumps(ours.tokenizer_config(64))
@@ -65,7 +63,7 @@ def test_transformers_opens_what_we_save_and_we_open_what_it_saves(
 
 
 @pytest.mark.parametrize("special_tokens", [[], [END], ["<s>", "</s>", END]])
-def test_we_open_what_hugging_face_trains(equal, special_tokens, tmp_path):
+def test_tokenizers_trained_by_hugging_face_are_read(equal, special_tokens, tmp_path):
     theirs = hugging_face_trained(TRAINING_TEXT, 500, special_tokens)
     theirs.save(str(tmp_path / "tokenizer.json"))
     ours = BPETokenizer.load(tmp_path)
@@ -135,7 +133,7 @@ def random_folder(rng: random.Random, folder: Path) -> None:
     write_json(folder / "config.json", {"model_type": "gpt2"})
 
 
-def test_the_ids_of_any_folder_are_theirs_or_it_is_refused(equal, tmp_path):
+def test_tokenizer_folders_give_the_same_ids_or_are_refused(equal, tmp_path):
     n_refused = 0
     for seed in range(250):
         rng, folder = random.Random(seed), tmp_path / str(seed)

@@ -17,7 +17,7 @@ def model() -> miniGPT:
     return tiny_model(TOKENIZER.vocab_size, max_len=32, noise=0.3)
 
 
-def test_text_streams_in_whole_characters():
+def test_stream_text_yields_whole_characters():
     tokenizer = BPETokenizer().train("abc", vocab_size=257)
     text = "naïve 🦆 Straße"
     parts = list(stream_text(tokenizer, tokenizer.encode(text)))
@@ -40,13 +40,13 @@ def test_text_streams_in_whole_characters():
         ([], TEXT),
     ],
 )
-def test_a_stop_string_ends_the_text_wherever_tokens_begin(stop, expected):
+def test_stop_string_ends_the_text_at_any_token_border(stop, expected):
     for tokenizer in (TOKENIZER, BPETokenizer().train("abc", vocab_size=257)):
         parts = list(stream_text(tokenizer, tokenizer.encode(TEXT), stop))
         assert "".join(parts) == expected
 
 
-def test_what_may_begin_a_stop_string_waits_and_nothing_else():
+def test_text_writer_holds_back_only_a_possible_stop_string():
     tokenizer = BPETokenizer().train("abc", vocab_size=257)
     writer = TextWriter(tokenizer, ["lamp", "mp3"])
     shown = [writer.write(token) for token in tokenizer.encode("a lamb lamp")]
@@ -57,13 +57,13 @@ def test_what_may_begin_a_stop_string_waits_and_nothing_else():
     assert (shown, writer.close()) == (["a", " ", "", ""], "la")
 
 
-def test_the_end_of_text_token_ends_it():
+def test_end_of_text_token_ends_the_text():
     end = TOKENIZER.special_tokens["<|endoftext|>"]
     ids = [*TOKENIZER.encode("my dear"), end, *TOKENIZER.encode(" goose")]
     assert "".join(stream_text(TOKENIZER, ids)) == "my dear"
 
 
-def test_completions_are_what_each_prompt_gives_alone(model):
+def test_complete_treats_prompts_independently(model):
     prompts = ["my dear goose", "f", "my lantern is"]
     greedy = Sampling(temperature=0)
     together = complete(model, TOKENIZER, prompts, 12, greedy)
@@ -75,7 +75,7 @@ def test_completions_are_what_each_prompt_gives_alone(model):
         assert each.text == TOKENIZER.decode(ids)
 
 
-def test_several_samples_differ_and_a_seed_repeats_them(model):
+def test_complete_samples_differ_and_a_seed_repeats_them(model):
     one, again, other = (
         complete(model, TOKENIZER, ["my", "f"], 8, n_samples=3, seed=seed) for seed in (1, 1, 2)
     )
@@ -85,7 +85,7 @@ def test_several_samples_differ_and_a_seed_repeats_them(model):
     assert len({each.text for each in one[:3]}) == 3
 
 
-def test_log_probs_are_of_what_was_chosen(model):
+def test_completion_log_probs_are_those_of_its_tokens(model):
     sampling = Sampling(0.9, top_k=20)
     (each,) = complete(model, TOKENIZER, ["my dear"], 8, sampling, seed=3)
     ids = [*TOKENIZER.encode("my dear"), *each.ids]
@@ -97,7 +97,7 @@ def test_log_probs_are_of_what_was_chosen(model):
     )
 
 
-def test_a_completion_that_stops_tells_so_and_others_go_on(model):
+def test_completion_has_a_finish_reason(model):
     free = complete(model, TOKENIZER, ["my", "fox"], 30, seed=5)
     stop = free[0].text[4:6]
     stopped = complete(model, TOKENIZER, ["my", "fox"], 30, stop=[stop], seed=5)
@@ -109,7 +109,7 @@ def test_a_completion_that_stops_tells_so_and_others_go_on(model):
         assert stopped[1] == free[1]
 
 
-def test_an_empty_prompt_begins_a_new_document(model):
+def test_empty_prompt_begins_a_new_document(model):
     end = TOKENIZER.end_of_text
     assert prompt_ids(model, TOKENIZER, "") == [end]
     (begun,) = complete(model, TOKENIZER, [""], 5, seed=1)
@@ -125,7 +125,7 @@ def test_an_empty_prompt_begins_a_new_document(model):
         complete(small, characters, [""], 3)
 
 
-def test_a_prompt_names_a_special_token_only_if_allowed(model):
+def test_prompt_names_special_tokens_only_if_allowed(model):
     ids = [TOKENIZER.end_of_text, *TOKENIZER.encode("my")]
     assert prompt_ids(model, TOKENIZER, "<|endoftext|>my", allow_special=True) == ids
     letters = prompt_ids(model, TOKENIZER, "<|endoftext|>my")
@@ -143,6 +143,6 @@ def test_a_prompt_names_a_special_token_only_if_allowed(model):
         ([["a"], 3], {"stop": [""]}, ValueError, "none of them empty"),
     ],
 )
-def test_bad_input_gets_a_sentence(model, arguments, options, error, message):
+def test_complete_refuses_invalid_arguments(model, arguments, options, error, message):
     with pytest.raises(error, match=message):
         complete(model, TOKENIZER, *arguments, **options)

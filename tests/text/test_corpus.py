@@ -24,7 +24,7 @@ SMALL = list(itertools.islice(scenes(seed=7), 300))
 # The same for ever
 
 
-def test_the_bytes_never_change():
+def test_plays_bytes_never_change():
     # Remembered on purpose: results on this corpus can be compared only as long as it stays.
     assert digest(DEFAULT.train) == (
         "889dfefe68a1ab56440306a437cbbd50c9360f85d36cd6fc64b8b85f8126b984"
@@ -41,12 +41,12 @@ def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_seed_gives_the_same_text_and_another_seed_another():
+def test_plays_are_determined_by_their_seed():
     assert plays(MIN_SIZE, seed=3) == plays(MIN_SIZE, seed=3)
     assert len({plays(MIN_SIZE, seed).text for seed in range(10)}) == 10
 
 
-def test_a_larger_size_begins_with_the_scenes_of_a_smaller():
+def test_larger_plays_begin_with_the_smaller():
     assert DEFAULT.text.startswith(plays(50_000).text)
 
 
@@ -55,7 +55,7 @@ def test_a_larger_size_begins_with_the_scenes_of_a_smaller():
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("size", [MIN_SIZE, 31_415, 100_000])
-def test_size_and_split_are_as_asked(size, seed):
+def test_plays_have_the_requested_size_and_split(size, seed):
     corpus = plays(size, seed)
     following = list(itertools.islice(scenes(seed), size // 100))
     ends = list(itertools.accumulate(len(scene.text) for scene in following))
@@ -67,7 +67,7 @@ def test_size_and_split_are_as_asked(size, seed):
     assert corpus.text == corpus.train + corpus.val
 
 
-def test_lines_are_plain_and_scenes_stand_apart_by_one_blank_line():
+def test_plays_are_ascii_with_one_blank_line_between_scenes():
     assert set(DEFAULT.text) <= {"\n", *map(chr, range(32, 127))}
     assert DEFAULT.train.endswith(".\n\n")
     assert DEFAULT.val.endswith(".\n\n")
@@ -92,12 +92,12 @@ def test_scenes_are_short_and_all_different():
         ({"seed": None}, TypeError, "seed must be a whole number, got None"),
     ],
 )
-def test_a_bad_size_or_seed_is_refused(arguments, error, message):
+def test_plays_refuse_an_invalid_size_or_seed(arguments, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         plays(**arguments)
 
 
-def test_a_bad_seed_is_refused_before_the_first_scene_is_asked_for():
+def test_scenes_refuse_an_invalid_seed_at_once():
     with pytest.raises(ValueError, match="seed"):
         scenes(-1)
 
@@ -105,7 +105,7 @@ def test_a_bad_seed_is_refused_before_the_first_scene_is_asked_for():
 # Entropy: choices are fair, the grammar is unambiguous, and the sums are right
 
 
-def test_choices_are_fair():
+def test_author_chooses_uniformly():
     author = Author(random.Random(5).random)
     for n in (2, 3, 7, 97):
         counts = Counter(author.choose(range(n)) for _ in range(10_000))
@@ -113,14 +113,14 @@ def test_choices_are_fair():
         assert abs(chi_squared - (n - 1)) < 5 * math.sqrt(2 * (n - 1))
 
 
-def test_the_largest_random_number_chooses_the_last_option():
+def test_author_chooses_the_last_option_for_the_largest_number():
     author = Author(lambda: 1 - 2**-53)
     for n in range(1, 500):
         assert author.choose(range(n)) == n - 1
 
 
 @pytest.mark.parametrize("rule", ["says", "setting", "to_A", "deed"])
-def test_all_that_a_rule_can_become_is_different_and_adds_up_to_probability_1(rule):
+def test_grammar_rule_expansions_are_distinct_and_sum_to_probability_1(rule):
     ways = list(everything(rule))
     assert math.fsum(math.exp(-nats) for _, nats in ways) == pytest.approx(1, abs=1e-9)
     assert len({text for text, _ in ways}) == len(ways)
@@ -153,7 +153,7 @@ class Scripted(Author):
         return super().choose(options)
 
 
-def test_the_grammar_is_a_prefix_code():
+def test_grammar_is_a_prefix_code():
     # Here memory is taken away: every field is a new draw from all it could be. That only adds
     # texts, so if this larger grammar can be read in one way only, so can the real one.
     for name in {*RULES, *RECALLS}:
@@ -204,13 +204,13 @@ def overlap(left, right):
     return any(overlap(words + left[1:], right) for words in alternatives(left[0][0]))
 
 
-def test_a_scene_can_be_read_in_one_way_only_and_that_has_its_probability():
+def test_scene_has_one_parse_with_its_probability():
     for scene in SMALL:
         (nats,) = read_scene(scene.text)
         assert nats == pytest.approx(scene.nats, rel=1e-12)
 
 
-def test_the_floor_is_the_surprise_of_the_text_per_character():
+def test_floor_is_the_information_per_character():
     nats = 0.0
     for text in DEFAULT.val.split("\n\n")[:-1]:
         nats += sum(read_scene(f"{text}\n\n"))
@@ -219,7 +219,7 @@ def test_the_floor_is_the_surprise_of_the_text_per_character():
     assert DEFAULT.train_floor == pytest.approx(DEFAULT.floor, rel=0.02)
 
 
-def test_the_floor_of_all_is_that_of_the_parts():
+def test_floors_of_the_parts_add_up():
     following = itertools.islice(scenes(), len(SCENES))
     total = math.fsum(scene.nats for scene in following)
     assert DEFAULT.train_nats + DEFAULT.val_nats == pytest.approx(total, rel=1e-12)
@@ -275,13 +275,13 @@ def pieces(template):
 # English: what a model can learn from the scenes
 
 
-def test_articles_fit_the_word_that_follows():
+def test_articles_agree_with_the_next_word():
     following = re.findall(r"\b([Aa]n?) (\w)", DEFAULT.text)
     assert all((article.lower() == "an") == (letter in "aeiou") for article, letter in following)
     assert {article for article, _ in following} == {"a", "an", "A", "An"}
 
 
-def test_the_cast_is_named_first_and_all_of_it_speaks():
+def test_cast_is_named_first_and_all_speak():
     sizes = Counter()
     for scene in SCENES:
         speakers = [speaker for speaker, _ in speeches(scene)]
@@ -319,7 +319,7 @@ def test_pronouns_agree_with_the_person_they_stand_for():
         assert (him, he) in {("him", "He"), ("her", "She")}
 
 
-def test_what_is_asked_back_was_handed_over_and_agrees_in_number():
+def test_returned_things_were_handed_over_and_agree_in_number():
     seen = Counter()
     for scene in SCENES:
         mentions = [(who, thing) for who, speech in speeches(scene) for thing in things_in(speech)]
@@ -336,7 +336,7 @@ def test_what_is_asked_back_was_handed_over_and_agrees_in_number():
     assert set(seen) == set(THINGS)
 
 
-def test_a_secret_is_betrayed_in_the_words_it_was_told_in():
+def test_secret_is_betrayed_in_its_own_words():
     betrayed = 0
     for scene in SCENES:
         told = re.findall(r"^  (\w+)\b.*: .*\bI have (.*)\.$", scene, re.MULTILINE)

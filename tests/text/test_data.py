@@ -27,7 +27,7 @@ from minigpt.text.special_names import count_special, special_note
 TEXT = "one two three " * 50
 
 
-def test_a_batch_is_windows_and_the_same_windows_one_token_later():
+def test_batch_targets_are_the_next_tokens():
     data = np.arange(1000, 1100)
     x, y = get_batch(data, block_size=7, batch_size=5, rng=np.random.default_rng(0))
     assert x.shape == y.shape == (5, 7)
@@ -36,7 +36,7 @@ def test_a_batch_is_windows_and_the_same_windows_one_token_later():
     np.testing.assert_array_equal(np.diff(x), 1)
 
 
-def test_batches_reach_both_ends_and_follow_the_generator():
+def test_batches_cover_all_windows_and_follow_the_generator():
     data = np.arange(12)
     x, y = get_batch(data, 8, 1000, np.random.default_rng(0))
     assert set(x[:, 0]) == {0, 1, 2, 3}
@@ -46,7 +46,7 @@ def test_batches_reach_both_ends_and_follow_the_generator():
     assert (get_batch(data, 2, 100)[0] != get_batch(data, 2, 100)[0]).any()
 
 
-def test_parts_of_a_batch_are_those_of_the_whole():
+def test_batch_rows_equal_those_of_the_whole_batch():
     data = np.arange(1000, 1100)
     generator, others = np.random.default_rng(0), np.random.default_rng(0)
     whole = get_batch(data, 7, 5, generator)
@@ -55,7 +55,7 @@ def test_parts_of_a_batch_are_those_of_the_whole():
     assert generator.random() == others.random()
 
 
-def test_a_text_just_long_enough_is_a_batch():
+def test_batch_from_the_shortest_possible_text():
     x, y = get_batch([1, 2, 3], 2, 1)
     np.testing.assert_array_equal([x[0], y[0]], [[1, 2], [2, 3]])
 
@@ -68,7 +68,7 @@ def test_a_text_just_long_enough_is_a_batch():
         (np.arange(8), (2, 0), "batch_size must be at least 1"),
     ],
 )
-def test_batches_that_cannot_be(data, sizes, message):
+def test_impossible_batches_are_refused(data, sizes, message):
     with pytest.raises(ValueError, match=message):
         get_batch(data, *sizes)
 
@@ -76,7 +76,7 @@ def test_batches_that_cannot_be(data, sizes, message):
 @pytest.mark.parametrize(
     ("vocab_size", "dtype"), [(256, np.uint8), (257, np.uint16), (65536, np.uint16), (65537, "u4")]
 )
-def test_tokens_take_the_smallest_type_that_fits(vocab_size, dtype):
+def test_token_array_has_the_smallest_dtype_that_fits(vocab_size, dtype):
     tokens = token_array([0, vocab_size - 1], vocab_size)
     assert tokens.dtype == dtype
     assert tokens[1] == vocab_size - 1
@@ -90,14 +90,14 @@ def test_split_keeps_every_character_in_order():
         split_text("abc", 1)
 
 
-def test_the_built_in_corpus_knows_its_floor():
+def test_built_in_corpus_has_a_floor():
     corpus = load_corpus(["plays"])
     assert corpus.name == "plays"
     assert 0 < corpus.floor < 2
     assert len(corpus.train) > 8 * len(corpus.val)
 
 
-def test_files_folders_and_standard_input(tmp_path, monkeypatch):
+def test_load_corpus_reads_files_folders_and_standard_input(tmp_path, monkeypatch):
     (tmp_path / "folder" / "inner").mkdir(parents=True)
     (tmp_path / "folder" / "b.txt").write_text("bbb", encoding="utf-8")
     (tmp_path / "folder" / "inner" / "c.txt").write_text("ccc", encoding="utf-8")
@@ -148,7 +148,7 @@ def documents_of(corpus):
 
 
 @pytest.mark.parametrize("names", [["books"], ["books/*"], ["books/[a-d]*", "books/[e-z]*.txt"]])
-def test_every_kind_of_file_is_a_document_or_several(books, names):
+def test_load_corpus_reads_documents_from_every_kind_of_file(books, names):
     corpus = load_corpus([books.parent / name for name in names])
     assert corpus.name == "books"
     assert documents_of(corpus) == DOCUMENTS
@@ -157,7 +157,7 @@ def test_every_kind_of_file_is_a_document_or_several(books, names):
     )
 
 
-def test_where_a_document_ends_stands_the_end_of_text(books):
+def test_dataset_has_an_end_of_text_after_each_document(books):
     corpus = load_corpus([books])
     corpus = Corpus("x", corpus.train[:10], corpus.train[10:] + corpus.val, ends=corpus.ends)
     assert 10 in corpus.ends  # where training ends, and a document too
@@ -171,7 +171,7 @@ def test_where_a_document_ends_stands_the_end_of_text(books):
     assert len(Dataset.from_corpus(corpus, no_end).val) == len(corpus.val)
 
 
-def test_files_that_cannot_be_decoded_are_all_named_or_left_out(books):
+def test_undecodable_files_are_named_or_skipped(books):
     (books / "bad.txt").write_bytes(b"caf\xe9")
     (books / "worse.jsonl").write_bytes(b'{"text": "\xff"}')
     with pytest.raises(ValueError, match=r"2 files of 11 .*bad\.txt .*worse\.jsonl.*skip_undecod"):
@@ -195,7 +195,7 @@ def test_files_that_cannot_be_decoded_are_all_named_or_left_out(books):
         ('{"story": "a"}\n\n{"story":\t"b"}\n', ["a", "b"]),
     ],
 )
-def test_a_json_file_is_read_by_its_field(tmp_path, content, expected):
+def test_json_file_is_read_by_its_field(tmp_path, content, expected):
     (tmp_path / "a.json").write_text(content)
     assert documents_of(load_corpus([tmp_path / "a.json"], field="story")) == expected
 
@@ -211,7 +211,7 @@ def test_a_json_file_is_read_by_its_field(tmp_path, content, expected):
         ("a.json", '[{"text": "\\ud800"}]', None, r"a.json, object 1, has a lone surrogate"),
     ],
 )
-def test_a_field_is_read_or_refused(tmp_path, name, content, field, message):
+def test_invalid_field_of_a_json_file_is_refused(tmp_path, name, content, field, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         load_corpus([tmp_path / name], field)
@@ -220,7 +220,7 @@ def test_a_field_is_read_or_refused(tmp_path, name, content, field, message):
 MARKED = "one tale.\n<|endoftext|>two tales.\n<|endoftext|>" * 30
 
 
-def test_names_of_special_tokens_are_letters_unless_asked_for():
+def test_special_token_names_are_letters_unless_allowed():
     tokenizer = BPETokenizer().train(MARKED, allow_special=True)
     assert not any(b"endof" in token for token in tokenizer.vocabulary.tokens[:-1])
     corpus = Corpus("x", *split_text(MARKED))
@@ -240,7 +240,7 @@ def test_names_of_special_tokens_are_letters_unless_asked_for():
 
 
 @pytest.mark.parametrize("n", range(14))
-def test_a_name_is_not_cut_between_the_parts(n):
+def test_special_token_name_is_not_split_between_parts(n):
     tokenizer = BPETokenizer().train("any")
     text = "ab<|endoftext|>cd"
     corpus = Corpus("x", text[: 2 + n], text[2 + n :], ends=(1,))
@@ -251,14 +251,14 @@ def test_a_name_is_not_cut_between_the_parts(n):
     assert end[0] in dataset.train[2:] or n == 0
 
 
-def test_a_name_with_white_space_is_found_in_a_long_text():
+def test_special_token_with_white_space_is_found_in_a_long_text():
     tokenizer = BPETokenizer(special_tokens=["the end"]).train("any")
     text = "one the end two " * 40_000
     ids = encode(text, tokenizer, allow_special=True)
     assert (ids == tokenizer.special_tokens["the end"]).sum() == 40_000
 
 
-def test_what_is_read_as_letters_is_said():
+def test_note_says_which_names_are_read_as_letters():
     bpe, char = BPETokenizer().train("any"), CharTokenizer().train("any <unk>")
     counts = count_special("a<|endoftext|><|endoftext|>", bpe)
     assert counts == {"<|endoftext|>": 2}
@@ -272,7 +272,7 @@ def test_what_is_read_as_letters_is_said():
     assert special_note(count_special("plain", bpe), bpe, allow_special=False) is None
 
 
-def test_names_for_runs_come_from_sources():
+def test_run_names_come_from_sources():
     names = ["a/b.txt", "b.jsonl.gz", "b/*.txt", "b/**/*.gz", "*", "-", ".", "b"]
     assert [name_of(name) for name in names] == [*"bbbb", "text", "text", "text", "b"]
 
@@ -293,13 +293,13 @@ def test_names_for_runs_come_from_sources():
         ("packed.txt", gzip.compress(b"a"), ValueError, "gzip, though its name does not end in"),
     ],
 )
-def test_texts_that_are_none(tmp_path, name, content, error, message):
+def test_files_without_a_text_are_refused(tmp_path, name, content, error, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(error, match=message):
         load_corpus([tmp_path / name])
 
 
-def test_standard_input_is_decoded_as_a_file_is(monkeypatch):
+def test_standard_input_is_decoded_like_a_file(monkeypatch):
     for content, expected in (("é\r\n".encode("utf-16"), "é\n"), (b"\xef\xbb\xbfa\rb", "a\nb")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         assert read_stdin() == expected
@@ -308,7 +308,7 @@ def test_standard_input_is_decoded_as_a_file_is(monkeypatch):
         load_corpus(["-"])
 
 
-def test_texts_that_are_not_there(tmp_path, monkeypatch):
+def test_missing_texts_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGPT_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="did you mean 'plays'"):
@@ -333,7 +333,7 @@ def test_bits_per_character_do_not_depend_on_the_tokens():
     assert bits == pytest.approx(nats / math.log(2) / len(text))
 
 
-def test_unknown_words_are_charged_for():
+def test_dataset_charges_for_unknown_words():
     train, val = "one two three " * 50, "one quagga three " * 30
     few, all_words = (WordTokenizer().train(text) for text in (train, train + val))
     known, unknown = (

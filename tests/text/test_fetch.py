@@ -106,7 +106,7 @@ def assert_refused(folder: Path, why: str) -> None:
     assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_text_is_fetched_quietly_and_kept(
+def test_fetch_downloads_quietly_and_caches(
     server: Server, teapot: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cached("teapot") is None
@@ -118,13 +118,13 @@ def test_a_text_is_fetched_quietly_and_kept(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_kept_text_needs_no_network(server: Server, teapot: Path) -> None:
+def test_fetch_of_a_cached_text_needs_no_network(server: Server, teapot: Path) -> None:
     fetch("teapot")
     assert fetch("teapot") == teapot
     assert len(server.asked) == 1
 
 
-def test_a_file_saved_by_hand_will_do(server: Server, teapot: Path) -> None:
+def test_fetch_accepts_a_file_saved_by_hand(server: Server, teapot: Path) -> None:
     teapot.parent.mkdir(parents=True)
     teapot.write_bytes(PLAY)
     assert fetch("teapot") == teapot
@@ -132,14 +132,14 @@ def test_a_file_saved_by_hand_will_do(server: Server, teapot: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"", PLAY[:-1], PLAY.replace(b"my", b"no", 1), PLAY + b"\n"])
-def test_a_damaged_file_is_fetched_again(damaged: bytes, teapot: Path) -> None:
+def test_fetch_replaces_a_damaged_file(damaged: bytes, teapot: Path) -> None:
     teapot.parent.mkdir(parents=True)
     teapot.write_bytes(damaged)
     assert cached("teapot") is None
     assert fetch("teapot").read_bytes() == PLAY
 
 
-def test_a_terminal_sees_the_progress(
+def test_fetch_shows_progress_in_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Terminal(io.StringIO):
@@ -177,12 +177,14 @@ def test_a_terminal_sees_the_progress(
         (lambda connection: connection.wfile.write(b"220 hello\r\n\r\n"), "220 hello"),
     ],
 )
-def test_a_server_that_fails(answer: Answer, why: str, server: Server, folder: Path) -> None:
+def test_fetch_reports_a_failing_server(
+    answer: Answer, why: str, server: Server, folder: Path
+) -> None:
     server.answer = answer
     assert_refused(folder, why)
 
 
-def test_a_text_that_is_far_too_long_is_not_read_to_its_end(server: Server, folder: Path) -> None:
+def test_fetch_stops_reading_a_text_that_is_too_long(server: Server, folder: Path) -> None:
     def without_end(connection: BaseHTTPRequestHandler) -> None:
         reply(b"")(connection)
         with suppress(ConnectionError):  # the reader hangs up
@@ -197,7 +199,7 @@ def test_a_text_that_is_far_too_long_is_not_read_to_its_end(server: Server, fold
 
 
 @pytest.mark.parametrize("first", [b"", PLAY[:HALF]])
-def test_a_silent_server(
+def test_fetch_gives_up_on_a_silent_server(
     first: bytes, server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fall_silent(connection: BaseHTTPRequestHandler) -> None:
@@ -210,7 +212,7 @@ def test_a_silent_server(
     assert_refused(folder, "silent for 0.25 seconds")
 
 
-def test_no_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_reports_a_missing_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as bound:  # takes a port, but nobody listens there
         bound.bind((LOOPBACK, 0))
         address = f"http://{LOOPBACK}:{bound.getsockname()[1]}"
@@ -218,7 +220,7 @@ def test_no_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert_refused(folder, f"{address}/teapot.txt: ")
 
 
-def test_no_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_reports_a_missing_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*args: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -227,20 +229,22 @@ def test_no_network(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("mirror", ["file:///plays", "ftp://plays", "localhost:80", "plays"])
-def test_only_http_is_spoken(mirror: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_accepts_only_http(
+    mirror: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIGPT_MIRROR", mirror)
     assert_refused(folder, "must start with http:// or https://")
 
 
 @pytest.mark.parametrize("mirror", ["http://", "http://[", "http://localhost:port", "http://a b"])
-def test_an_address_that_is_none(
+def test_fetch_refuses_an_invalid_address(
     mirror: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIGPT_MIRROR", mirror)
     assert_refused(folder, "cannot fetch the teapot play")
 
 
-def test_an_interruption_leaves_nothing_behind(
+def test_interrupted_fetch_leaves_no_file(
     server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(connection: BaseHTTPRequestHandler) -> None:
@@ -258,7 +262,7 @@ def test_an_interruption_leaves_nothing_behind(
     assert not folder.exists()
 
 
-def test_no_room_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_reports_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fill_the_disk(path: Path, content: bytes) -> None:
         with path.open("wb") as file:
             file.write(content[:HALF])
@@ -268,14 +272,16 @@ def test_no_room_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert_refused(folder, f"{folder}: No space left on device. Set MINIGPT_CACHE to")
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_reports_a_folder_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "cache"
     monkeypatch.setenv("MINIGPT_CACHE", str(folder))
     assert_refused(folder, f"cannot keep the teapot play in {folder}")
 
 
-def test_a_mirror_serves_texts_by_name(
+def test_fetch_asks_a_mirror_by_name(
     server: Server, teapot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIGPT_MIRROR", f"{server.url}/copies/")
@@ -283,7 +289,7 @@ def test_a_mirror_serves_texts_by_name(
     assert server.asked == ["/copies/teapot.txt"]
 
 
-def test_a_redirection_is_followed(server: Server, teapot: Path) -> None:
+def test_fetch_follows_a_redirection(server: Server, teapot: Path) -> None:
     def moved(connection: BaseHTTPRequestHandler) -> None:
         if connection.path == "/moved":
             reply(PLAY)(connection)
@@ -294,7 +300,7 @@ def test_a_redirection_is_followed(server: Server, teapot: Path) -> None:
     assert fetch("teapot").read_bytes() == PLAY
 
 
-def test_the_proxy_of_the_environment_is_used(
+def test_fetch_uses_the_proxy_of_the_environment(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIGPT_MIRROR", "http://plays.invalid")
@@ -304,7 +310,7 @@ def test_the_proxy_of_the_environment_is_used(
     assert server.asked == ["http://plays.invalid/teapot.txt"]
 
 
-def test_texts_are_kept_in_the_users_cache_folder(
+def test_fetch_caches_in_the_users_cache_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def user_cache_path(application: str, appauthor: bool) -> Path:
@@ -316,6 +322,6 @@ def test_texts_are_kept_in_the_users_cache_folder(
 
 
 @pytest.mark.parametrize("function", [fetch, cached])
-def test_an_unknown_name_suggests_the_nearest(function: Callable[[str], object]) -> None:
+def test_fetch_suggests_the_nearest_name(function: Callable[[str], object]) -> None:
     with pytest.raises(ValueError, match="unknown text 'shakespear': did you mean 'shakespeare'"):
         function("shakespear")

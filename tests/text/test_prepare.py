@@ -60,17 +60,17 @@ def text_of(file, **options):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.TXT", "noted", "b.log.gz"])
-def test_a_text_is_one_document(name, tmp_path):
+def test_text_file_is_one_document(name, tmp_path):
     assert text_of(write(tmp_path / name, "\ufeff" + TEXT.replace("\n", "\r\n"))) == [TEXT]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
-def test_a_line_of_json_is_one_document(name, tmp_path):
+def test_json_line_is_one_document(name, tmp_path):
     assert text_of(write(tmp_path / name, lines())) == SCENES
     assert text_of(write(tmp_path / name, lines("scene")), field="scene") == SCENES
 
 
-def test_a_row_of_parquet_is_one_document(tmp_path, monkeypatch):
+def test_parquet_row_is_one_document(tmp_path, monkeypatch):
     """By a stand-in for pyarrow, which the tests need not have."""
 
     class ParquetFile:
@@ -102,13 +102,13 @@ def test_a_row_of_parquet_is_one_document(tmp_path, monkeypatch):
         text_of(file, field="story")
 
 
-def test_without_pyarrow_a_line_says_what_to_install(tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(RuntimeError, match=r"pip install 'minigpt-numpy\[parquet\]'"):
         text_of(write(tmp_path / "a.parquet", ""))
 
 
-def test_folders_and_patterns_come_in_order(tmp_path):
+def test_find_files_lists_folders_and_patterns_in_order(tmp_path):
     for name in ("b/2.txt", "b/10.jsonl", "b/a/x.txt.gz", "b/model.bin", "c.txt", "d.txt"):
         write(tmp_path / name, "a")
 
@@ -138,7 +138,7 @@ def test_folders_and_patterns_come_in_order(tmp_path):
         ("a.jsonl", "[1]", "line 1, has no text in the field"),
     ],
 )
-def test_files_that_cannot_be_read_are_named(name, content, message, tmp_path):
+def test_unreadable_files_are_named(name, content, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         text_of(write(tmp_path / name, content))
 
@@ -155,7 +155,7 @@ def test_damaged_gzip_is_named(damage, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["bpe", "char", "word"])
-def test_the_tokens_are_those_of_the_text(kind, tmp_path):
+def test_prepared_tokens_are_those_of_the_text(kind, tmp_path):
     text = TEXT + "quagga zebra " * 30  # which only the validation part has
     folder = tmp_path / "data"
     found = prepare([write(tmp_path / "a.txt", text)], folder, kind, val_fraction=0.2)
@@ -176,7 +176,7 @@ def test_the_tokens_are_those_of_the_text(kind, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
-def test_the_end_of_each_document_is_a_token(name, tmp_path):
+def test_prepared_documents_end_with_a_token(name, tmp_path):
     tokenizer = BPETokenizer().train(TEXT)
     tokenizer.save(tmp_path / "tokenizer")
     texts = [*SCENES, "a<|endoftext|>b", "", TEXT]
@@ -191,7 +191,7 @@ def test_the_end_of_each_document_is_a_token(name, tmp_path):
     assert load_tokenizer(tmp_path / "data").vocabulary == tokenizer.vocabulary
 
 
-def test_processes_give_the_same_files(tmp_path, monkeypatch):
+def test_prepare_writes_the_same_files_with_processes(tmp_path, monkeypatch):
     monkeypatch.setattr("minigpt.text.encoding.MIN_CHARS_FOR_PROCESSES", 100)
     source = write(tmp_path / "a.jsonl", lines())
     for n in (1, 2):
@@ -201,7 +201,7 @@ def test_processes_give_the_same_files(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(65, "<u2"), (2**16, "<u2"), (2**16 + 1, "<u4")])
-def test_ids_are_as_small_as_nanogpt_has_them(size, dtype):
+def test_token_file_dtype_is_that_of_nanogpt(size, dtype):
     assert dtype_of(size) == np.dtype(dtype)
 
 
@@ -225,7 +225,7 @@ def stopping_after(n):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
-def test_stopped_it_goes_on_where_it_was(n, tmp_path):
+def test_stopped_prepare_continues(n, tmp_path):
     source = write(tmp_path / "a.jsonl", lines())
     prepare([source], tmp_path / "whole", vocab_size=300)
     folder = tmp_path / "data"
@@ -246,7 +246,7 @@ def test_stopped_it_goes_on_where_it_was(n, tmp_path):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_stopped_between_the_names_it_goes_on(tmp_path, monkeypatch):
+def test_prepare_stopped_between_renames_continues(tmp_path, monkeypatch):
     source = write(tmp_path / "a.txt", TEXT)
     folder = tmp_path / "data"
     replace = Path.replace
@@ -268,7 +268,7 @@ def test_stopped_between_the_names_it_goes_on(tmp_path, monkeypatch):
     )
 
 
-def test_a_half_of_something_else_is_kept(tmp_path):
+def test_prepare_keeps_the_unfinished_work_of_other_settings(tmp_path):
     source = write(tmp_path / "a.txt", TEXT)
     with pytest.raises(StoppedError):
         prepare([source], tmp_path / "data", progress=stopping_after(5))
@@ -279,7 +279,7 @@ def test_a_half_of_something_else_is_kept(tmp_path):
         prepare([source], tmp_path / "data")
 
 
-def test_what_came_to_nothing_is_no_hindrance(tmp_path):
+def test_failed_prepare_leaves_the_folder_usable(tmp_path):
     with pytest.raises(ValueError, match="not UTF-8"):
         prepare([write(tmp_path / "b.txt", b"\xff")], tmp_path / "data")
     prepare([write(tmp_path / "a.txt", TEXT)], tmp_path / "data")
@@ -296,7 +296,7 @@ def test_what_came_to_nothing_is_no_hindrance(tmp_path):
         (TEXT, {"vocab_size": 100}, "vocab_size=100 is too small"),
     ],
 )
-def test_what_cannot_be_prepared(content, options, message, tmp_path):
+def test_prepare_refuses_invalid_texts(content, options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         prepare([write(tmp_path / "a.txt", content)], tmp_path / "data", **options)
 
@@ -321,7 +321,7 @@ def test_train_and_prepare_read_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("allow", [False, True])
-def test_names_of_special_tokens_are_letters_or_tokens_and_said(allow, tmp_path):
+def test_prepare_reads_special_token_names_as_letters_or_tokens(allow, tmp_path):
     text = "a tale of a goose. <|endoftext|>another one. <|endoftext|> " * 60
     said = []
     source, folder = write(tmp_path / "a.txt", text), tmp_path / "data"
@@ -338,7 +338,7 @@ def test_names_of_special_tokens_are_letters_or_tokens_and_said(allow, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["-", "plays", "pipe"])
-def test_what_is_read_once_or_built_in_is_not_prepared(name, tmp_path, monkeypatch):
+def test_prepare_refuses_pipes_and_built_in_texts(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if name == "pipe":
         if not hasattr(os, "mkfifo"):
@@ -358,7 +358,7 @@ prepare.prepare(["a.jsonl"], Path(sys.argv[1]), vocab_size=280, n_processes=1)
 """
 
 
-def test_two_at_once_do_not_write_into_one_folder(tmp_path):
+def test_prepare_locks_its_folder(tmp_path):
     source, folder = write(tmp_path / "a.txt", TEXT), tmp_path / "data"
     refused = []
 
@@ -384,7 +384,7 @@ def test_two_at_once_do_not_write_into_one_folder(tmp_path):
     assert len(list(folder.iterdir())) == len(list((tmp_path / "alone").iterdir())) == 4
 
 
-def test_killed_at_any_moment_the_same_command_ends_well(tmp_path):
+def test_prepare_killed_at_any_moment_can_be_repeated(tmp_path):
     write(tmp_path / "a.jsonl", "\n".join(json.dumps({"text": TEXT}) for _ in range(40)))
 
     def start(folder):
@@ -422,7 +422,7 @@ def settings(folder, **changes):
     return Settings().replace({**TINY, "data": (str(folder),), **changes})
 
 
-def test_training_maps_the_files_and_reads_windows_only(folder):
+def test_dataset_maps_token_files(folder):
     dataset = open_dataset(folder, load_tokenizer(folder))
     assert isinstance(dataset.train, np.memmap)
     assert dataset.train.tolist() == tokens(folder, "train")
@@ -434,7 +434,7 @@ def test_training_maps_the_files_and_reads_windows_only(folder):
     assert (y == same_y).all()
 
 
-def test_a_run_learns_from_it_and_goes_on(folder, tmp_path):
+def test_run_on_token_files_can_be_resumed(folder, tmp_path):
     run = Run.new(settings(folder), tmp_path / "run")
     assert run.settings.vocab_size == run.model.vocab_size == 280
     losses = [step.loss for step in run.steps()]
@@ -447,7 +447,7 @@ def test_a_run_learns_from_it_and_goes_on(folder, tmp_path):
     assert len(run.dataset.val) == len(tokens(folder, "val"))
 
 
-def test_eval_takes_the_validation_part(folder, tmp_path, capsys):
+def test_eval_uses_the_validation_part(folder, tmp_path, capsys):
     for _ in Run.new(settings(folder), tmp_path / "run").steps():
         pass
     assert main(["eval", str(tmp_path / "run")]) == 0
@@ -458,7 +458,7 @@ def test_eval_takes_the_validation_part(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
-def test_unknown_words_cost_the_same_from_a_folder(kind, tmp_path, capsys):
+def test_unknown_words_cost_the_same_in_token_files(kind, tmp_path, capsys):
     """The token files no longer have the words: what was counted while they were there is used."""
     write(tmp_path / "a.txt", TEXT + "quagga Äzebra 日本 " * 15)
     prepare([tmp_path / "a.txt"], tmp_path / "data", kind)
@@ -486,7 +486,7 @@ def test_unknown_words_cost_the_same_from_a_folder(kind, tmp_path, capsys):
         open_dataset(tmp_path / "data", tokenizer)
 
 
-def test_nanogpts_folders_need_a_tokenizer_only(folder, tmp_path):
+def test_token_folder_of_nanogpt_needs_only_a_tokenizer(folder, tmp_path):
     (folder / "dataset.json").unlink()
     (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
     with pytest.raises(ValueError, match=r"no tokenizer.json .* with --tokenizer"):
@@ -499,7 +499,7 @@ def test_nanogpts_folders_need_a_tokenizer_only(folder, tmp_path):
     assert Run.resume(tmp_path / "run", {}).tokenizer.vocabulary == run.tokenizer.vocabulary
 
 
-def test_another_models_tokens_are_refused(folder, tmp_path):
+def test_tokens_of_another_model_are_refused(folder, tmp_path):
     Run.new(settings(write(tmp_path / "b.txt", SCENES[0] * 99)), tmp_path / "other")
     with pytest.raises(ValueError, match="not made by the tokenizer of the model"):
         Run.new(settings(folder, init_from=str(tmp_path / "other")), tmp_path / "run")
@@ -528,19 +528,19 @@ def test_ids_outside_the_vocabulary_stop_training(folder):
         ),
     ],
 )
-def test_damaged_folders_are_refused(folder, damage, message):
+def test_damaged_token_folders_are_refused(folder, damage, message):
     damage(folder)
     with pytest.raises(ValueError, match=message):
         open_dataset(folder, load_tokenizer(folder))
 
 
-def test_a_missing_part_is_named(folder):
+def test_missing_token_file_is_named(folder):
     (folder / "val.bin").unlink()
     with pytest.raises(FileNotFoundError, match=r"there is no .*val\.bin"):
         open_dataset(folder, load_tokenizer(folder))
 
 
-def test_the_command_prints_what_it_made(tmp_path, monkeypatch, capsys):
+def test_prepare_command_prints_what_it_made(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.txt", TEXT)
     assert main(["prepare", "a.txt", "-o", "data", "--vocab-size", "280"]) == 0
@@ -552,7 +552,7 @@ def test_the_command_prints_what_it_made(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("tokenizer", ["bpe", "char", "gpt2.json"])
-def test_nanogpts_characters_are_not_unpickled_and_what_helps_is_said(tmp_path, tokenizer):
+def test_pickle_of_nanogpt_is_refused_with_a_hint(tmp_path, tokenizer):
     for part in ("train", "val"):
         np.zeros(300, np.uint16).tofile(tmp_path / f"{part}.bin")
     (tmp_path / "meta.pkl").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
@@ -568,7 +568,7 @@ def test_nanogpts_characters_are_not_unpickled_and_what_helps_is_said(tmp_path, 
     assert tokenizer_of(tmp_path, str(tmp_path / "own.json")).vocabulary == own.vocabulary
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_prepare_names_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "text.txt").write_text("my dear " * 99)
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotADirectoryError, match=r"cannot be made, as .*file is a file"):

@@ -43,7 +43,7 @@ def cut_at(text, places):
 @example("!\x1ca", [1])
 @example("!\x1ca", [])
 @example("a \n b", [2, 3])
-def test_no_word_crosses_a_cut(text, places):
+def test_cut_between_words_cuts_no_word(text, places):
     pieces = list(cut_between_words(cut_at(text, places)))
     assert "".join(pieces) == text
     assert all(pieces)
@@ -52,7 +52,7 @@ def test_no_word_crosses_a_cut(text, places):
         assert words == split(pattern, text)
 
 
-def test_pieces_are_about_as_long_as_asked_for():
+def test_pieces_have_about_the_requested_length():
     lengths = [len(piece) for piece in pieces_of(TEXT * 9, 100)]
     assert max(lengths) < 130
     assert min(lengths[:-1]) > 70
@@ -61,7 +61,7 @@ def test_pieces_are_about_as_long_as_asked_for():
     assert list(pieces_of("x" * 1000, 10)) == ["x" * 1000]
 
 
-def test_a_word_that_would_fill_the_memory_is_cut(monkeypatch):
+def test_cut_between_words_cuts_a_huge_word(monkeypatch):
     monkeypatch.setattr("minigpt.text.tokenizers.stream.MAX_PIECE_CHARS", 1000)
     pieces = list(cut_between_words(["x" * 300] * 100))
     assert "".join(pieces) == "x" * 30_000
@@ -69,7 +69,7 @@ def test_a_word_that_would_fill_the_memory_is_cut(monkeypatch):
     assert min(map(len, pieces[:-1])) > 1000
 
 
-def test_a_long_word_is_looked_at_once():
+def test_cut_between_words_scans_a_long_word_once():
     class Part(str):
         looked_at = 0
 
@@ -86,7 +86,7 @@ def test_a_long_word_is_looked_at_once():
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=NASTY.filter(bool), places=st.lists(st.integers(0, 60), max_size=8))
-def test_pieces_teach_and_give_what_the_whole_text_does(kind, text, places):
+def test_training_and_encoding_in_pieces_equal_the_whole_text(kind, text, places):
     whole = TOKENIZERS[kind]().train(text)
     pieces = list(cut_between_words(cut_at(text, places)))
     assert TOKENIZERS[kind]().train(iter(pieces)).vocabulary == whole.vocabulary
@@ -94,13 +94,13 @@ def test_pieces_teach_and_give_what_the_whole_text_does(kind, text, places):
     assert ids == whole.encode(text)
 
 
-def test_borders_of_pieces_are_borders_of_words():
+def test_piece_borders_are_word_borders():
     words = BPETokenizer().count_words(["my de", "ar", " my"])
     assert words == Counter({"my": 1, " de": 1, "ar": 1, " my": 1})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_long_texts_are_looked_at_in_pieces(kind, monkeypatch):
+def test_long_texts_are_processed_in_pieces(kind, monkeypatch):
     tokenizer = TOKENIZERS[kind]().train(TEXT)
     expected = tokenizer.encode(TEXT)
     lengths = []
@@ -118,7 +118,7 @@ def test_long_texts_are_looked_at_in_pieces(kind, monkeypatch):
 
 
 @given(st.text(alphabet="abc", min_size=1, max_size=80), st.text(alphabet="abc", max_size=80))
-def test_long_words_become_the_tokens_that_short_ones_do(text, word):
+def test_merges_of_long_words_equal_the_simple_method(text, word):
     ranks = {pair: rank for rank, pair in enumerate(merges.learn_merges(Counter([text]), 40))}
     joined = [256 + rank for rank in ranks.values()]
     ids = [merges.BYTE_ORDER.index(byte) for byte in word.encode()]
@@ -126,7 +126,7 @@ def test_long_words_become_the_tokens_that_short_ones_do(text, word):
     assert merges._apply_merges_to_long(ids, ranks, joined) == expected
 
 
-def test_learning_shows_how_far_it_is():
+def test_bpe_training_reports_progress():
     seen = []
 
     def track(numbers):
@@ -142,7 +142,7 @@ def test_learning_shows_how_far_it_is():
 # -------------------------------------------------------------------------------- on processes
 
 
-def test_processes_count_words_in_order(monkeypatch):
+def test_worker_processes_count_words_in_order(monkeypatch):
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     tokenizer = BPETokenizer()
     counts = count_words(tokenizer, pieces_of(TEXT, 50), 2)
@@ -150,7 +150,7 @@ def test_processes_count_words_in_order(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["bpe", "word"])
-def test_processes_encode_in_order(kind, monkeypatch):
+def test_worker_processes_encode_in_order(kind, monkeypatch):
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     tokenizer = TOKENIZERS[kind]().train(TEXT)
     pieces = list(pieces_of(TEXT, 50))
@@ -160,7 +160,7 @@ def test_processes_encode_in_order(kind, monkeypatch):
     assert {array.dtype for array in arrays} == {np.min_scalar_type(tokenizer.vocab_size - 1)}
 
 
-def test_only_a_few_pieces_are_in_flight(monkeypatch):
+def test_worker_processes_receive_few_pieces_at_a_time(monkeypatch):
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     taken = 0
 
@@ -177,7 +177,7 @@ def test_only_a_few_pieces_are_in_flight(monkeypatch):
     arrays.close()
 
 
-def test_a_short_text_starts_no_process(monkeypatch):
+def test_short_text_starts_no_process(monkeypatch):
     monkeypatch.setattr(encoding, "_start_processes", None)
     tokenizer = BPETokenizer().train(TEXT)
     pieces = pieces_of(TEXT, 50)
@@ -187,7 +187,7 @@ def test_a_short_text_starts_no_process(monkeypatch):
 
 
 @pytest.mark.parametrize("started", [0, 1])
-def test_where_no_process_can_be_started_this_one_does_the_work(started, monkeypatch):
+def test_encoding_works_where_no_process_can_be_started(started, monkeypatch):
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     start, n = SpawnProcess.start, 0
 
@@ -206,7 +206,7 @@ def test_where_no_process_can_be_started_this_one_does_the_work(started, monkeyp
     assert not multiprocessing.active_children()
 
 
-def test_where_there_are_no_semaphores_this_process_does_the_work(monkeypatch):
+def test_encoding_works_without_semaphores(monkeypatch):
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)
     monkeypatch.setattr(futures, "ProcessPoolExecutor", no_semaphores)
     tokenizer = BPETokenizer()
@@ -218,7 +218,7 @@ def no_semaphores(*arguments, **options):
     raise FileNotFoundError(errno.ENOENT, "No such file or directory")  # without /dev/shm
 
 
-def test_an_error_in_a_process_is_raised_here(monkeypatch):
+def test_worker_error_is_raised_in_the_caller(monkeypatch):
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 0)
     with pytest.raises(ValueError, match=r"lone surrogate, U\+D800, at position 1"):
         list(encode_pieces(BPETokenizer().train(TEXT), ["a", "b\ud800"], 2))
@@ -246,7 +246,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_processes_end_with_the_one_that_started_them(how, tmp_path):
+def test_worker_processes_end_with_their_parent(how, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(FOR_EVER, encoding="utf-8")
     process = subprocess.Popen(
@@ -279,7 +279,7 @@ def is_running(pid):
     return True
 
 
-def test_importing_starts_nothing_heavy():
+def test_importing_encoding_imports_nothing_heavy():
     code = (
         "import sys, json; before = set(sys.modules); import minigpt.text.encoding; "
         "print(json.dumps(sorted(set(sys.modules) - before)))"
@@ -288,7 +288,7 @@ def test_importing_starts_nothing_heavy():
     assert not {"multiprocessing", "concurrent.futures.process"} & set(loaded)
 
 
-def test_the_rarest_of_too_many_words_are_forgotten(monkeypatch):
+def test_word_counts_drop_the_rarest_of_too_many(monkeypatch):
     monkeypatch.setattr(encoding, "MAX_DISTINCT_WORDS", 3)
     pieces = ["a a a b b", "c c c d", "e", "a c c"]
     words = count_words(TOKENIZERS["word"](), [piece.replace(" ", "") for piece in pieces])
@@ -297,7 +297,7 @@ def test_the_rarest_of_too_many_words_are_forgotten(monkeypatch):
     assert words == Counter({"a": 4, "c": 5})
 
 
-def test_documents_in_a_piece_are_kept_apart():
+def test_encode_pieces_separates_documents():
     tokenizer = BPETokenizer().train(TEXT)
     end = tokenizer.special_tokens["<|endoftext|>"]
     (ids,) = encode_pieces(tokenizer, [["my dear<|endoftext|>", "", "the end"]])

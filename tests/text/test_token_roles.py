@@ -60,7 +60,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("eos", [END, [S, END], [END, -1, 999_999]])
 @pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
-def test_the_end_of_text_is_what_the_files_say(folder, eos, file):
+def test_end_of_text_comes_from_the_files(folder, eos, file):
     if file == "config.json":
         (folder / "generation_config.json").unlink()
     edit(folder, file, eos_token_id=eos)
@@ -71,7 +71,7 @@ def test_the_end_of_text_is_what_the_files_say(folder, eos, file):
     assert [token["id"] for token in looker.write(Asked("my", (), ()), 5, Sampling(), 0)] == [END]
 
 
-def test_generation_config_json_counts_more_than_config_json(folder):
+def test_generation_config_json_overrides_config_json(folder):
     edit(folder, "config.json", eos_token_id=END)
     edit(folder, eos_token_id=S)
     (done,) = complete(*load_model_and_tokenizer(folder), ["my dear"], 3)
@@ -79,7 +79,7 @@ def test_generation_config_json_counts_more_than_config_json(folder):
 
 
 @pytest.mark.parametrize("eos", [None, -1, 270, 10**12])
-def test_where_no_file_names_a_token_the_tokenizers_own_ends_a_text(tmp_path, eos):
+def test_end_of_text_defaults_to_the_tokenizers(tmp_path, eos):
     always(EOT).save_pretrained(tmp_path, TOKENIZER)
     edit(tmp_path, eos_token_id=eos)
     model, tokenizer = load_model_and_tokenizer(tmp_path)
@@ -90,13 +90,13 @@ def test_where_no_file_names_a_token_the_tokenizers_own_ends_a_text(tmp_path, eo
 @pytest.mark.parametrize("key", ROLES)
 @pytest.mark.parametrize("value", [True, "7", 7.0, [True], ["7"], {"a": 7}])
 @pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
-def test_what_is_no_token_id_is_refused_by_its_key(folder, file, key, value):
+def test_invalid_token_id_is_refused_by_its_key(folder, file, key, value):
     edit(folder, file, **{key: value})
     with pytest.raises(ValueError, match=rf"{file}: {key} must be"):
         miniGPT.from_pretrained(folder)
 
 
-def test_opening_and_saving_keeps_all_of_it(folder, tmp_path):
+def test_generation_config_survives_loading_and_saving(folder, tmp_path):
     edit(folder, bos_token_id=S, eos_token_id=[END, EOT], temperature=0.5, no_repeat_ngram_size=3)
     edit(folder, "config.json", pad_token_id=0)
     load_model = miniGPT.from_pretrained(folder)
@@ -107,14 +107,14 @@ def test_opening_and_saving_keeps_all_of_it(folder, tmp_path):
     assert {key: config[key] for key in ROLES} == expected
 
 
-def test_training_from_a_model_keeps_its_ends(folder, tmp_path):
+def test_fine_tuning_keeps_the_end_tokens(folder, tmp_path):
     edit(folder, bos_token_id=S, eos_token_id=[END, EOT])
     run = tiny_run(tmp_path, init_from=str(folder), tokenizer="bpe", steps=1, sample_every=0)
     assert read(run.folder)["eos_token_id"] == [END, EOT]
     assert begin_id(*load_model_and_tokenizer(run.folder)) == S
 
 
-def test_a_row_is_filled_up_with_the_token_that_ended_it():
+def test_generate_fills_a_row_with_the_token_that_ended_it():
     model = tiny_model(12)
     rows = generate(model, [[1], [2], [3], [4]], 40, seed=1, stop=[5, 6])[:, 1:]
     ends = [int(row[np.isin(row, [5, 6]).argmax()]) for row in rows]
@@ -134,7 +134,7 @@ def padded() -> miniGPT:
     return always(300, PADDED)
 
 
-def test_an_id_that_no_token_has_is_never_drawn(padded):
+def test_ids_without_a_token_are_never_drawn(padded):
     for sampling in (Sampling(), Sampling(temperature=0), Sampling(top_k=3, repetition_penalty=2)):
         done = complete(padded, TOKENIZER, ["my dear", "cat"], 20, sampling, 3, seed=0)
         assert max(max(each.ids) for each in done) < TOKENIZER.vocab_size
@@ -144,7 +144,7 @@ def test_an_id_that_no_token_has_is_never_drawn(padded):
     assert max(token["id"] for token in written) < TOKENIZER.vocab_size
 
 
-def test_the_probabilities_of_the_tokens_sum_to_one_again(padded):
+def test_drawable_probabilities_sum_to_one(padded):
     (done,) = complete(padded, TOKENIZER, ["my dear"], 1, seed=0)
     logits = padded.forward([TOKENIZER.encode("my dear")])[0][0, -1].astype(float)
     expected = softmax(logits[: TOKENIZER.vocab_size])
@@ -154,7 +154,7 @@ def test_the_probabilities_of_the_tokens_sum_to_one_again(padded):
     assert not seen.drawn(Sampling())[270:].any()
 
 
-def test_such_an_id_is_shown_by_its_number(padded, tmp_path):
+def test_ids_without_a_token_are_shown_as_numbers(padded, tmp_path):
     seen = trace(padded, [1, 300], TOKENIZER)
     assert seen.pieces[1] == next(seen.top(1))[1] == "[id 300]"
     assert "[id 300]" in str(next_token(seen).layout.yaxis.ticktext)
@@ -169,7 +169,7 @@ def test_such_an_id_is_shown_by_its_number(padded, tmp_path):
     }  # fmt: skip
 
 
-def test_an_id_between_those_of_tokens_is_never_drawn_either(tmp_path):
+def test_ids_in_holes_of_the_vocabulary_are_never_drawn(tmp_path):
     holed = dataclasses.replace(
         TOKENIZER.vocabulary,
         tokens=[*TOKENIZER.vocabulary.tokens, b"", b"", b"<p>"],
@@ -184,12 +184,12 @@ def test_an_id_between_those_of_tokens_is_never_drawn_either(tmp_path):
 
 
 @pytest.mark.parametrize("allowed", [np.zeros(9, bool), np.ones(8, bool), [True], True])
-def test_what_allows_nothing_is_refused(allowed):
+def test_invalid_allowed_ids_are_refused(allowed):
     with pytest.raises(ValueError, match="allowed must say of each of the 9 ids"):
         stream(tiny_model(9), [[1]], 2, allowed=allowed)
 
 
-def test_a_tokenizer_with_more_tokens_than_rows_is_refused_at_every_door(tmp_path):
+def test_tokenizer_with_more_tokens_than_rows_is_refused_everywhere(tmp_path):
     small = tiny_model(269, max_len=32)
     dataset = Dataset("zeros", *np.zeros((2, 50), int), 50)
     doors = [

@@ -56,7 +56,7 @@ def pieces(tokenizer, text, **options):
 
 @given(st.text())
 @example("\ufeff\x00\x1c\x85\u2028\U0010ffff")
-def test_bpe_gives_every_text_back(text):
+def test_bpe_decodes_every_text_exactly(text):
     tokenizer = BPE
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert tokenizer.decode(tokenizer.encode(text, allow_special=True)) == text
@@ -64,20 +64,20 @@ def test_bpe_gives_every_text_back(text):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.text(min_size=1))
-def test_every_kind_gives_the_text_it_was_trained_on_back(kind, text):
+def test_tokenizers_decode_their_training_text_exactly(kind, text):
     tokenizer = TOKENIZERS[kind]().train(text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 @given(st.lists(st.sampled_from(["my", "dear", "don't", "o'er", "FOOL", "Bär", "12"]), min_size=1))
-def test_words_come_back_with_every_space_and_line_break(words):
+def test_word_tokenizer_keeps_white_space(words):
     tokenizer = trained("word")
     for separator in (" ", "\n", " \n\t ", ", ", "! "):
         text = separator.join(words)
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_a_long_word_is_no_trouble():
+def test_bpe_trains_on_a_long_word_quickly():
     word = "".join(random.Random(0).choices("acgt", k=50_000))  # minutes in a quadratic way
     tokenizer = BPETokenizer().train(word)
     assert tokenizer.vocab_size == 1024
@@ -85,13 +85,13 @@ def test_a_long_word_is_no_trouble():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_text_has_no_tokens(kind):
+def test_empty_text_has_no_tokens(kind):
     assert trained(kind).encode("") == []
     assert trained(kind).decode([]) == ""
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_are_the_pieces_that_text_is_put_together_from(kind):
+def test_tokens_are_the_pieces_of_the_text(kind):
     tokenizer = trained(kind)
     ids = tokenizer.encode(TEXT)
     assert b"".join(map(tokenizer.token_bytes, ids)) == TEXT.encode()
@@ -99,13 +99,13 @@ def test_tokens_are_the_pieces_that_text_is_put_together_from(kind):
     assert len(tokenizer) == tokenizer.vocab_size
 
 
-def test_decode_takes_any_iterable_of_integers():
+def test_decode_accepts_any_iterable_of_integers():
     ids = BPE.encode("my dear")
     for same in (iter(ids), tuple(ids), *(np.array(ids, t) for t in ("uint16", "int32", "int64"))):
         assert BPE.decode(same) == "my dear"
 
 
-def test_decode_replaces_bytes_that_are_no_character():
+def test_decode_replaces_invalid_bytes():
     first, second = BPETokenizer().train("é", 257).encode("é")
     assert BPE.decode([first]) == "\ufffd"
     assert BPE.decode([first, second]) == "é"
@@ -113,7 +113,7 @@ def test_decode_replaces_bytes_that_are_no_character():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_copies_know_the_same(kind):
+def test_tokenizer_copies_are_equal(kind):
     tokenizer = trained(kind)
     for twin in (copy.deepcopy(tokenizer), pickle.loads(pickle.dumps(tokenizer))):
         assert twin.encode(TEXT) == tokenizer.encode(TEXT)
@@ -129,7 +129,7 @@ WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u20
 
 
 @pytest.mark.parametrize("name", list("LMNZ"))
-def test_classes_are_exactly_those_of_unicode(name):
+def test_character_classes_are_those_of_unicode(name):
     expected = [c for c in EVERYTHING if unicodedata.category(c)[0] == name]
     assert patterns.split(rf"[\p{{{name}}}]", EVERYTHING) == expected
 
@@ -141,7 +141,7 @@ both_patterns = pytest.mark.parametrize(
 
 @both_patterns
 @given(text=st.text(alphabet=st.characters(max_codepoint=127)))
-def test_ascii_is_cut_as_by_the_classes_of_all_of_unicode(pattern, text):
+def test_ascii_pattern_equals_the_unicode_pattern(pattern, text):
     for_ascii = patterns._compiled(pattern, True)
     for_all = patterns._compiled(pattern, False)
     assert for_ascii.findall(text) == for_all.findall(text)
@@ -149,12 +149,12 @@ def test_ascii_is_cut_as_by_the_classes_of_all_of_unicode(pattern, text):
 
 @both_patterns
 @given(text=st.text())
-def test_the_pieces_joined_are_the_text(pattern, text):
+def test_split_pieces_join_to_the_text(pattern, text):
     assert "".join(patterns.split(pattern, text)) == text
 
 
 @both_patterns
-def test_no_character_is_lost(pattern):
+def test_split_loses_no_character(pattern):
     assert "".join(patterns.split(pattern, EVERYTHING[:0x30000])) == EVERYTHING[:0x30000]
 
 
@@ -175,12 +175,12 @@ def test_no_character_is_lost(pattern):
         ),  # white space for Python, but not for Unicode
     ],
 )
-def test_gpt2_words(text, words):
+def test_split_into_gpt2_words(text, words):
     assert patterns.split(patterns.GPT2_PATTERN, text) == words
 
 
 @pytest.mark.parametrize("space", WHITE_SPACE)
-def test_the_last_of_several_spaces_stands_with_or_before_the_word(space):
+def test_split_treats_the_last_of_several_spaces_as_gpt2(space):
     last = [" b"] if space == " " else [space, "b"]
     assert patterns.split(patterns.GPT2_PATTERN, f"a{space}{space}b") == ["a", space, *last]
 
@@ -196,11 +196,11 @@ def test_the_last_of_several_spaces_stands_with_or_before_the_word(space):
         ("a\u00a0b\tc", ["a", "\u00a0", "b", "\t", "c"]),
     ],
 )
-def test_words(text, words):
+def test_split_into_words(text, words):
     assert pieces(WordTokenizer().train(text), text) == words
 
 
-def test_characters():
+def test_split_into_characters():
     assert pieces(CharTokenizer().train("e\u0301 🐻"), "🐻e\u0301") == ["🐻", "e", "\u0301"]
 
 
@@ -208,7 +208,7 @@ def test_characters():
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
-def test_what_was_never_seen_is_unknown(kind):
+def test_unseen_words_and_characters_are_unknown(kind):
     tokenizer = TOKENIZERS[kind]().train("a b")
     assert tokenizer.encode("a z\tb") == [1, 2, 0, 0, 3]
     assert tokenizer.decode([1, 0, 3]) == "a<unk>b"
@@ -216,7 +216,7 @@ def test_what_was_never_seen_is_unknown(kind):
 
 
 @pytest.mark.parametrize("kind", ["word", "char"])
-def test_the_name_of_the_unknown_token_is_ordinary_text_unless_allowed(kind):
+def test_unknown_token_name_is_ordinary_text_unless_allowed(kind):
     tokenizer = TOKENIZERS[kind]().train("<unk>")
     assert 0 not in tokenizer.encode("<unk>")
     assert tokenizer.decode(tokenizer.encode("<unk>")) == "<unk>"
@@ -224,7 +224,7 @@ def test_the_name_of_the_unknown_token_is_ordinary_text_unless_allowed(kind):
 
 
 @given(st.text(alphabet="abcdef", min_size=1), st.integers(min_value=2, max_value=7))
-def test_the_most_frequent_are_kept_and_ties_go_to_the_first(text, vocab_size):
+def test_vocabulary_keeps_the_most_frequent_and_first_of_ties(text, vocab_size):
     by_count_then_place = sorted(set(text), key=lambda c: (-text.count(c), text.index(c)))
     vocab_size = min(vocab_size, len(by_count_then_place) + 1)
     tokenizer = CharTokenizer().train(text, vocab_size)
@@ -283,25 +283,25 @@ small_texts = st.one_of(
 
 
 @given(small_texts)
-def test_training_learns_what_the_definition_says(text):
+def test_bpe_merges_equal_the_definition(text):
     assert BPETokenizer().train(text).vocabulary.merges == naive_merges(text)[: 1024 - 257]
 
 
 @given(small_texts, small_texts)
-def test_encoding_gives_what_the_definition_says(text, other):
+def test_bpe_encoding_equals_the_definition(text, other):
     tokenizer = BPETokenizer().train(text)
     merges = tokenizer.vocabulary.merges
     assert tokenizer.encode(other) == naive_encode(other, merges)
     assert tokenizer.encode(text + other) == naive_encode(text + other, merges)
 
 
-def test_fewer_tokens_are_the_first_of_more():
+def test_smaller_bpe_vocabulary_is_a_prefix_of_a_larger():
     few = BPETokenizer().train(TEXT, 300).vocabulary
     assert few.merges == BPE.vocabulary.merges[: 300 - 257]
     assert few.tokens[:-1] == BPE.vocabulary.tokens[:299]
 
 
-def test_pythons_search_for_cycles_goes_on_after_training_however_it_ends():
+def test_garbage_collection_is_on_again_after_bpe_training():
     states = []
 
     def interrupted(numbers):
@@ -323,19 +323,19 @@ def test_vocab_size_counts_bytes_merges_and_special_tokens():
     assert BPETokenizer().train(TEXT * 9, np.int64(300)).vocab_size == 300
 
 
-def test_without_a_size_training_stops_at_1024_tokens_or_where_the_text_ends():
+def test_default_vocab_size_is_1024_or_what_the_text_allows():
     assert BPETokenizer().train("ear dear year").vocab_size == 256 + 6 + 1
     assert BPETokenizer().train(EVERYTHING[0x4E00:0x5000]).vocab_size == 1024
 
 
-def test_bytes_stand_in_the_order_of_gpt2():
+def test_byte_tokens_have_the_order_of_gpt2():
     tokens = BPE.vocabulary.tokens
     assert sorted(tokens[:256]) == [bytes([byte]) for byte in range(256)]
     assert b"".join(tokens[:94]) == bytes(range(ord("!"), ord("~") + 1))
     assert b"".join(tokens[188:256]) == bytes([*range(33), *range(127, 161), 173])
 
 
-def test_bytes_are_spelled_as_by_gpt2():
+def test_byte_tokens_are_spelled_as_by_gpt2():
     assert spell(b" dear\n") == "ĠdearĊ"
     assert spell("é\x00\xad".encode()) == "Ã©ĀÂŃ"
     everything = bytes(range(256))
@@ -345,7 +345,7 @@ def test_bytes_are_spelled_as_by_gpt2():
         unspell("a b")
 
 
-def test_training_again_forgets_what_was_before():
+def test_retraining_replaces_the_vocabulary():
     tokenizer = BPETokenizer().train("ear ear ear")
     tokenizer.encode("ear dear")
     tokenizer.train("dear dear dear", 259)
@@ -353,13 +353,13 @@ def test_training_again_forgets_what_was_before():
     assert tokenizer.encode("ear dear") == BPETokenizer().train("dear dear", 259).encode("ear dear")
 
 
-def test_changing_what_encode_returned_changes_nothing():
+def test_encode_returns_a_new_list():
     tokenizer = trained("bpe")
     tokenizer.encode("dear").append(0)
     assert tokenizer.decode(tokenizer.encode("dear")) == "dear"
 
 
-def test_only_so_much_is_remembered(monkeypatch):
+def test_bpe_cache_is_limited(monkeypatch):
     tokenizer = trained("bpe")
     tokenizer.encode("x" * 101)
     assert not tokenizer._word_ids
@@ -373,7 +373,7 @@ def test_only_so_much_is_remembered(monkeypatch):
 # --------------------------------------------------------------------------------- special tokens
 
 
-def test_special_tokens_come_from_text_only_when_allowed():
+def test_special_tokens_are_encoded_only_if_allowed():
     tokenizer = BPETokenizer().train(TEXT + "<|endoftext|>" * 9)
     text = "the end<|endoftext|>the beginning"
     end = tokenizer.special_tokens["<|endoftext|>"]
@@ -384,7 +384,7 @@ def test_special_tokens_come_from_text_only_when_allowed():
     assert tokenizer.decode([end]) == "<|endoftext|>"
 
 
-def test_a_special_token_may_look_like_ordinary_text():
+def test_special_token_may_look_like_ordinary_text():
     tokenizer = BPETokenizer([" dear"]).train("my dear my dear")
     special = tokenizer.special_tokens[" dear"]
     assert tokenizer.decode([special]) == " dear"
@@ -392,7 +392,7 @@ def test_a_special_token_may_look_like_ordinary_text():
     assert tokenizer.encode("my dear", allow_special=True)[-1] == special
 
 
-def test_a_special_token_of_a_word_file_is_no_word(tmp_path):
+def test_special_token_of_a_word_file_is_not_a_word(tmp_path):
     token_id = trained("word").encode("dear")[0]
     special = [{"id": 0, "content": "<unk>"}, {"id": token_id, "content": "dear"}]
     tokenizer = load_tokenizer(edited(tmp_path, "word", added_tokens=special))
@@ -401,7 +401,7 @@ def test_a_special_token_of_a_word_file_is_no_word(tmp_path):
     assert tokenizer.encode("dear", allow_special=True) == [token_id]
 
 
-def test_of_two_special_tokens_the_longer_counts():
+def test_longer_special_token_wins():
     tokenizer = BPETokenizer(["<a>", "<a><b>", "(.*)", "é 熊"]).train(TEXT, 300)
     ids = tokenizer.encode("<a><b><a>(.*)é 熊", allow_special=True)
     assert ids == [tokenizer.special_tokens[n] for n in ("<a><b>", "<a>", "(.*)", "é 熊")]
@@ -413,7 +413,7 @@ def test_of_two_special_tokens_the_longer_counts():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ["tokenizer.json", "other.json", "", "runs/a"])
-def test_a_saved_tokenizer_is_the_same_again(kind, place, tmp_path):
+def test_saved_tokenizer_loads_as_equal(kind, place, tmp_path):
     tokenizer, path = trained(kind), tmp_path / place
     tokenizer.save(path)
     file = path if place.endswith(".json") else path / "tokenizer.json"
@@ -427,14 +427,14 @@ def test_a_saved_tokenizer_is_the_same_again(kind, place, tmp_path):
 
 
 @given(text=st.text(min_size=1), names=st.sets(st.text(min_size=2, alphabet="<>|é熊 "), max_size=3))
-def test_any_bpe_vocabulary_survives_a_file(text, names, tmp_path_factory):
+def test_any_bpe_vocabulary_survives_saving(text, names, tmp_path_factory):
     tokenizer = BPETokenizer([f"<{name}>" for name in sorted(names)]).train(text, None)
     path = tmp_path_factory.mktemp("files")
     tokenizer.save(path)
     assert load_tokenizer(path).vocabulary == tokenizer.vocabulary
 
 
-def test_a_loaded_tokenizer_keeps_its_special_tokens_when_trained_again(tmp_path):
+def test_retraining_a_loaded_tokenizer_keeps_special_tokens(tmp_path):
     BPETokenizer(["<a>"]).train(TEXT, 300).save(tmp_path)
     again = BPETokenizer.load(tmp_path).train(TEXT, 280)
     assert again.special_tokens == {"<a>": 279}
@@ -460,7 +460,7 @@ def edited(path, kind="bpe", **changes):
 TEXT_A = {"Sequence": {"id": "A", "type_id": 0}}
 
 
-def test_other_layouts_of_the_same_thing_are_read(tmp_path):
+def test_other_layouts_of_tokenizer_json_are_read(tmp_path):
     ours = trained("bpe").vocabulary
     trained("bpe").save(tmp_path)
     model = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["model"]
@@ -477,7 +477,7 @@ def test_other_layouts_of_the_same_thing_are_read(tmp_path):
         assert load_tokenizer(edited(tmp_path, **changes)).vocabulary == ours
 
 
-def test_special_tokens_may_come_first(tmp_path):
+def test_special_tokens_may_have_the_first_ids(tmp_path):
     ours = trained("bpe")
     ours.save(tmp_path)
     data = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
@@ -538,7 +538,7 @@ REFUSED = {
 @pytest.mark.parametrize(
     ("key", "value"), [(key, value) for key, values in REFUSED.items() for value in values]
 )
-def test_what_we_do_not_do_is_refused_by_its_key(key, value, tmp_path):
+def test_unsupported_tokenizer_json_is_refused_by_its_key(key, value, tmp_path):
     with pytest.raises(
         ValueError, match=key.replace("__", r"\.").replace(r"model\.m", "m")
     ) as info:
@@ -547,7 +547,7 @@ def test_what_we_do_not_do_is_refused_by_its_key(key, value, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["lstrip", "rstrip", "single_word"])
-def test_special_tokens_that_are_matched_otherwise_are_refused(option, tmp_path):
+def test_special_tokens_with_matching_options_are_refused(option, tmp_path):
     token = {"id": BPE.vocab_size - 1, "content": "<|endoftext|>", option: True}
     with pytest.raises(ValueError, match=rf"added_tokens has '<\|endoftext\|>' with {option}"):
         load_tokenizer(edited(tmp_path, added_tokens=[token]))
@@ -575,7 +575,7 @@ def test_added_tokens_that_are_not_special_are_found_in_any_text(tmp_path):
     assert load_tokenizer(tmp_path / "again").vocabulary == tokenizer.vocabulary
 
 
-def test_tokens_that_are_not_normalized_are_found_first(tmp_path):
+def test_unnormalized_added_tokens_are_found_first(tmp_path):
     first, then = added("dog the", EOT + 1, True, normalized=False), added("the end", EOT + 2, True)
     tokens = [END, first, then | {"normalized": True}]
     tokenizer = load_tokenizer(edited(tmp_path, added_tokens=tokens))
@@ -584,7 +584,7 @@ def test_tokens_that_are_not_normalized_are_found_first(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["!", "é", "the"])
-def test_an_ordinary_token_may_be_special_too(tmp_path, name):
+def test_ordinary_token_may_also_be_special(tmp_path, name):
     token_id = BPE.encode(name)[0] if name != "é" else BYTE_ORDER.index(0xE9)
     special = [END, added(name, token_id, special=True)]
     tokenizer = load_tokenizer(edited(tmp_path, added_tokens=special))
@@ -594,7 +594,7 @@ def test_an_ordinary_token_may_be_special_too(tmp_path, name):
     assert tokenizer.encode(name, allow_special=True) == [token_id]
 
 
-def test_ids_may_have_holes(tmp_path):
+def test_vocabulary_ids_may_have_holes(tmp_path):
     BPE.save(tmp_path)
     data = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
     ids = data["model"]["vocab"]
@@ -619,7 +619,7 @@ def older(path, config=None, **files):
     return path
 
 
-def test_tokens_in_the_files_beside_the_vocabulary_are_read(tmp_path):
+def test_added_tokens_in_neighbouring_files_are_read(tmp_path):
     before = BPE.encode("hi ")
     for folder in (
         older(tmp_path / "1", added_tokens={"<|user|>": EOT + 1}),
@@ -643,7 +643,7 @@ def test_tokens_in_the_files_beside_the_vocabulary_are_read(tmp_path):
         assert load_tokenizer(tmp_path / "7" / file).vocabulary == tokenizer.vocabulary
 
 
-def test_a_role_is_kept_and_ends_texts(tmp_path):
+def test_token_roles_survive_saving(tmp_path):
     config = {"eos_token": "</s>", "pad_token": "!", "tokenizer_class": "GPT2Tokenizer"}
     tokenizer = load_tokenizer(older(tmp_path, config))
     tokenizer.save(tmp_path / "again")
@@ -654,7 +654,7 @@ def test_a_role_is_kept_and_ends_texts(tmp_path):
     assert again.encode("the end!") == BPE.encode("the end!")
 
 
-def test_saving_a_tokenizer_leaves_nothing_of_the_one_before(tmp_path):
+def test_saving_a_tokenizer_removes_files_of_the_previous_one(tmp_path):
     older(tmp_path, {"eos_token": "</s>"}, special_tokens_map={"pad_token": "<p>"},
           added_tokens={"<p>": EOT + 1})  # fmt: skip
     BPE.save(tmp_path)
@@ -662,7 +662,7 @@ def test_saving_a_tokenizer_leaves_nothing_of_the_one_before(tmp_path):
     assert (again.vocabulary, again.end_of_text) == (BPE.vocabulary, EOT)
 
 
-def test_a_token_without_an_id_needs_no_row(tmp_path):
+def test_special_token_without_an_id_needs_no_row(tmp_path):
     older(tmp_path, {"pad_token": "<p>"})
     assert load_tokenizer(tmp_path).special_tokens["<p>"] == EOT + 1
     assert "<p>" not in load_tokenizer(tmp_path, n_rows=EOT + 1).special_tokens
@@ -691,7 +691,7 @@ BESIDE = {
     ("key", "value"), [(key, value) for key, values in BESIDE.items() for value in values]
 )
 @pytest.mark.parametrize("make", [older, edited])
-def test_what_the_files_beside_ask_for_and_we_do_not_do_is_refused(make, key, value, tmp_path):
+def test_unsupported_tokenizer_config_is_refused_by_its_key(make, key, value, tmp_path):
     config = {"added_tokens_decoder" if key == "added_tokens" else key: value}
     make(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -703,7 +703,7 @@ def test_what_the_files_beside_ask_for_and_we_do_not_do_is_refused(make, key, va
     ("key", "value"), [("add_bos_token", True), ("image_token", "<p>"), ("add_prefix_space", True)]
 )
 @pytest.mark.parametrize("make", [older, edited])
-def test_a_key_of_special_tokens_map_that_we_do_not_know_is_refused(make, key, value, tmp_path):
+def test_unknown_key_of_special_tokens_map_is_refused(make, key, value, tmp_path):
     make(tmp_path)
     path = tmp_path / "special_tokens_map.json"
     path.write_text(json.dumps({key: value, "x_token": None}), encoding="utf-8")
@@ -711,7 +711,7 @@ def test_a_key_of_special_tokens_map_that_we_do_not_know_is_refused(make, key, v
         load_tokenizer(tmp_path)
 
 
-def test_lines_of_merges_end_as_they_do_for_transformers(tmp_path):
+def test_merges_txt_has_the_line_ends_of_transformers(tmp_path):
     merges = older(tmp_path) / "merges.txt"
     text = merges.read_text(encoding="utf-8")
     merges.write_bytes(text.replace("\n", "\r\n").encode())
@@ -723,20 +723,20 @@ def test_lines_of_merges_end_as_they_do_for_transformers(tmp_path):
             load_tokenizer(tmp_path)
 
 
-def test_white_space_within_a_token_that_is_not_special_is_refused(tmp_path):
+def test_ordinary_added_token_with_white_space_is_refused(tmp_path):
     path = edited(tmp_path, added_tokens=[END, added("New York", EOT + 1)])
     with pytest.raises(ValueError, match="added_tokens has 'New York', which is not special"):
         load_tokenizer(path)
 
 
-def test_a_byte_without_a_token_is_refused(tmp_path):
+def test_vocabulary_without_a_byte_is_refused(tmp_path):
     vocabulary = {spell(bytes([byte])): i for i, byte in enumerate(BYTE_ORDER[:-1])}
     path = edited(tmp_path, model__vocab=vocabulary, model__merges=[], added_tokens=[])
     with pytest.raises(ValueError, match=r"model\.vocab has no token for the byte 173"):
         load_tokenizer(path)
 
 
-def test_a_token_that_spells_no_bytes_is_refused(tmp_path):
+def test_token_that_spells_no_bytes_is_refused(tmp_path):
     vocabulary = {spell(bytes([byte])): i for i, byte in enumerate(BYTE_ORDER)} | {"a b": 256}
     path = edited(tmp_path, model__vocab=vocabulary, model__merges=[], added_tokens=[])
     with pytest.raises(ValueError, match="token 'a b': ' ' stands for no byte"):
@@ -751,14 +751,14 @@ def test_a_token_that_spells_no_bytes_is_refused(tmp_path):
         ({"decoder": None}, 'decoder is null.*supports only "Fuse"'),
     ],
 )
-def test_a_word_file_we_do_not_do_is_refused(changes, message, tmp_path):
+def test_unsupported_word_file_is_refused(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load_tokenizer(edited(tmp_path, "word", **changes))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("other", KINDS)
-def test_a_class_loads_only_its_own_kind(kind, other, tmp_path):
+def test_tokenizer_class_loads_only_its_own_kind(kind, other, tmp_path):
     trained(other).save(tmp_path)
     if kind == other:
         assert TOKENIZERS[kind].load(tmp_path).kind == kind
@@ -780,7 +780,7 @@ def test_a_class_loads_only_its_own_kind(kind, other, tmp_path):
         (b'{"model": {}}', "pre_tokenizer is null, but miniGPT supports only GPT-2's"),
     ],
 )
-def test_a_file_that_is_no_tokenizer_is_refused(content, message, tmp_path):
+def test_invalid_tokenizer_file_is_refused(content, message, tmp_path):
     file = tmp_path / "tokenizer.json"
     file.write_bytes(content)
     with pytest.raises(ValueError, match=message) as info:
@@ -789,12 +789,12 @@ def test_a_file_that_is_no_tokenizer_is_refused(content, message, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "missing.json", "missing"])
-def test_a_missing_file_is_named(name, tmp_path):
+def test_missing_tokenizer_file_is_named(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no tokenizer at .*json"):
         load_tokenizer(tmp_path / name)
 
 
-def test_a_config_for_transformers_names_the_tokens_there_are():
+def test_tokenizer_config_names_the_existing_tokens():
     common = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": 64,
@@ -831,7 +831,7 @@ def test_text_must_be_a_str(kind, text):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_must_be_text_to_train_on(kind):
+def test_training_on_an_empty_text_is_refused(kind):
     with pytest.raises(ValueError, match="nothing to train on: the text is empty"):
         TOKENIZERS[kind]().train("")
 
@@ -852,7 +852,7 @@ def test_vocab_size_must_be_an_integer(kind, vocab_size):
         (CharTokenizer(), -5, "=-5 is too small: there must be at least 2 tokens"),
     ],
 )
-def test_a_vocab_size_that_cannot_be_is_refused(tokenizer, vocab_size, message):
+def test_impossible_vocab_size_is_refused(tokenizer, vocab_size, message):
     with pytest.raises(ValueError, match=f"vocab_size{message}"):
         tokenizer.train("ear dear year", vocab_size)
     with pytest.raises(RuntimeError):
@@ -860,7 +860,7 @@ def test_a_vocab_size_that_cannot_be_is_refused(tokenizer, vocab_size, message):
 
 
 @pytest.mark.parametrize(("kind", "largest"), [("bpe", 263), ("word", 5), ("char", 7)])
-def test_a_text_gives_as_many_tokens_as_it_can(kind, largest):
+def test_vocab_size_is_limited_by_the_text(kind, largest):
     """The same for every kind, and whether the size is the default or was asked for."""
     texts = ["ear dear year"]
     for size in (largest, largest + 1, 10**9):
@@ -871,7 +871,7 @@ def test_a_text_gives_as_many_tokens_as_it_can(kind, largest):
     assert TOKENIZERS[kind]().train(texts).vocab_size == largest
 
 
-def test_the_largest_vocab_size_is_the_one_the_error_names():
+def test_largest_vocab_size_named_in_the_error_works():
     assert len(BPETokenizer().train("ear dear year", 263).encode("ear dear year")) == 3
     assert WordTokenizer().train("ear dear year", 5).vocab_size == 5
     assert CharTokenizer().train("ear dear year", 7).vocab_size == 7
@@ -906,19 +906,19 @@ def test_ids_must_be_integers(token_id):
         (["<\ud800>"], ValueError, r"a special token holds a lone surrogate, U\+D800"),
     ],
 )
-def test_bad_special_tokens_are_refused(names, error, message):
+def test_invalid_special_tokens_are_refused(names, error, message):
     with pytest.raises(error, match=message):
         BPETokenizer(names)
 
 
 @pytest.mark.parametrize("name", ["a", "ear", "Ġdear"])
-def test_a_special_token_that_is_an_ordinary_one_is_refused(name):
+def test_special_token_equal_to_an_ordinary_one_is_refused(name):
     with pytest.raises(ValueError, match=f"special token '{name}' is also an ordinary token"):
         BPETokenizer([name]).train("ear dear year")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_untrained_tokenizer_says_so(kind, tmp_path):
+def test_untrained_tokenizer_refuses_to_encode(kind, tmp_path):
     tokenizer = TOKENIZERS[kind]()
     name = type(tokenizer).__name__
     for use in (
@@ -936,7 +936,7 @@ def test_an_untrained_tokenizer_says_so(kind, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trained_tokenizer_shows_its_size_and_special_tokens():
+def test_tokenizer_repr_shows_size_and_special_tokens():
     tokenizer = BPETokenizer().train(TEXT, 300)
     assert repr(tokenizer) == "BPETokenizer(vocab_size=300, special_tokens=['<|endoftext|>'])"
 
@@ -944,7 +944,7 @@ def test_a_trained_tokenizer_shows_its_size_and_special_tokens():
 # ------------------------------------------------------------------------------------------- docs
 
 
-def test_the_examples_in_the_documentation_are_right():
+def test_tokenizer_doctests_are_right():
     names = [module.name for module in pkgutil.iter_modules(minigpt.text.tokenizers.__path__)]
     modules = [importlib.import_module(f"minigpt.text.tokenizers.{name}") for name in names]
     results = [doctest.testmod(module) for module in modules]
