@@ -113,3 +113,21 @@ def test_docstrings_say_what_is_returned_or_computed():
         if text.split()[0] in FORBIDDEN
     }
     assert wrong == {}
+
+
+def test_tests_share_their_factories_and_no_generator():
+    """A generator at module level makes each test depend on those that drew before it."""
+    import ast
+
+    wrong = []
+    for path in sorted(house.TESTS.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in tree.body:
+            drawn = isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+            if drawn and re.search(r"\b(default_rng|Random)\(", ast.unparse(node.value)):
+                wrong.append(f"{path}:{node.lineno} draws numbers at import: use the fixture rng")
+        for node in ast.walk(tree):
+            own = isinstance(node, ast.FunctionDef) and node.name.startswith("tiny_")
+            if own and path.name != "tiny.py":
+                wrong.append(f"{path}:{node.lineno} has a factory: use tests/helpers/tiny.py")
+    assert wrong == []

@@ -72,7 +72,7 @@ CALLS = [
     (analysis.attribute, {}),
     (analysis.relations, {"ids": TRACE.ids, "pieces": TRACE.pieces}),
     (analysis.score_heads, {"weights": TRACE.weights, "related": analysis.relations(TRACE.ids)}),
-    (analysis.repeated_tokens, {"rng": np.random.default_rng(0)}),
+    (analysis.repeated_tokens, {}),
     (analysis.head_scores, {"n_texts": 1}),
     (analysis.logit_lens, {"last": 3}),
     (analysis.neuron_activations, {"ids": TRACE.ids}),
@@ -137,9 +137,9 @@ def error_of(function, arguments):
 
 
 @pytest.mark.parametrize(("function", "own"), CALLS, ids=[each.__qualname__ for each, _ in CALLS])
-def test_wrong_arguments_are_named(function, own):
-    names = inspect.signature(function).parameters
-    right = {name: OF_ALL[name] for name in names if name in OF_ALL} | own
+def test_wrong_arguments_are_named(function, own, rng):
+    names, usual = inspect.signature(function).parameters, OF_ALL | {"rng": rng}
+    right = {name: usual[name] for name in names if name in usual} | own
     with contextlib.redirect_stdout(io.StringIO()):
         assert not error_of(function, right)
         for name in right:

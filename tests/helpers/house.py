@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "src" / "minigpt"
+TESTS = Path(__file__).parents[1]
 ROOMS = (
     *("core", "fast", "support", "text", "training", "folders"),
     *("runs", "inside", "check", "show", "web", "commands"),

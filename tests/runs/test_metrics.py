@@ -2,53 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from written_runs import lines, make_run, minigpt, row
 
 from minigpt.runs import metrics as limits
 from minigpt.runs.history import History, find_runs, short_names
 from minigpt.runs.metrics import Metrics, MetricsFile
-from minigpt.training.settings import Settings
-
-
-def row(number, **others):
-    return {
-        **{"number": number, "loss": 7 / number, "gradient_norm": 1.5},
-        **{"learning_rate": 0.01, "tokens_per_second": 100.0 * number, **others},
-    }
-
-
-def lines(*rows):
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def make_run(folder, rows=(), floor=0.4, step=None, **settings):
-    """Write what a run folder has without its model."""
-    folder.mkdir(parents=True)
-    record = {
-        **{"version": "0", "step": len(rows) if step is None else step},
-        **{"floor_bits_per_character": floor},
-        "settings": Settings().replace(settings).to_dict(),
-    }
-    (folder / "training.json").write_text(json.dumps(record), encoding="utf-8")
-    (folder / "metrics.jsonl").write_text(lines(*rows), encoding="utf-8")
-    return folder
-
-
-def minigpt(*arguments, cwd, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "minigpt", *map(str, arguments)],
-        **{"cwd": cwd, "capture_output": True, "encoding": "utf-8", "timeout": 120},
-        env={**os.environ, **environment},
-    )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_metrics_columns_hold_the_values_of_the_steps(tmp_path):

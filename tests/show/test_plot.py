@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from rich.console import Console
-from test_metrics import make_run, minigpt, row
+from written_runs import make_run, minigpt, row
 
 from minigpt.runs.history import History
 from minigpt.runs.metrics import moving_mean
