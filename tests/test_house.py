@@ -1,5 +1,6 @@
 """How the house is built: who may import whom, how long the textbook is, what names mean."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -27,8 +28,6 @@ def test_nothing_lies_beside_the_rooms():
 
 
 def test_the_textbook_imports_numpy_and_itself():
-    import ast
-
     for name, tree in house.modules().items():
         if house.room_of(name) != "core":
             continue
@@ -92,8 +91,6 @@ def test_no_two_modules_have_one_name():
 
 
 def test_a_constant_means_one_thing():
-    import ast
-
     defined = house.top_level_names((ast.Assign, ast.AnnAssign))
     twice = {
         name: where
@@ -117,8 +114,6 @@ def test_docstrings_say_what_is_returned_or_computed():
 
 def test_tests_share_their_factories_and_no_generator():
     """A generator at module level makes each test depend on those that drew before it."""
-    import ast
-
     wrong = []
     for path in sorted(house.TESTS.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))

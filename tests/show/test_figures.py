@@ -29,7 +29,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def model(tokenizer):
-    return tiny_model(tokenizer.vocab_size, max_len=40, noise=0.3)
+    return tiny_model(tokenizer.vocab_size, max_len=40, noise=0.5)
 
 
 @pytest.fixture(scope="module")
