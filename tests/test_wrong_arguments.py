@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 
 import minigpt
 import minigpt.runs
@@ -49,7 +50,7 @@ from minigpt.show.figures import token_cells as tokens
 TEXT = "hello dear\nworld abc"
 TOKENIZER = CharTokenizer().train(TEXT)
 V = TOKENIZER.vocab_size
-MODEL = miniGPT(V, 16, 8, 2, 2, seed=0)
+MODEL = tiny_model(V, max_len=16)
 TRACE = trace(MODEL, "hello dear", TOKENIZER)
 ACTIVATIONS = analysis.neuron_activations(MODEL, TRACE.ids, 0)
 BATCH = np.arange(10).reshape(2, 5) % V

@@ -11,8 +11,6 @@ from tiny import tiny_run
 
 from minigpt.runs import Run, checkpoints
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
-
 LIMITED = """
 import resource, sys
 from minigpt.commands import cli

@@ -8,6 +8,12 @@ from minigpt import Settings, miniGPT
 from minigpt.runs import Run
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
+TINY = {
+    **{"n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 8, "batch_size": 2, "steps": 12},
+    **{"warmup": 3, "eval_every": 4, "eval_tokens": 32, "sample_every": 4, "sample_tokens": 4},
+    **{"threads": 1},
+}
+"""Settings of a run that takes less than a second, without its data and tokenizer."""
 
 
 def tiny_model(vocab_size: int = 11, *, noise: float = 0.0, **options) -> miniGPT:
@@ -26,12 +32,8 @@ def tiny_model(vocab_size: int = 11, *, noise: float = 0.0, **options) -> miniGP
 def tiny_settings(folder: Path, text: str = TEXT, **changes) -> Settings:
     """Write `text` to text.txt in `folder`; return settings that train on it within a second."""
     (folder / "text.txt").write_text(text, encoding="utf-8")
-    settings = Settings(
-        data=(str(folder / "text.txt"),), tokenizer="char", n_layers=1, n_heads=2, d_model=16,
-        block_size=8, steps=12, batch_size=2, warmup=3, eval_every=4, eval_tokens=32,
-        sample_every=4, sample_tokens=4, threads=1,
-    )  # fmt: skip
-    return settings.replace(changes)
+    data = (str(folder / "text.txt"),)
+    return Settings().replace({**TINY, "tokenizer": "char", "data": data, **changes})
 
 
 def tiny_run(folder: Path, text: str = TEXT, **changes) -> Run:

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from tiny import tiny_model
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, StopStringCriteria
 
 from minigpt import BPETokenizer, CharTokenizer, miniGPT
@@ -84,7 +85,7 @@ def tokenizers(tmp_path_factory):
     """Return a tokenizer of ours, and the same as transformers opens it."""
     folder = tmp_path_factory.mktemp("saved")
     ours = BPETokenizer().train(WRITTEN, 340)
-    miniGPT(340, 8, 4, 1, 1).save_pretrained(folder, ours)
+    tiny_model(340).save_pretrained(folder, ours)
     return ours, AutoTokenizer.from_pretrained(folder)
 
 

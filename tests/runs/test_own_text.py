@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import TEXT, TINY
 
 from minigpt import Corpus, Dataset, Settings, load_corpus
 from minigpt.commands.cli import main
@@ -17,16 +18,10 @@ from minigpt.text.prepare import prepare
 from minigpt.text.tokenizers import CharTokenizer, WordTokenizer
 from minigpt.web.learn.following import Following
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
-TINY = {
-    **{"tokenizer": "char", "n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 8},
-    **{"steps": 4, "batch_size": 2, "eval_every": 2, "eval_tokens": 32, "sample_every": 0},
-    **{"threads": 1},
-}
-
 
 def train(folder: Path, data: str, **changes) -> Path:
-    run = Run.new(Settings().replace({**TINY, "data": (data,), **changes}), folder)
+    short = {**TINY, "tokenizer": "char", "steps": 4, "eval_every": 2, "sample_every": 0}
+    run = Run.new(Settings().replace({**short, "data": (data,), **changes}), folder)
     for _ in run.steps():
         pass
     return folder

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import tiny_model
+from tiny import TINY, tiny_model
 
 from minigpt import Settings, get_batch, load_corpus, load_tokenizer, train
 from minigpt.commands.cli import main
@@ -406,11 +406,6 @@ def test_prepare_killed_at_any_moment_can_be_repeated(tmp_path):
 
 # ------------------------------------------------------------------------------------ training
 
-TINY = {
-    **{"n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 16, "batch_size": 4, "steps": 4},
-    **{"eval_every": 2, "eval_tokens": 64, "sample_every": 0, "threads": 1},
-}
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -419,7 +414,8 @@ def folder(tmp_path):
 
 
 def settings(folder, **changes):
-    return Settings().replace({**TINY, "data": (str(folder),), **changes})
+    short = {**TINY, "steps": 4, "eval_every": 2, "sample_every": 0}
+    return Settings().replace({**short, "data": (str(folder),), **changes})
 
 
 def test_dataset_maps_token_files(folder):

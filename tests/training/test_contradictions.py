@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import tiny_model
+from tiny import TEXT, TINY, tiny_model
 
 from minigpt import BPETokenizer, Dataset, Settings, load_corpus, train
 from minigpt.commands.cli import main
@@ -16,11 +16,6 @@ from minigpt.text.prepare import prepare
 from minigpt.text.prepared import open_dataset
 from minigpt.text.tokenizers import CharTokenizer, WordTokenizer
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
-TINY = {
-    **{"n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 8, "steps": 2, "batch_size": 2},
-    **{"eval_tokens": 32, "sample_every": 0, "threads": 1},
-}
 FLAGS = [part for k, v in TINY.items() for part in (f"--{k.replace('_', '-')}", str(v))]
 FILE = ["--tokenizer", "other.json"]
 OF_THE_RUN = ["--steps", "2", "--batch-size", "2", "--sample-every", "0", "--threads", "1"]
