@@ -281,7 +281,7 @@ def test_walk_shows_the_numbers_in_order(tokenizer, width):
     assert looks in words.split("BLOCK 1")[1]
     block = seen.blocks[1]
     added, before = (np.linalg.norm(x[-1]) for x in (block.attention, block.input))
-    assert f"a vector of length {added:.2f} onto one of length {before:.2f}" in words
+    assert f"a vector of length {added:.2f} to one of length {before:.2f}" in words
     _, piece, probability = next(seen.top(1))
     assert f"{probability:.1%} “{piece.replace(' ', '·')}”" in words
     longest = np.linalg.norm(seen.gradient.embedding, axis=-1).max()
@@ -354,7 +354,7 @@ def test_trace_refuses_a_damaged_file(tmp_path, changes, message):
     trace(small(), [1, 2, 3]).save(path)
     Trace.load(path)
     changed(path, **changes)
-    with pytest.raises(ValueError, match=r"a\.npz is no trace, or damaged: .*" + message):
+    with pytest.raises(ValueError, match=r"a\.npz is not a trace, or is damaged: .*" + message):
         Trace.load(path)
 
 
@@ -365,5 +365,5 @@ def test_trace_refuses_a_missing_file_and_a_wrong_format(tmp_path):
     trace(small(), [1, 2, 3]).save(whole)
     for content in (b"", b"text", whole.read_bytes()[:-400]):
         (tmp_path / "a.npz").write_bytes(content)
-        with pytest.raises(ValueError, match="is no trace, or damaged"):
+        with pytest.raises(ValueError, match="is not a trace, or is damaged"):
             Trace.load(tmp_path / "a.npz")

@@ -1,16 +1,23 @@
-"""Every number a model computes on one text, and what can be read from it.
+"""Record every number that a model computes on one text, and analyse them.
 
-`trace` takes them all: read `activations` for what there is, `record` for how it is taken,
-`trace_in_words` for how it is told, `trace_file` for how it is kept. `slow_step` is one training
-step. Both record a pass by a `tap`.
+`trace` records a forward pass, and a backward pass if asked. Read `activations` for what a trace
+holds, `record` for how it is recorded, `trace_in_words` for its printed form and `trace_file` for
+its file. `slow_step` records one training step. Both use a `tap`.
 
-The others ask one question each, in plain NumPy. `lens`: what would each layer answer?
-`attribution`: who wrote this logit? `surprise`: where was the model wrong? `heads`: which head does
-something that has a name? `neurons`: what fires a neuron? `pca`: how do vectors lie to each other?
-`ablation`: and without this head? `minigpt.show.figures` draws the answers.
+Each other module answers one question, in plain NumPy:
+
+- `lens`: what would the model answer after each block?
+- `attribution`: how much does each part of the model add to a logit?
+- `surprise`: which tokens did the model not expect?
+- `heads` and `plays`: which heads do something that has a name?
+- `neurons`: which tokens activate a neuron?
+- `pca`: which vectors are close to each other?
+- `ablation`: what would the model answer without some heads?
+
+`minigpt.show.figures` draws the answers.
 """
 
-from minigpt.inside import trace_file, trace_in_words  # they give `Trace` its methods
+from minigpt.inside import trace_file, trace_in_words  # these add methods to `Trace`
 from minigpt.inside.ablation import without_heads
 from minigpt.inside.activations import Activations, BlockActivations, Target, Trace
 from minigpt.inside.attribution import Attribution, attribute

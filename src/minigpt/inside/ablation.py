@@ -1,4 +1,4 @@
-"""Switch heads off, to see what the model would answer without them."""
+"""Switch heads off, to see what the model answers without them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @checked
 def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
-    """Return a model that shares all weights of `model`, but in which some heads write nothing.
+    """Return a model that shares the weights of `model`, but in which some heads add nothing.
 
-    What a head has gathered reaches the residual stream through its rows of the projection W_o.
-    With those at zero the head still looks, and nobody hears of it ("zero ablation").
+    What a head gathers reaches the residual stream through its rows of the projection W_o. The
+    returned model has zeros there, so the heads still attend, without effect ("zero ablation").
 
     Parameters
     ----------
-    model : stays as it was.
+    model : miniGPT, which stays unchanged.
     heads : (layer, head) of each head to switch off.
 
     Raises
     ------
     ValueError
-        If there is no such head.
+        If a layer or head is out of range.
     """
     if not is_list(heads):
         raise TypeError(f"heads must be a list of pairs (layer, head), got {heads!r:.100}")

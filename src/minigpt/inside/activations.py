@@ -1,7 +1,7 @@
-"""What a trace holds: every array between the ids and the logits, and perhaps their gradients.
+"""What a trace holds: every array from the ids to the logits, and optionally their gradients.
 
-Shapes: T time, C = `d_model`, H heads, D = C / H, F = `d_ff`, V vocabulary. There is one text, so
-no array has a batch axis.
+Shapes: T time, C = `d_model`, H heads, D = C / H, F = `d_ff`, V vocabulary. A trace is of one text,
+so no array has a batch axis.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """The one number whose gradient is asked for.
+    """The number to differentiate: a logit or a surprise.
 
     Attributes
     ----------
     token : an id.
-    position : where it is predicted; −1 is after the last token.
-    of : "logit" for its score, or "surprise" for −log of its probability, the loss if it came.
+    position : the position after which the token is predicted; −1 is the last.
+    of : "logit" for its score, or "surprise" for −log of its probability, which is the loss if
+        this token comes next.
     """
 
     token: int
@@ -41,24 +42,24 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BlockActivations:
-    """What a `TransformerBlock` computes, in this order; of a gradient, ∂(target) / ∂(each).
+    """What a `TransformerBlock` computes, in this order; in a gradient, ∂(target) / ∂(each).
 
     Attributes
     ----------
-    input : (T, C), the residual stream as it comes in.
+    input : (T, C), the residual stream before the block.
     norm_1 : (T, C), the input normalised.
-    q, k, v : (H, T, D), queries (not divided by √D yet), keys and values.
+    q, k, v : (H, T, D), queries (not yet divided by √D), keys and values.
     scores : (H, T, T), q kᵀ / √D; −∞ where a key lies in the query's future.
-    weights : (H, T, T), their softmax: row t says what token t attends to.
-    heads : (H, T, D), what each head has gathered, weights · v.
+    weights : (H, T, T), the softmax of the scores: row t says what token t attends to.
+    heads : (H, T, D), what each head gathers, weights · v.
     head_writes : (H, T, C), what each head adds to the stream: `heads` times its rows of W_o.
     attention : (T, C), the sum of head_writes, plus the bias of the projection.
     middle : (T, C), the stream between the two halves, input + attention.
-    norm_2 : (T, C), the middle normalised.
-    up : (T, F), the neurons of the feed-forward layer before their activation function.
-    neurons : (T, F), and after it.
-    feed_forward : (T, C), what they add to the stream.
-    output : (T, C), the stream as it leaves, middle + feed_forward.
+    norm_2 : (T, C), `middle` normalised.
+    up : (T, F), the neurons of the feed-forward layer before the activation function.
+    neurons : (T, F), the neurons after the activation function.
+    feed_forward : (T, C), what the neurons add to the stream.
+    output : (T, C), the stream after the block, middle + feed_forward.
     """
 
     input: Array
@@ -83,13 +84,13 @@ class BlockActivations:
 
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """What a `miniGPT` computes, in this order; of a gradient, ∂(target) / ∂(each).
+    """What a `miniGPT` computes, in this order; in a gradient, ∂(target) / ∂(each).
 
     Attributes
     ----------
-    token_embedding, position_embedding : (T, C), the vectors of the tokens and of their places.
-    embedding : (T, C), their sum, with which the residual stream begins.
-    blocks : `BlockActivations` of each block.
+    token_embedding, position_embedding : (T, C), the vectors of the tokens and positions.
+    embedding : (T, C), their sum, the start of the residual stream.
+    blocks : the `BlockActivations` of each block.
     final_norm : (T, C), the output of the last block normalised.
     logits : (T, V); row t scores what comes after token t.
     """
@@ -105,7 +106,7 @@ class Activations:
 
     @property
     def stream(self) -> Array:
-        """The residual stream (2 n_layers + 1, T, C): the embedding, then after each addition."""
+        """The residual stream (2 n_layers + 1, T, C): at the start, and after each addition."""
         steps = [self.embedding]
         for block in self.blocks:
             steps += [block.middle, block.output]
@@ -114,17 +115,17 @@ class Activations:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trace(Activations):
-    """All that a model computes on one text. `print` it for a walk through the forward pass.
+    """All that a model computes on one text. `print` describes the forward pass in words.
 
     Attributes
     ----------
     ids : int (T,), the tokens.
-    vocabulary : the piece of text that each of the V ids stands for.
-    n_dropped : how many tokens at the beginning did not fit the context and were left out.
-    target : whose gradient was asked for, or None.
-    gradient : that of `target` with respect to every activation, or None.
+    vocabulary : the piece of text of each of the V ids.
+    n_dropped : number of tokens at the beginning that did not fit the context and were left out.
+    target : the `Target` that was differentiated, or None.
+    gradient : the gradient of the target with respect to every activation, or None.
 
-    The activations themselves are described at `Activations` and `BlockActivations`.
+    `Activations` and `BlockActivations` describe the activations.
     """
 
     ids: Array
@@ -133,7 +134,7 @@ class Trace(Activations):
     target: Target | None = None
     gradient: Activations | None = None
 
-    # These two, and `__str__`, are attached by `trace_file` and `trace_in_words`.
+    # `trace_file` adds these two, and `trace_in_words` adds `__str__`.
     save: ClassVar[Callable[..., None]]
     load: ClassVar[Callable[..., Self]]
 
@@ -149,20 +150,20 @@ class Trace(Activations):
 
     @checked
     def probabilities(self, position: int = -1) -> Array:
-        """Return the probability (V,) of each token to come after that at `position`."""
+        """Return the probabilities (V,) of the token after `position`."""
         position = check_position(position, len(self.ids))
         return softmax(self.logits[position].astype(float))
 
     @property
     def drawable(self) -> Array:
-        """Which ids may be drawn as the next token, bool (V,): all but those that no token has."""
+        """Which ids may be drawn as the next token, bool (V,): all that belong to a token."""
         found = np.ones(len(self.vocabulary), dtype=bool)
         found[ids_without_text(self.vocabulary)] = False
         return found
 
     @checked
     def drawn(self, sampling: Sampling, position: int = -1, penalise: bool = False) -> Array:
-        """Return the probability (V,) with which `sampling` draws each token after `position`.
+        """Return the probability (V,) that `sampling` draws each token after `position`.
 
         With `penalise`, its repetition penalty applies to the tokens up to `position`.
         """
@@ -175,7 +176,7 @@ class Trace(Activations):
 
     @checked
     def top(self, n: int = 10, position: int = -1) -> Iterator[tuple[int, str, float]]:
-        """Yield (id, piece, probability) of the `n` likeliest to come after `position`."""
+        """Yield (id, piece, probability) of the `n` likeliest tokens after `position`."""
         check_sizes(n=n)
         probabilities = self.probabilities(position)
         for i in np.argsort(-probabilities, kind="stable")[:n]:

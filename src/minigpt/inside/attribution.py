@@ -1,4 +1,4 @@
-"""Who wrote this logit: the share of each head, feed-forward layer and embedding."""
+"""Split a logit into the contributions of each head, feed-forward layer and embedding."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Attribution:
 
     Attributes
     ----------
-    token, position : whose logit it is, and where.
-    against : a token whose logit is taken off, or None.
-    logit : the logit, less that of `against`.
-    embeddings : (2,), the parts of the token's and the position's embedding.
-    heads : (n_layers, H), of each head.
-    biases : (n_layers,), of the bias behind the heads.
-    feed_forward : (n_layers,), of each feed-forward layer.
-    shift : of the shift of the final norm.
+    token, position : the id of the logit, and the position after which it is predicted.
+    against : the id whose logit is subtracted, or None.
+    logit : the logit of `token`, minus the logit of `against` if there is one.
+    embeddings : (2,), the parts of the token embedding and of the position embedding.
+    heads : (n_layers, H), the part of each head.
+    biases : (n_layers,), the part of each attention layer's output bias.
+    feed_forward : (n_layers,), the part of each feed-forward layer.
+    shift : the part of the final norm's shift.
     """
 
     token: int
@@ -68,20 +68,24 @@ def attribute(
     position: int = -1,
     against: int | None = None,
 ) -> Attribution:
-    """Divide the logit of `token` after `position` among all that wrote into the stream.
+    """Split the logit of `token` after `position` among the parts that add to the stream.
 
-    The stream is a sum, and the head is linear; only the final norm between them is not. With its
-    scale held at what it was, it is linear too, and the logit is the sum of what each part of the
-    stream would give: the direct part, not what it brings about through later layers.
+    The stream is a sum, and the head is linear; only the final norm between them is not. With the
+    variance in the norm held fixed, the norm is linear too, and the logit is a sum with one term
+    for each part of the stream. A term is the direct contribution of its part, without its effect
+    on later layers.
 
         logit = Σ_parts (part − mean(part)) / √(var(stream) + eps) · scale · w  +  shift · w
+
+    Here w is the column of the head's weights for `token`.
 
     Parameters
     ----------
     model, trace : the model, and its trace of a text.
     token : an id; the likeliest if None.
-    position : after which token of the text.
-    against : a second id, to see why the one and not the other: w is then the difference of theirs.
+    position : the position in the text after which the token is predicted.
+    against : a second id, to see why the model prefers one token to the other. Then w is the
+        difference of their two columns.
 
     Source: Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021.
     """

@@ -1,4 +1,4 @@
-"""Which head does something that has a name: how much of its attention goes where it should."""
+"""Measure how much attention each head gives to relations that have a name."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeadScores:
-    """How much of its attention each head spends on each relation, from 0 to 1.
+    """The share of its attention that each head gives to each relation, from 0 to 1.
 
     Attributes
     ----------
-    names : of the relations, R of them.
-    values : (R, n_layers, H).
-    even : (R,), what a head would have that attends to all it can see alike.
+    names : names of the R relations.
+    values : (R, n_layers, H), the shares.
+    even : (R,), the shares of a head that attends equally to all tokens it can see.
     """
 
     names: list[str]
@@ -41,10 +41,10 @@ class HeadScores:
 
     @checked
     def found(self, threshold: float = 0.5) -> Iterator[tuple[int, int, str, float]]:
-        """Yield (layer, head, what it does, score) of each head that does it most of the time.
+        """Yield (layer, head, relation, score) of each head with a clear relation.
 
-        A head is named after its largest score, if that is at least `threshold` and twice what
-        even attention would have.
+        A head is named after its largest score, if this is at least `threshold` and at least twice
+        the score of even attention.
         """
         for layer, head in np.ndindex(self.values.shape[1:]):
             best = int(self.values[:, layer, head].argmax())
@@ -55,26 +55,30 @@ class HeadScores:
 
 @checked
 def relations(ids: Any, pieces: Sequence[str] | None = None) -> dict[str, Array]:
-    """Return which earlier tokens stand in a relation to each: name → bool (T, T), row by query.
+    """Return which tokens each relation links: name → bool (T, T), indexed [query, key].
 
-    - previous token: the one before;
-    - duplicate token: an earlier one of the same id;
-    - induction: one that came after such a duplicate, and so may come next;
-    - first token: the first of the text;
-    - itself.
+    From the query, the relations lead to:
 
-    With the `pieces`, two that go by lines (in the plays, a line of dialogue begins with the name
-    of its speaker, which a token with the line's end goes before):
+    - previous token: the token before it;
+    - duplicate token: an earlier token with the same id;
+    - induction: a token that followed such a duplicate, and so may come next again;
+    - first token: the first token of the text;
+    - itself: the query.
 
-    - start of line: the first token after the latest end of a line;
-    - start of the line before.
+    With `pieces`, there are two more, about lines. (In the plays, a line of dialogue begins with
+    the name of its speaker, after the token that ends the line before.)
+
+    - start of line: the first token after the latest line end;
+    - start of the line before: the first token of the line before.
 
     Source: Elhage et al., "A Mathematical Framework for Transformer Circuits", 2021; Olsson et
     al., "In-context Learning and Induction Heads", 2022.
     """
     ids = check_tokens(ids)
     if pieces is not None and len(pieces) != len(ids):
-        raise ValueError(f"pieces must be one for each of {len(ids)} ids, got {len(pieces)}")
+        raise ValueError(
+            f"pieces must have one piece for each of {len(ids)} ids, got {len(pieces)}"
+        )
     at = np.arange(len(ids))
     earlier = at[None] < at[:, None]
     same = ids[None] == ids[:, None]
@@ -85,10 +89,10 @@ def relations(ids: Any, pieces: Sequence[str] | None = None) -> dict[str, Array]
         "first token": (at[None] == 0) & earlier,
         "itself": np.eye(len(ids), dtype=bool),
     }
-    found["itself"][0] = False  # the first token has no other to look at
+    found["itself"][0] = False  # the first token has no choice
     if pieces is not None:
         ends = np.array(["\n" in piece for piece in pieces])
-        line = np.cumsum(ends) - ends  # a line's end belongs to its line
+        line = np.cumsum(ends) - ends  # the token that ends a line belongs to that line
         first = np.append(False, ends[:-1])
         found["start of line"] = first[None] & (line[None] == line[:, None]) & earlier
         found["start of the line before"] = first[None] & (line[None] == line[:, None] - 1)
@@ -97,13 +101,13 @@ def relations(ids: Any, pieces: Sequence[str] | None = None) -> dict[str, Array]
 
 @checked
 def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
-    """Measure the part of their attention that heads spend on each relation.
+    """Compute the share of attention that each head gives to each relation.
 
     Parameters
     ----------
     weights : (n_layers, H, T, T), as `Trace.weights`.
-    related : name → bool (T, T), as of `relations`. The mean goes over the tokens that have one so
-        related; where none has, the score is 0.
+    related : name → bool (T, T), as `relations` returns. A score is the mean over the queries that
+        have a related token; if no query has one, the score is 0.
     """
     weights = check_scores(weights, "weights")
     T = weights.shape[-1] if weights.ndim == 4 else 0
@@ -118,36 +122,38 @@ def score_heads(weights: Array, related: Mapping[str, Array]) -> HeadScores:
                 f"the shape {relation.shape}"
             )
     even = np.tri(T) / np.arange(1, T + 1)[:, None]
-    values, by_chance = [], []
+    values, even_values = [], []
     for relation in related.values():
         queries = relation.any(axis=1)
         n = max(1, queries.sum())
         values.append((weights[:, :, queries] * relation[queries]).sum(axis=(-2, -1)) / n)
-        by_chance.append((even[queries] * relation[queries]).sum() / n)
-    return HeadScores(list(related), np.stack(values), np.array(by_chance))
+        even_values.append((even[queries] * relation[queries]).sum() / n)
+    return HeadScores(list(related), np.stack(values), np.array(even_values))
 
 
 @checked
 def repeated_tokens(model: miniGPT, rng: np.random.Generator) -> Array:
-    """Draw different random tokens, and say them twice: int (T,), at most 128.
+    """Return random distinct tokens, repeated once: int (T,), T at most 128.
 
-    Nothing but the repetition tells what comes next, so that only it can be what a head uses.
+    Only the repetition can tell what comes next, so nothing else helps a head.
     """
     n = min(64, model.max_len // 2, model.vocab_size)
     if n < 2:
-        raise ValueError(f"a context of {model.max_len} tokens is too short to repeat anything")
+        raise ValueError(
+            f"a context of {model.max_len} tokens is too short to repeat at least two tokens"
+        )
     return np.tile(rng.choice(model.vocab_size, n, replace=False), 2)
 
 
 @checked
 def head_scores(model: miniGPT, n_texts: int = 4, seed: int = 0) -> HeadScores:
-    """Measure the heads of `model` on `repeated_tokens`: see `relations`.
+    """Compute the scores of the heads of `model` on `repeated_tokens`: see `relations`.
 
     Parameters
     ----------
     model : miniGPT
-    n_texts : how many texts to take the mean over.
-    seed : a whole number; the same gives the same texts.
+    n_texts : number of texts to average over.
+    seed : an integer; the same seed gives the same texts.
     """
     check_sizes(n_texts=n_texts)
     rng = rng_of(seed)

@@ -8,8 +8,8 @@ import numpy as np
 
 from minigpt.core.checks import check_sizes
 from minigpt.core.functional import Array
+from minigpt.core.layers import twin
 from minigpt.inside.activations import Trace
-from minigpt.inside.tap import shadow
 from minigpt.support.brief import brief
 from minigpt.support.checked import checked
 from minigpt.training.evaluation import MAX_LOGITS
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class Lens(NamedTuple):
-    """The likeliest next token at every position, by the stream after each block.
+    """The likeliest next token at every position, read from the stream after each block.
 
     Attributes
     ----------
-    tokens : int (n_layers + 1, T), their ids; row 0 is the embedding's, the last the model's own.
-    probabilities : float64 (n_layers + 1, T), how likely they are held to be there.
+    tokens : int (n_layers + 1, T), ids. Row 0 is read from the embedding; the last row is the
+        model's own answer.
+    probabilities : float64 (n_layers + 1, T), the probabilities of these tokens.
     """
 
     tokens: Array
@@ -36,14 +37,15 @@ class Lens(NamedTuple):
 
 @checked
 def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
-    """Put the final norm and the head on the residual stream after each block.
+    """Apply the final norm and the head to the residual stream after each block.
+
+    Both were trained for the last block only, so early answers are a hint, not a fact.
 
     Parameters
     ----------
     model, trace : the model, and its trace of a text.
-    last : how many tokens at the end of the text to look at; all T if None.
+    last : number of tokens at the end of the text to include; all T if None.
 
-    They were trained for the last one only, so that early answers are a hint, not a fact.
     Source: nostalgebraist, "interpreting GPT: the logit lens", 2020.
     """
     if last is not None:
@@ -51,10 +53,10 @@ def logit_lens(model: miniGPT, trace: Trace, last: int | None = None) -> Lens:
     first = 0 if last is None else max(0, len(trace.ids) - last)
     streams = [trace.embedding, *(block.output for block in trace.blocks)]
     states = np.concatenate([stream[first:] for stream in streams])  # ((n_layers + 1) · T, C)
-    normed, head = shadow(model.final_norm).forward(states), shadow(model.head)
+    normed, head = twin(model.final_norm).forward(states), twin(model.head)
     tokens, probabilities = [], []
     n = max(1, MAX_LOGITS // model.vocab_size)
-    for start in range(0, len(states), n):  # the head's weights are read once for many rows
+    for start in range(0, len(states), n):  # each reads the head's weights once
         logits = head.forward(normed[start : start + n])
         likeliest = logits.argmax(axis=-1)
         logits -= logits.max(axis=-1, keepdims=True)

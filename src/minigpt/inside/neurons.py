@@ -1,4 +1,4 @@
-"""What fires the neurons of a feed-forward layer."""
+"""Find which tokens activate the neurons of a feed-forward layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from minigpt.core.checks import check_below, check_sizes
 from minigpt.core.checks_arrays import check_ids, check_scores
 from minigpt.core.functional import Array
-from minigpt.inside.tap import shadow
+from minigpt.core.layers import twin
 from minigpt.support.checked import checked
 
 if TYPE_CHECKING:
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 def neuron_activations(model: miniGPT, ids: Any, layer: int) -> Array:
     """Return the activations (N, F) of the neurons of block `layer` for each token of a text.
 
-    A text longer than the context is read in windows, one after another.
+    A text longer than the context is read in consecutive windows.
 
     Parameters
     ----------
     model : miniGPT
-    ids : int (N,), N of at least 1.
+    ids : int (N,), at least one.
     layer : from 0 to n_layers − 1.
     """
     check_below(model.n_layers, layer=layer)
     ids = check_ids(ids, model.vocab_size)
     if ids.ndim != 1 or not ids.size:
         raise ValueError(f"ids must have the shape (N,), with at least one, got {ids.shape}")
-    twin = shadow(model).eval()
-    del twin.blocks[layer + 1 :]
+    other = twin(model).eval()
+    del other.blocks[layer + 1 :]
     activations = []
     for start in range(0, len(ids), model.max_len):
-        twin.hidden(ids[None, start : start + model.max_len])
-        activation = twin.blocks[layer].feed_forward.activation
+        other.hidden(ids[None, start : start + model.max_len])
+        activation = other.blocks[layer].feed_forward.activation
         activations.append(activation.forward(activation.kept[0])[0])
     return np.concatenate(activations)
 
 
 @checked
 def most_selective(activations: Array, n: int = 6) -> Array:
-    """Return the `n` neurons (n,) of activations (N, F) that are silent mostly and seldom loud.
+    """Return the `n` neurons (n,) of `activations` (N, F) that are mostly silent and rarely active.
 
-    They are those of the largest kurtosis, the mean fourth power of the deviations over the square
-    of the variance.
+    These have the largest kurtosis: the mean fourth power of the deviations, divided by the
+    squared variance.
     """
     activations = _with_axes(activations, 2, "activations")
     check_sizes(n=n)
@@ -59,7 +59,7 @@ def most_selective(activations: Array, n: int = 6) -> Array:
 
 @checked
 def strongest(values: Array, n: int = 6, apart: int = 8) -> list[int]:
-    """Return the places of the `n` largest values (N,), each at least `apart` from the others."""
+    """Return the indices of the `n` largest `values` (N,), at least `apart` from each other."""
     values = _with_axes(values, 1, "values")
     check_sizes(n=n, apart=apart)
     places: list[int] = []

@@ -1,4 +1,4 @@
-"""Principal components: the flat view of many vectors that shows most of their differences."""
+"""Principal components: the flat view of many vectors that shows most of their variance."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from minigpt.support.checked import checked
 
 
 class PCA(NamedTuple):
-    """Where vectors lie along the directions in which they differ most.
+    """The coordinates of vectors along the directions in which they differ most.
 
     Attributes
     ----------
-    points : float64 (N, n).
-    directions : (n, C), of length 1 and at right angles to each other.
-    shares : (n,), the part of all the variance that lies along each.
+    points : float64 (N, n), the coordinates.
+    directions : (n, C), of length 1 and orthogonal to each other.
+    shares : (n,), the share of the total variance along each direction.
     """
 
     points: Array
@@ -33,10 +33,11 @@ class PCA(NamedTuple):
 
 @checked
 def pca(vectors: Array, n: int = 2) -> PCA:
-    """Find the `n` directions of most variance among `vectors` (N, C), and the places along them.
+    """Compute the `n` directions of most variance among `vectors` (N, C), and the coordinates.
 
     With the centred vectors X = U S Vᵀ, the rows of Vᵀ are the directions, and the variance along
-    each is as its S². So that a picture stays as it is, directions point to their largest entry.
+    each is proportional to its S². The sign of a direction is arbitrary: its largest entry is made
+    positive, so that a picture never flips.
     """
     vectors = check_scores(vectors, "vectors").astype(float)
     check_sizes(n=n)

@@ -1,4 +1,4 @@
-"""The pieces of text that ids stand for, as they are shown."""
+"""The pieces of text behind ids, as they are shown."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def text_of(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
-    """Return the text of `ids`; an id that no token has is written as [id 300]."""
+    """Return the text of `ids`; an id without a token is written as [id 300]."""
     return b"".join(_content(tokenizer, i) for i in ids).decode("utf-8", "replace")
 
 
 def pieces(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
-    """Return the piece of text of each id; a part of a character is written as its bytes."""
+    """Return the piece of text of each id; an incomplete character is written as its bytes."""
     shown = []
     for content in (_content(tokenizer, i) for i in ids):
         try:
@@ -40,7 +40,7 @@ def vocabulary_of(tokenizer: Tokenizer | None, size: int) -> Sequence[str]:
 
 
 def ids_without_text(vocabulary: Sequence[str]) -> list[int]:
-    """Return the ids in `vocabulary` that no token has: a model may have more rows than tokens."""
+    """Return the ids of `vocabulary` without a token: a model may have more rows than tokens."""
     if isinstance(vocabulary, _Pieces):
         known = vocabulary.tokenizer
         if known is None:
@@ -50,7 +50,7 @@ def ids_without_text(vocabulary: Sequence[str]) -> list[int]:
 
 
 class _Pieces(Sequence[str]):
-    """Pieces that are looked up when asked for: of a large vocabulary most never are."""
+    """Pieces that are looked up on demand: most of a large vocabulary is never shown."""
 
     def __init__(self, tokenizer: Tokenizer | None, size: int) -> None:
         self.tokenizer, self.size = tokenizer, size
@@ -67,7 +67,7 @@ class _Pieces(Sequence[str]):
 
 
 def visible(piece: str) -> str:
-    """Show a piece in one line: · for a space at its start or end, ⏎ for a line's end."""
+    """Return a piece in one line: · for a space at its start or end, ⏎ for the end of a line."""
     inner = piece.strip(" ")
     start = len(piece) - len(piece.lstrip(" ")) if inner else len(piece)
     end = len(piece) - start - len(inner)

@@ -1,4 +1,4 @@
-"""Heads that have learned the built-in plays: what they look at where a scene calls for it."""
+"""Measure what heads have learned of the built-in plays: names, confessions, speakers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 @checked
 def play_relations(pieces: Sequence[str]) -> dict[str, Array]:
-    """Return where a scene's tokens should look back to: name → bool (T, T), row by query.
+    """Return where tokens of a scene should look back to: name → bool (T, T), [query, key].
 
-    - names of persons: from the end of a line, and from "my dear", which a name comes after;
-    - what was confessed: from "has", with which a secret is betrayed, to "have" and the deed in
-      "I have …", where it was told;
-    - speaker's colon: from the colon after a speaker to those before.
+    - names of persons: from the end of a line and from "my dear", where a name comes next, to
+      earlier names;
+    - what was confessed: from "has", which betrays a secret, to "have" and the deed in the "I have
+      …" that confessed it;
+    - speaker's colon: from the colon after a speaker to earlier ones.
     """
     found = np.array([piece.strip() for piece in pieces])
     earlier = np.tri(len(pieces), k=-1, dtype=bool)
@@ -50,13 +51,13 @@ def play_relations(pieces: Sequence[str]) -> dict[str, Array]:
 
 @checked
 def play_scores(model: miniGPT, tokenizer: Tokenizer, text: str, n_scenes: int = 60) -> HeadScores:
-    """Measure the heads of `model` on scenes: see `play_relations` and `score_heads`.
+    """Compute the scores of the heads of `model` on scenes: see `play_relations`, `score_heads`.
 
     Parameters
     ----------
-    model, tokenizer : trained on the plays, with tokens that are whole words mostly.
-    text : scenes of the plays, with an empty line between them.
-    n_scenes : how many to take, from the first on; of a long one its beginning.
+    model, tokenizer : trained on the plays; most tokens must be whole words.
+    text : scenes of the plays, separated by empty lines.
+    n_scenes : number of scenes to read. A scene longer than the context is cut at its end.
     """
     check_sizes(n_scenes=n_scenes)
     scores: dict[str, list[tuple[Array, float]]] = {}
@@ -66,15 +67,17 @@ def play_scores(model: miniGPT, tokenizer: Tokenizer, text: str, n_scenes: int =
             continue
         seen = trace(model, ids, tokenizer)
         for name, relation in play_relations(seen.pieces).items():
-            of = scores.setdefault(name, [])
+            known = scores.setdefault(name, [])  # in the order of the relations
             if relation.any():
-                one = score_heads(seen.weights, {name: relation})
-                of.append((one.values[0], float(one.even[0])))
-    scores = {name: of for name, of in scores.items() if of}
+                of_scene = score_heads(seen.weights, {name: relation})
+                known.append((of_scene.values[0], float(of_scene.even[0])))
+    scores = {name: known for name, known in scores.items() if known}
     if not scores:
-        raise ValueError("the text has no scene of the plays that the tokenizer leaves whole words")
+        raise ValueError(
+            "the text has no scene of the plays in which the tokenizer keeps whole words"
+        )
     return HeadScores(
         names=list(scores),
-        values=np.stack([np.mean([values for values, _ in of], axis=0) for of in scores.values()]),
-        even=np.array([np.mean([even for _, even in of]) for of in scores.values()]),
+        values=np.stack([np.mean([v for v, _ in each], axis=0) for each in scores.values()]),
+        even=np.array([np.mean([even for _, even in each]) for each in scores.values()]),
     )

@@ -1,6 +1,7 @@
-"""One training step in slow motion: forward, the loss, back, the clip, the update, the gain.
+"""One training step in slow motion: forward, loss, backward, clipping, update, loss again.
 
-It takes the step of `minigpt.train` on copies, records what goes through each layer, and measures.
+It is the step of `minigpt.train`, on copies of the model and the optimizer. A tap records what
+each layer receives and returns.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Station:
-    """A layer that numbers pass on their way forward, and gradients on their way back.
+    """One stage of the forward pass: its output, and the gradients there.
 
     Attributes
     ----------
     name : "embedding", "block 0 attention", "block 0 feed-forward", …, "final norm", "head".
-    shape : of what it gives, (B, T, C) or (B, T, V).
-    norm : length of what it gives, of all tokens.
-    gradient : length of the gradient of the loss with respect to that; None below what is frozen.
-    parameters : the length of the gradient of each of its parameters that learn, before clipping.
+    shape : shape of the output, (B, T, C) or (B, T, V).
+    norm : length of the output, over all tokens.
+    gradient : length of the gradient of the loss with respect to the output; None in the frozen
+        part of the model.
+    parameters : length of the gradient of each trainable parameter, before clipping.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Change:
-    """What the update did to one number: that at `index` of the parameter `name`."""
+    """What the update did to one number: entry `index` of the parameter `name`."""
 
     name: str
     index: tuple[int, ...]
@@ -61,18 +63,18 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class SlowStep:
-    """All stages of one training step, in their order.
+    """All stages of one training step, in order.
 
     Attributes
     ----------
-    x, y : int (B, T), the tokens, and those that come next.
-    losses : float64 (B, T), the loss at each token, nats.
-    loss : their mean.
-    stations : the layers in the order of the forward pass; gradients went through them from the
-        last to the first.
-    gradient_norm, clip : length of the whole gradient, and the longest that is let through.
-    learning_rate : of the update.
-    changes : the numbers that the update changed most, the most first.
+    x, y : int (B, T), the tokens, and for each the next token.
+    losses : float64 (B, T), the loss at each token, in nats.
+    loss : the mean loss.
+    stations : the stages in the order of the forward pass. Gradients pass them from the last to
+        the first.
+    gradient_norm, clip : length of the whole gradient, and the length to which it is clipped.
+    learning_rate : the learning rate of the update.
+    changes : the numbers that the update changed most, largest change first.
     losses_after, loss_after : the same losses after the update.
     """
 
@@ -91,7 +93,7 @@ class SlowStep:
     __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it by name, ready for JSON: arrays as lists, rounded to 6 digits."""
+        """Return the attributes by name, ready for JSON: arrays as lists, losses to 6 digits."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
         for name in ("x", "y"):
             record[name] = record[name].tolist()
@@ -112,25 +114,25 @@ def slow_step(
     clip: float = 1.0,
     n_changes: int = 20,
 ) -> SlowStep:
-    """Run a training step on copies of a model and its optimizer, and record each stage.
+    """Run a training step on copies of a model and its optimizer, and return each stage.
 
     Parameters
     ----------
-    model, optimizer : stay as they are. Dropout drops what it would drop next.
-    x, y : int (B, T), a batch and what comes next: see `minigpt.get_batch`.
+    model, optimizer : they stay unchanged. Dropout drops what it would drop in the next step.
+    x, y : int (B, T), a batch and its targets: see `minigpt.get_batch`.
     learning_rate, clip : see `minigpt.Settings`.
-    n_changes : how many of the numbers that change most are told.
+    n_changes : the number of largest changes to return.
 
     Raises
     ------
     ValueError, TypeError
-        If ids are out of range, or the shapes do not fit.
+        If ids are out of range, or the shapes do not match.
     """
     check_sizes(n_changes=n_changes)
     check_has("optimizer", optimizer, "step", "an AdamW or SGD")
     x = check_text(x, model.vocab_size, model.max_len)
     model, optimizer = _copies(model, optimizer)
-    chance = model.rng.bit_generator.state
+    rng_state = model.rng.bit_generator.state
     with Tap(model) as tap:
         logits, _ = model.forward(x)
         y = check_targets(logits.shape, y)
@@ -141,8 +143,8 @@ def slow_step(
     before, unclipped = model.flat.params.copy(), grads.copy()
     gradient_norm = clip_gradients(grads, clip)
     optimizer.step(learning_rate)
-    changes = _largest(model, before, unclipped, n_changes)
-    model.rng.bit_generator.state = chance  # so that dropout drops the same again
+    changes = _largest_changes(model, before, unclipped, n_changes)
+    model.rng.bit_generator.state = rng_state  # so that dropout drops the same numbers again
     logits, _ = model.forward(x)
     return SlowStep(
         *(x, y, losses, loss, stations, gradient_norm, clip, learning_rate, changes),
@@ -152,32 +154,31 @@ def slow_step(
 
 
 def _copies(model: miniGPT, optimizer: Optimizer) -> tuple[miniGPT, Optimizer]:
-    """Copy a model, and its optimizer for the copy."""
-    twin = copy.deepcopy(model).train()
-    other = copy.copy(optimizer)
-    other.model = twin
-    other.state = {name: value.copy() for name, value in optimizer.state.items()}
-    return twin, other
+    """Return a copy of a model, and a copy of its optimizer that updates the first copy."""
+    model_copy = copy.deepcopy(model).train()
+    optimizer_copy = copy.copy(optimizer)
+    optimizer_copy.model = model_copy
+    optimizer_copy.state = {name: value.copy() for name, value in optimizer.state.items()}
+    return model_copy, optimizer_copy
 
 
 def _stations(tap: Tap, model: miniGPT) -> list[Station]:
-    """Read off what `tap` has recorded: the stations in the order of the forward pass."""
+    """Return the stations in the order of the forward pass, from what `tap` has recorded."""
     frozen = [is_frozen(block) for block in model.blocks]
-    embedding = None if any(frozen) else tap.arrived("dropout")
-    stops = [("embedding", tap.out_of("dropout"), embedding)]
+    d_embedding = None if any(frozen) else tap.dy("dropout")
+    stages = [("embedding", tap.y("dropout"), d_embedding)]
     for i in range(model.n_layers):
         block = f"blocks.{i}"
-        middle = None if frozen[i] else tap.arrived(f"{block}.attention")
-        output = None if frozen[i] else tap.arrived(block)
-        stops.append((f"block {i} attention", tap.into(f"{block}.norm_2"), middle))
-        stops.append((f"block {i} feed-forward", tap.out_of(block), output))
+        d_middle = None if frozen[i] else tap.dy(f"{block}.attention")
+        d_output = None if frozen[i] else tap.dy(block)
+        stages.append((f"block {i} attention", tap.x(f"{block}.norm_2"), d_middle))
+        stages.append((f"block {i} feed-forward", tap.y(block), d_output))
     for name, path in (("final norm", "final_norm"), ("head", "head")):
-        stops.append((name, tap.out_of(path), tap.arrived(path)))
-    places = model.flat.places.items()
-    own = {name: _norm(model.flat.grads[part]) for name, part in places}
+        stages.append((name, tap.y(path), tap.dy(path)))
+    norms = {name: _norm(model.flat.grads[part]) for name, part in model.flat.places.items()}
     return [
-        Station(name, y.shape, _norm(y), None if dy is None else _norm(dy), _of(name, own))
-        for name, y, dy in stops
+        Station(name, y.shape, _norm(y), None if dy is None else _norm(dy), _in_stage(name, norms))
+        for name, y, dy in stages
     ]
 
 
@@ -186,27 +187,27 @@ def _norm(values: Array) -> float:
 
 
 def _losses(logits: Array, y: Array) -> Array:
-    """Return −log of the probability of each right answer, (B, T)."""
+    """Return −log of the probability of each target, (B, T)."""
     scores = logits.astype(float)
     scores -= scores.max(axis=-1, keepdims=True)
-    right = np.take_along_axis(scores, y[..., None], axis=-1)[..., 0]
-    return np.log(np.exp(scores).sum(axis=-1)) - right
+    target_scores = np.take_along_axis(scores, y[..., None], axis=-1)[..., 0]
+    return np.log(np.exp(scores).sum(axis=-1)) - target_scores
 
 
-def _of(station: str, gradients: dict[str, float]) -> dict[str, float]:
-    """Choose the parameters of a station."""
-    first, *rest = station.replace("final norm", "final_norm").split(" ")
-    starts: tuple[str, ...] = ("token_embedding.", "position_embedding.")
+def _in_stage(stage: str, norms: dict[str, float]) -> dict[str, float]:
+    """Return the entries of `norms` whose parameters belong to a stage."""
+    first, *rest = stage.replace("final norm", "final_norm").split(" ")
+    prefixes: tuple[str, ...] = ("token_embedding.", "position_embedding.")
     if first == "block":
         i, part = rest
         parts = ("norm_1", "attention") if part == "attention" else ("norm_2", "feed_forward")
-        starts = tuple(f"blocks.{i}.{each}." for each in parts)
+        prefixes = tuple(f"blocks.{i}.{each}." for each in parts)
     elif first != "embedding":
-        starts = (f"{first}.",)
-    return {name: value for name, value in gradients.items() if name.startswith(starts)}
+        prefixes = (f"{first}.",)
+    return {name: norm for name, norm in norms.items() if name.startswith(prefixes)}
 
 
-def _largest(model: miniGPT, before: Array, gradients: Array, n: int) -> list[Change]:
+def _largest_changes(model: miniGPT, before: Array, gradients: Array, n: int) -> list[Change]:
     moved, params = np.abs(model.flat.params - before), model.params()
     changes = []
     for place in np.argsort(-moved, kind="stable")[:n].tolist():

@@ -1,4 +1,4 @@
-"""Where in a text a model was surprised."""
+"""How much each token of a text surprised the model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from minigpt.support.checked import checked
 
 @checked
 def surprise(trace: Trace) -> Array:
-    """Return −log p of every token but the first, given those before it: float64 (T − 1,), nats.
+    """Return −log p of every token after the first, float64 (T − 1,), in nats.
 
     Their mean is the loss of the text.
     """
     probabilities = softmax(trace.logits[:-1].astype(float))
-    with np.errstate(divide="ignore"):  # −log 0 is ∞: it was thought impossible
+    with np.errstate(divide="ignore"):  # −log 0 is ∞
         return -np.log(probabilities[np.arange(len(trace.ids) - 1), trace.ids[1:]])

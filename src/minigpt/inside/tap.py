@@ -1,6 +1,6 @@
-"""Record a pass: what goes into every layer of a model, and what comes out, forward and back.
+"""Record a pass: the input and the output of every layer, and the gradients of both.
 
-The mathematics stays where it is, in the layers; here stand names only.
+The layers compute; this module only wraps their methods.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from minigpt.core.layers import AnyLayer, Layer, twin
 from minigpt.core.model import miniGPT
 from minigpt.support.brief import brief
 
+METHODS = ("forward", "backward")
 RECORDED_KERNELS = ("attention_backward", "softmax_backward")
 
 
@@ -31,19 +32,20 @@ class Call(NamedTuple):
 
 
 class Tap:
-    """Records, within a `with` block, each pass of this thread through `model`.
+    """Records the passes of this thread through `model` within a `with` block.
 
-    Inside, the textbook runs: the plain form of every kernel. The model is changed: give a twin.
+    In the block, every kernel runs in its plain form, and the layers of `model` have wrapped
+    methods: use a twin of a model that other threads may use.
 
     Parameters
     ----------
-    model : whose layers are recorded, those inside others too, by their paths: "blocks.0.norm_1".
+    model : the model to record. A layer is named by its path, such as "blocks.0.norm_1".
     """
 
     def __init__(self, model: Layer) -> None:
         self.model = model
         self._calls: dict[tuple[str, str], list[Call]] = defaultdict(list)
-        self._before: list[tuple[Layer, dict[str, Any]]] = []
+        self._originals: list[tuple[Layer, dict[str, Any]]] = []
 
     def __enter__(self) -> Self:
         self._wrap(self.model, "")
@@ -54,57 +56,58 @@ class Tap:
 
     def __exit__(self, *error: object) -> None:
         self._kernels.__exit__(None, None, None)
-        del self._kernels  # what refers to itself would stay in memory for long
-        while self._before:
-            _restore(*self._before.pop())
+        del self._kernels  # it refers back to this tap; without the cycle, memory is freed at once
+        while self._originals:
+            _restore(*self._originals.pop())
 
     def _wrap(self, layer: Layer, path: str) -> None:
         for name, child in layer.children():
-            self._before.append((child, dict(vars(child))))  # a frozen layer has its own `backward`
-            for way in ("forward", "backward"):
-                setattr(child, way, self._recorded(getattr(child, way), path + name, way))
+            # Its attributes are kept because a frozen layer has a `backward` among them.
+            self._originals.append((child, dict(vars(child))))
+            for method in METHODS:
+                setattr(child, method, self._recorded(getattr(child, method), path + name, method))
             self._wrap(child, f"{path}{name}.")
 
-    def _recorded(self, function: Callable[..., Any], path: str, way: str) -> Callable[..., Any]:
+    def _recorded(self, function: Callable[..., Any], path: str, method: str) -> Callable[..., Any]:
         def run(*arguments: Any, **options: Any) -> Any:
             result = function(*arguments, **options)
-            self._calls[path, way].append(Call(arguments, result))
+            self._calls[path, method].append(Call(arguments, result))
             return result
 
         return run
 
-    def into(self, path: str) -> Array:
-        """Return what went into a layer, x."""
+    def x(self, path: str) -> Array:
+        """Return the latest input of a layer, x."""
         return self._calls[path, "forward"][-1].arguments[0]
 
-    def out_of(self, path: str) -> Array:
-        """Return what came out of a layer, y."""
+    def y(self, path: str) -> Array:
+        """Return the latest output of a layer, y."""
         return self._calls[path, "forward"][-1].result
 
-    def arrived(self, path: str) -> Array:
-        """Return the gradient that came to a layer, dy."""
+    def dy(self, path: str) -> Array:
+        """Return the latest gradient that a layer received, dy."""
         return self._calls[path, "backward"][-1].arguments[0]
 
-    def sent_on(self, path: str) -> Array:
-        """Return the gradient that a layer passed on, dx."""
+    def dx(self, path: str) -> Array:
+        """Return the latest gradient that a layer returned, dx."""
         return self._calls[path, "backward"][-1].result
 
-    def kernel(self, name: str) -> list[Call]:
+    def kernel_calls(self, name: str) -> list[Call]:
         """Return all calls of a kernel, in their order."""
         return self._calls[name, ""]
 
 
-def _restore(layer: Layer, before: dict[str, Any]) -> None:
-    for way in ("forward", "backward"):
-        vars(layer).pop(way, None)
-        if way in before:
-            setattr(layer, way, before[way])
+def _restore(layer: Layer, original: dict[str, Any]) -> None:
+    for method in METHODS:
+        vars(layer).pop(method, None)
+        if method in original:
+            setattr(layer, method, original[method])
 
 
-def shadow(layer: AnyLayer) -> AnyLayer:
-    """Return a twin whose gradients are arrays of its own, and in which no layer is frozen.
+def twin_with_gradients(layer: AnyLayer) -> AnyLayer:
+    """Return a twin that has its own gradient arrays, and in which no layer is frozen.
 
-    The memory of the gradients is not taken until `backward` writes them.
+    The gradients take no memory until `backward` writes them.
     """
     other = twin(layer)
     _own_gradients(other)

@@ -1,7 +1,7 @@
-"""A trace as one file, NumPy's `.npz`: named arrays and nothing that could be run.
+"""A trace as one file, NumPy's `.npz`: arrays with names, and nothing that can be executed.
 
-The arrays are named as the attributes, `embedding` or `blocks.0.q`; those of the gradient begin
-with `gradient.`. Beside them stands `about`, JSON as bytes: the vocabulary and the small things.
+The arrays are named like the attributes, `embedding` or `blocks.0.q`; names of gradients begin with
+`gradient.`. The array `about` holds JSON as bytes, with the vocabulary and the small values.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from minigpt.support.untrusted_files import open_to_read, parse_json
 SomeTrace = TypeVar("SomeTrace", bound=Trace)
 
 FORMAT = "minigpt trace 1"
-DAMAGE = (
+DAMAGE_ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, EOFError),
     *(RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile),
 )
-"""What reading a damaged file ends in, in one of the libraries that do it."""
-OUTER = [field.name for field in fields(Activations) if field.name != "blocks"]
-INNER = [field.name for field in fields(BlockActivations)]
+"""Errors that the libraries raise on a damaged file."""
+MODEL_ARRAYS = [field.name for field in fields(Activations) if field.name != "blocks"]
+BLOCK_ARRAYS = [field.name for field in fields(BlockActivations)]
 
 
 def save(trace: Trace, path: str | os.PathLike[str]) -> None:
-    """Write all of a trace to one file, NumPy's `.npz`, whole or not at all."""
+    """Write a trace to one `.npz` file, completely or not at all."""
     about = {
         "format": FORMAT,
         "n_blocks": len(trace.blocks),
@@ -53,12 +53,12 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
 
 
 def load(kind: type[SomeTrace], path: str | os.PathLike[str]) -> SomeTrace:
-    """Read what `save` has written.
+    """Read a trace that `save` has written.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or it is not a whole trace.
+        If there is no such file, or it does not hold a complete trace.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no trace at {path}")
@@ -66,10 +66,10 @@ def load(kind: type[SomeTrace], path: str | os.PathLike[str]) -> SomeTrace:
         arrays = _arrays(Path(path))
         about = parse_json(arrays.pop("about").tobytes().decode("utf-8"), "about")
         if about["format"] != FORMAT:
-            raise ValueError(f"its format is {about['format']!r}, and not {FORMAT!r}")
+            raise ValueError(f"its format is {about['format']!r}, expected {FORMAT!r}")
         made = _make(kind, arrays, about)
-    except DAMAGE as error:
-        raise ValueError(f"{path} is no trace, or damaged: {error!s:.300}") from None
+    except DAMAGE_ERRORS as error:
+        raise ValueError(f"{path} is not a trace, or is damaged: {error!s:.300}") from None
     return made
 
 
@@ -78,33 +78,35 @@ Trace.load = classmethod(load)  # type: ignore[assignment]
 
 
 def _arrays(path: Path) -> dict[str, Array]:
-    """Read all arrays of a file; no header of one is believed that claims more than there is."""
+    """Read all arrays of a file. A header that claims more data than there are is refused."""
     arrays = {}
     with open_to_read(path) as whole, zipfile.ZipFile(whole) as archive:
         size = os.fstat(whole.fileno()).st_size
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
-                raise ValueError(f"{member.filename!r} is packed, or longer than the file")
+                raise ValueError(f"{member.filename!r} is compressed, or longer than the file")
             with archive.open(member) as file:
                 version = np.lib.format.read_magic(file)
                 if version != (1, 0):
-                    raise ValueError(f"{member.filename!r} is of version {version}")
-                shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+                    raise ValueError(f"{member.filename!r} has version {version}, expected (1, 0)")
+                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
                 content = file.read()
             if dtype.hasobject:
                 raise ValueError(f"{member.filename!r} holds a pickle, which is never opened")
             if math.prod(shape) * dtype.itemsize != len(content):
-                raise ValueError(f"{member.filename!r} is not as long as its shape {shape} says")
-            array = np.frombuffer(content, dtype).reshape(shape, order="F" if by_column else "C")
+                raise ValueError(f"{member.filename!r} does not match its shape {shape}")
+            array = np.frombuffer(content, dtype).reshape(
+                shape, order="F" if fortran_order else "C"
+            )
             arrays[member.filename.removesuffix(".npy")] = array
     return arrays
 
 
 def _named(prefix: str, activations: Activations) -> Iterator[tuple[str, Array]]:
-    for name in OUTER:
+    for name in MODEL_ARRAYS:
         yield prefix + name, getattr(activations, name)
     for i, block in enumerate(activations.blocks):
-        for name in INNER:
+        for name in BLOCK_ARRAYS:
             yield f"{prefix}blocks.{i}.{name}", getattr(block, name)
 
 
@@ -130,28 +132,28 @@ def _make(kind: type[SomeTrace], arrays: dict[str, Array], about: dict[str, Any]
 
 def _activations(prefix: str, arrays: dict[str, Array], n_blocks: int) -> Activations:
     blocks = [
-        BlockActivations(**{name: arrays[f"{prefix}blocks.{i}.{name}"] for name in INNER})
+        BlockActivations(**{name: arrays[f"{prefix}blocks.{i}.{name}"] for name in BLOCK_ARRAYS})
         for i in range(n_blocks)
     ]
-    return Activations(**{name: arrays[prefix + name] for name in OUTER}, blocks=blocks)
+    return Activations(**{name: arrays[prefix + name] for name in MODEL_ARRAYS}, blocks=blocks)
 
 
 def _check(ids: Array, vocabulary: list[str], activations: Activations) -> None:
-    """Raise unless every array has the shape that goes with the others."""
+    """Raise unless the shapes of all arrays agree."""
     T, C, V = len(ids), activations.embedding.shape[-1], len(vocabulary)
-    expected: dict[str, tuple[int, ...]] = dict.fromkeys(OUTER, (T, C)) | {
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(MODEL_ARRAYS, (T, C)) | {
         "logits": (T, V),
         "ids": (T,),
     }
-    found = {name: getattr(activations, name).shape for name in OUTER} | {"ids": ids.shape}
+    found = {name: getattr(activations, name).shape for name in MODEL_ARRAYS} | {"ids": ids.shape}
     for i, block in enumerate(activations.blocks):
         (H, _, D), F = block.q.shape, block.up.shape[-1]
-        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(INNER, (T, C))
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(BLOCK_ARRAYS, (T, C))
         shapes |= dict.fromkeys(("up", "neurons"), (T, F))
         shapes |= dict.fromkeys(("q", "k", "v", "heads"), (H, T, D))
         shapes |= dict.fromkeys(("scores", "weights"), (H, T, T)) | {"head_writes": (H, T, C)}
         expected |= {f"blocks.{i}.{name}": shape for name, shape in shapes.items()}
-        found |= {f"blocks.{i}.{name}": getattr(block, name).shape for name in INNER}
+        found |= {f"blocks.{i}.{name}": getattr(block, name).shape for name in BLOCK_ARRAYS}
     for name, shape in expected.items():
         if found[name] != shape:
             raise ValueError(f"{name} has the shape {found[name]}, but {shape} is expected")

@@ -14,8 +14,8 @@ from minigpt.inside.pieces import visible
 from minigpt.support.checked import checked
 from minigpt.support.wording import counted, percent
 
-LISTED = 6
-"""How many tokens or heads are listed; what is left is only counted."""
+MAX_LISTED = 6
+"""Tokens or heads that are listed; the others are only counted."""
 
 
 @checked
@@ -25,7 +25,7 @@ def walk(trace: Trace, width: int | None = None) -> str:
     Parameters
     ----------
     trace : Trace
-    width : columns to write in; those of the terminal if None, but at most 80.
+    width : columns of a line; if None, the width of the terminal, but at most 80.
     """
     width = width or min(80, shutil.get_terminal_size((80, 24)).columns)
     lines: list[str] = []
@@ -51,13 +51,13 @@ def _steps(trace: Trace) -> Iterator[str]:
 def _tokens(trace: Trace) -> Iterator[str]:
     T = len(trace.ids)
     yield f"TOKENS  ids {_shape(trace.ids)}"
-    yield f"The text is cut into {counted(T, 'token')}; each is a number, its id."
+    yield f"The text is cut into {counted(T, 'token')}. Each token has a number, its id."
     if trace.n_dropped:
         yield (
-            f"It was longer than the context: {counted(trace.n_dropped, 'token')} before "
+            f"The text is longer than the context: {counted(trace.n_dropped, 'token')} before "
             "these were left out."
         )
-    shown = [f"{_quoted(trace.vocabulary[i])} {i}" for i in trace.ids[-2 * LISTED :]]
+    shown = [f"{_quoted(trace.vocabulary[i])} {i}" for i in trace.ids[-2 * MAX_LISTED :]]
     more = f"… {T - len(shown)} before, " if len(shown) < T else ""
     yield "  " + more + ", ".join(shown)
 
@@ -66,13 +66,13 @@ def _embedding(trace: Trace) -> Iterator[str]:
     yield ""
     yield f"EMBEDDING  {_shape(trace.embedding)}"
     yield (
-        "Each token becomes a vector: the one learned for its id plus the one learned for its "
-        "place. From here on they are called the residual stream; every step adds to it."
+        "Each token becomes a vector: the sum of a vector learned for its id and a vector learned "
+        "for its position. These vectors are the residual stream. Every later step adds to it."
     )
-    yield f"  last token, {_last(trace)}"
-    yield f"  its own vector   {_numbers(trace.token_embedding[-1])}"
-    yield f"  that of place {len(trace.ids) - 1:<3}{_numbers(trace.position_embedding[-1])}"
-    yield f"  their sum        {_numbers(trace.embedding[-1])}"
+    yield f"  last token {_last(trace)}"
+    yield f"  token vector     {_numbers(trace.token_embedding[-1])}"
+    yield f"  position {len(trace.ids) - 1:<8}{_numbers(trace.position_embedding[-1])}"
+    yield f"  sum              {_numbers(trace.embedding[-1])}"
 
 
 def _block(trace: Trace, i: int, block: BlockActivations) -> Iterator[str]:
@@ -81,38 +81,39 @@ def _block(trace: Trace, i: int, block: BlockActivations) -> Iterator[str]:
     yield f"BLOCK {i}  {_shape(block.input)}"
     if i == 0:
         yield (
-            "Attention: the vectors are normalised, and each of "
-            f"{counted(H, 'head')} makes of them queries, keys and values {_shape(block.q)}. "
-            f"Scores q·k/√{D} {_shape(block.scores)}, none for the future, become weights by "
-            "softmax; each token gathers the values of the others by them."
+            f"Attention, {counted(H, 'head')}: the vectors are normalised, and each head computes "
+            f"queries, keys and values {_shape(block.q)} from them. Softmax turns the scores "
+            f"q·k/√{D} {_shape(block.scores)} into weights; later tokens get the weight 0. Each "
+            "token sums the values, multiplied by its weights."
         )
-    for h in range(min(H, LISTED)):
+    for h in range(min(H, MAX_LISTED)):
         yield f"  head {h}: {_last(trace)} looks at {_looks(trace, block.weights[h, -1])}"
-    if H > LISTED:
-        yield f"  and {counted(H - LISTED, 'more head')}"
-    yield f"  they write {_added(block.attention, block.input)}"
+    if H > MAX_LISTED:
+        yield f"  and {counted(H - MAX_LISTED, 'more head')}"
+    yield f"  the heads add {_added(block.attention, block.input)}"
     if i == 0:
         yield (
-            f"Feed-forward: normalised again, each vector by itself goes through "
-            f"{counted(block.up.shape[-1], 'neuron')} {_shape(block.up)}."
+            "Feed-forward: each vector is normalised again and goes through "
+            f"{counted(block.up.shape[-1], 'neuron')} {_shape(block.up)}, independently of the "
+            "other tokens."
         )
     strongest = int(block.neurons[-1].argmax())
     yield (
-        f"  neurons: {percent(float((block.neurons[-1] > 0).mean()))} above 0, strongest "
-        f"number {strongest}, {block.neurons[-1, strongest]:.2f}"
+        f"  {percent(float((block.neurons[-1] > 0).mean()))} of the neurons are above 0; the "
+        f"strongest is no. {strongest}, with {block.neurons[-1, strongest]:.2f}"
     )
-    yield f"  they write {_added(block.feed_forward, block.middle)}"
+    yield f"  the neurons add {_added(block.feed_forward, block.middle)}"
 
 
 def _answer(trace: Trace) -> Iterator[str]:
     yield ""
     yield f"ANSWER  logits {_shape(trace.logits)}"
     yield (
-        f"The final norm {_shape(trace.final_norm)}, then the head: a score for each of "
-        f"{trace.logits.shape[-1]} tokens to come next, and by softmax its probability. "
-        f"After {_last(trace)}:"
+        f"The vectors are normalised a last time {_shape(trace.final_norm)}. The head computes a "
+        f"score, the logit, for each of {trace.logits.shape[-1]} tokens, and softmax turns the "
+        f"logits into probabilities. After {_last(trace)}:"
     )
-    for i, piece, probability in trace.top(LISTED):
+    for i, piece, probability in trace.top(MAX_LISTED):
         bar = "█" * round(20 * probability)
         logit = trace.logits[-1, i]
         yield f"  {percent(probability, 1):>6}  {_quoted(piece)}  (logit {logit:.2f}) {bar}"
@@ -126,19 +127,18 @@ def _gradient(trace: Trace) -> Iterator[str]:
     yield ""
     yield "BACKWARD"
     yield (
-        f"How {what} of {_quoted(trace.vocabulary[token])} after "
-        f"{_quoted(trace.pieces[position])} (place {position}) would change, per unit of change: "
-        "the length of its gradient at each token the stream holds, from the last step to the "
-        "first."
+        f"The gradient of {what} of {_quoted(trace.vocabulary[token])} after "
+        f"{_quoted(trace.pieces[position])} (position {position}) with respect to the residual "
+        "stream: its length at the tokens where it is longest, from the last step to the first."
     )
     names = ["the embedding"]
     for i in range(len(trace.blocks)):
         names += [f"attention {i}", f"feed-forward {i}"]
     lengths = np.linalg.norm(trace.gradient.stream, axis=-1)
     for name, row in reversed(list(zip(names, lengths, strict=True))):
-        strongest = np.argsort(-row, kind="stable")[: LISTED // 2]
-        at = ", ".join(f"{_quoted(trace.pieces[t])} {row[t]:.2g}" for t in strongest)
-        yield f"  after {name}: most at {at}"
+        strongest = np.argsort(-row, kind="stable")[: MAX_LISTED // 2]
+        longest = ", ".join(f"{_quoted(trace.pieces[t])} {row[t]:.2g}" for t in strongest)
+        yield f"  after {name}: {longest}"
 
 
 def _last(trace: Trace) -> str:
@@ -155,9 +155,9 @@ def _looks(trace: Trace, weights: Array) -> str:
 
 
 def _added(written: Array, stream: Array) -> str:
-    """Say how long what is written for the last token is, beside what was there."""
+    """Describe what is added to the stream at the last token, by lengths."""
     added, before = np.linalg.norm(written[-1]), np.linalg.norm(stream[-1])
-    return f"a vector of length {added:.2f} onto one of length {before:.2f}"
+    return f"a vector of length {added:.2f} to one of length {before:.2f}"
 
 
 def _numbers(vector: Array) -> str:

@@ -1,7 +1,7 @@
-"""What people look at: figures, the page that explains, tables, and displays in a notebook.
+"""Show models and runs: figures, the page of `minigpt explain`, tables, notebook displays.
 
-Importing this package gives the classes of the textbook their short reprs, and all objects their
-rich displays: no class imports what shows it.
+Importing this package adds short reprs to the classes of `minigpt.core`, and rich displays to all
+objects that have one. So no class imports the code that displays it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minigpt.support.displayed import as_html, set_renderer
 
 
 def _render(shown: Any) -> str | None:
-    from minigpt.show.html import to_html  # with all classes that have a display
+    from minigpt.show.html import to_html  # late, as it imports all classes with a display
 
     return to_html(shown)
 

@@ -1,4 +1,4 @@
-"""What a training run looks like while it goes: a live display, or plain lines in a log."""
+"""Show a training run while it runs: a live display in a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class TrainingDisplay:
 
     Parameters
     ----------
-    steps : length of the whole training.
-    floor : lowest possible loss in bits per character, where known.
+    steps : number of steps of the whole training.
+    floor : lowest possible loss in bits per character, if known.
     """
 
     def __init__(self, steps: int, floor: float | None = None) -> None:
         self.steps = steps
         self.floor = floor
-        self.examined: Step | None = None
+        self.evaluated: Step | None = None
         self.clock = Clock()
         self.console = console(stderr=True)
         self.progress = Progress(
@@ -54,7 +54,7 @@ class TrainingDisplay:
         self.live.stop()
 
     def show(self, step: Step) -> None:
-        """Show how a step went, and its evaluation and sample where it has one."""
+        """Show a step, with its evaluation and its sample if it has them."""
         pace = f"gradient {decimal(step.gradient_norm)}, {step.tokens_per_second:,.0f} tokens/s"
         line = f"step {step.number:>{len(str(self.steps))}}/{self.steps}, "
         line += losses(step, self.floor)
@@ -63,46 +63,53 @@ class TrainingDisplay:
                 both = f"{decimal(step.loss, 3)} and {decimal(step.val_loss, 3)} nats/token"
                 line += f", {both}, {pace}"
             self.console.print(Text(line), soft_wrap=True)
-            self.examined = step
+            self.evaluated = step
             self.clock.restart()
         elif not self.console.is_terminal and self.clock.is_due():
             self.console.print(Text(f"{line}, {pace}"), soft_wrap=True)
         if step.sample is not None:
             self.show_sample(step.sample, f"a sample after {counted(step.number, 'step')}")
         self.progress.update(self.task, completed=step.number)
-        last = self.examined
-        status = Text(f"{losses(step, self.floor, last)}\n{pace}", style="dim")
+        status = Text(f"{losses(step, self.floor, self.evaluated)}\n{pace}", style="dim")
         self.live.update(Group(self.progress, status))
 
     def show_sample(self, text: str, title: str) -> None:
-        """Print a text below a heading, with no line of it broken."""
+        """Print a text below a heading, without breaking its lines."""
         self.console.print(Text(f"──── {title} ────", style="dim"))
         self.console.print(Text(visible(text.strip("\n"))), soft_wrap=True)
 
 
-def losses(step: Step, floor: float | None, examined: Step | None = None) -> str:
-    """Say the loss of a step and that of the last evaluation side by side, in one unit.
+def losses(step: Step, floor: float | None, evaluated: Step | None = None) -> str:
+    """Return the training loss and the latest validation loss as text, in one unit.
 
     Parameters
     ----------
     step : the step.
-    floor : lowest possible loss in bits per character, where known.
-    examined : the last step with an evaluation; `step` itself if None.
+    floor : lowest possible loss in bits per character, if known.
+    evaluated : the latest step with an evaluation, in case `step` has none.
     """
-    examined = examined if step.val_bits is None else step
+    evaluated = evaluated if step.val_bits is None else step
     if step.loss_bits is None:
         return f"training {decimal(step.loss, 3)} nats/token"
     training = f"training {decimal(step.loss_bits, 3)}"
-    if examined is None or examined.val_bits is None:
+    if evaluated is None or evaluated.val_bits is None:
         return f"{training} bits/char"
-    bits = against_floor(examined.val_bits, floor, examined.spelling_bits)
+    bits = against_floor(evaluated.val_bits, floor, evaluated.spelling_bits)
     return f"{training}, validation {bits}"
 
 
 def against_floor(
     bits: float, floor: float | None, spelling: float | None = None, unit: str = " bits/char"
 ) -> str:
-    """Say a loss in bits per character, how far it is above the lowest possible, what spells."""
+    """Return a loss in bits per character as text, compared with the lowest possible loss.
+
+    Parameters
+    ----------
+    bits : the loss.
+    floor : lowest possible loss, if known.
+    spelling : the part of the loss that spells unknown words, if any.
+    unit : text after the number.
+    """
     notes = []
     if floor is not None:
         over = f"{bits / floor - 1:+.0%}" if bits < 10 * floor else f"{bits / floor:.3g} times it"

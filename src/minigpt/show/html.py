@@ -1,6 +1,6 @@
-"""How a tokenizer, a trace, a training step and others show themselves in a notebook.
+"""The HTML with which a tokenizer, a trace, a training step and others appear in a notebook.
 
-Small HTML without scripts. All that is not ours, such as the pieces of tokens, is escaped.
+It is small and has no scripts. All foreign text, such as the pieces of tokens, is escaped.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ COLOURS = (
     ("#e69f00", "#000"),
     ("#56b4e9", "#000"),
 )
-"""Those of `minigpt.show.figures.style.PALETTE`, and what is read best on each."""
+"""Pairs of background and text: `minigpt.show.figures.style.PALETTE`, and what is legible on it."""
 TOKENS_IN_HTML = 300
-"""Tokens that are shown of a text: its last."""
+"""Tokens that are shown of a text: the last ones."""
 
 
 def coloured(pieces: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield each piece as it is shown, and the number of its colour; the same have the same."""
+    """Yield each piece as it is shown, and a colour number; equal pieces get equal colours."""
     order: dict[str, int] = {}
     for piece in pieces:
         yield visible(piece), order.setdefault(piece, len(order)) % len(COLOURS)
 
 
 def tokens(pieces: Sequence[str]) -> str:
-    """Show pieces as coloured cells."""
+    """Return pieces as coloured cells."""
     cells = []
     for piece, number in coloured(pieces):
         ground, ink = COLOURS[number]
@@ -53,15 +53,15 @@ def tokens(pieces: Sequence[str]) -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Show rows of texts under their headings."""
+    """Return a table with headings."""
 
     def line(tag: str, cells: Sequence[str]) -> str:
-        inside = "".join(
+        content = "".join(
             f'<{tag} style="text-align:{"right" if i == len(cells) - 1 else "left"}">'
             f"{html.escape(cell)}</{tag}>"
             for i, cell in enumerate(cells)
         )
-        return f"<tr>{inside}</tr>"
+        return f"<tr>{content}</tr>"
 
     body = "".join(line("td", row) for row in rows)
     return (
@@ -71,7 +71,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 
 def tokenizer_html(tokenizer: Tokenizer) -> str:
-    """Show the size of the vocabulary, and some of its tokens."""
+    """Return the size of the vocabulary, and some of its tokens."""
     known = repr(tokenizer)
     if known.endswith("(untrained)"):
         return f"<code>{html.escape(known)}</code>"
@@ -83,7 +83,7 @@ def tokenizer_html(tokenizer: Tokenizer) -> str:
 
 
 def trace_html(trace: Trace) -> str:
-    """Show the tokens in colour, the likeliest next ones, and the shapes of all activations."""
+    """Return the coloured tokens, the likeliest next ones, and the shapes of all activations."""
     T = len(trace.ids)
     left_out = max(0, T - TOKENS_IN_HTML) + trace.n_dropped
     before = f"<div>… {left_out} before</div>" if left_out else ""
@@ -101,15 +101,15 @@ def trace_html(trace: Trace) -> str:
 
 
 def step_html(step: Step) -> str:
-    """Show a training step in one line, and its sample if it has one."""
+    """Return a training step in one line, and its sample if it has one."""
     parts = [f"<b>step {step.number}</b>"]
     for loss, validation, unit, digits in (
         (step.loss, step.val_loss, "nats per token", 4),
         (step.loss_bits, step.val_bits, "bits per character", 3),
     ):
         if loss is not None:
-            beside = "" if validation is None else f", validation {decimal(validation, digits)}"
-            parts.append(f"training {decimal(loss, digits)}{beside} {unit}")
+            val = "" if validation is None else f", validation {decimal(validation, digits)}"
+            parts.append(f"training {decimal(loss, digits)}{val} {unit}")
     if step.spelling_bits:
         parts.append(spelling_note(step.spelling_bits))
     parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
@@ -118,7 +118,7 @@ def step_html(step: Step) -> str:
 
 
 def completion_html(completion: Completion) -> str:
-    """Show what a model wrote, behind its prompt, and why it ended."""
+    """Return the prompt, the text that the model wrote, and why it ended."""
     prompt, text = html.escape(completion.prompt), html.escape(completion.text)
     reason = html.escape(completion.finish_reason)
     length = counted(len(completion.ids), "token")
@@ -129,7 +129,7 @@ def completion_html(completion: Completion) -> str:
 
 
 def evaluation_html(evaluation: Evaluation) -> str:
-    """Show a loss in all its units."""
+    """Return a loss in all its units."""
     rows = [
         ("nats per token", decimal(evaluation.loss, 4)),
         ("perplexity per token", decimal(evaluation.perplexity)),
@@ -142,31 +142,31 @@ def evaluation_html(evaluation: Evaluation) -> str:
     return table(f"Loss on {counted(evaluation.n_tokens, 'token')}", ("unit", ""), rows)
 
 
-def attribution_html(attribution: Attribution, most: int = 12) -> str:
-    """Show the largest parts of a logit."""
+def attribution_html(attribution: Attribution, n_parts: int = 12) -> str:
+    """Return the largest parts of a logit."""
     parts = sorted(attribution.parts().items(), key=lambda part: -abs(part[1]))
     caption = f"Logit {decimal(attribution.logit, 3)}: the largest of {len(parts)} parts"
-    return table(caption, ("part", ""), [(name, f"{part:+.3f}") for name, part in parts[:most]])
+    return table(caption, ("part", ""), [(name, f"{part:+.3f}") for name, part in parts[:n_parts]])
 
 
 def heads_html(scores: HeadScores) -> str:
-    """Show which heads do something that has a name."""
+    """Return the heads that do something that has a name."""
     found = [
         (f"{layer}.{head}", name, percent(score)) for layer, head, name, score in scores.found()
     ]
     n_heads = scores.values[0].size
     caption = f"{len(found)} of {counted(n_heads, 'head')} do something that has a name"
-    return table(caption, ("head", "what it does", "of its attention"), found)
+    return table(caption, ("head", "what it does", "share of its attention"), found)
 
 
 def record_html(record: Any) -> str:
-    """Show a dataclass or NamedTuple as a table of its values."""
+    """Return a dataclass or NamedTuple as a table of its values."""
     rows = [(name, brief_value(value)) for name, value in values_of(record).items()]
     return table(type(record).__name__, ("", ""), rows)
 
 
 def model_html(model: miniGPT) -> str:
-    """Show a model as a table of its parameters."""
+    """Return a model as a table of its parameters."""
     head, *body = rows(model)
     return table(about(model), head, body)
 
@@ -184,6 +184,6 @@ DISPLAYS: dict[type, Callable[[Any], str]] = {
 
 
 def to_html(shown: Any) -> str:
-    """Return an object as HTML, in the way of its class."""
+    """Return an object as HTML, with the display of its class."""
     kinds = (DISPLAYS[kind] for kind in type(shown).__mro__ if kind in DISPLAYS)
     return next(kinds, record_html)(shown)

@@ -1,4 +1,4 @@
-"""In a notebook: the loss as a picture that grows while the loop runs.
+"""Draw the loss in a notebook while the training loop runs.
 
 >>> from minigpt.show.notebook import watch
 >>> for step in watch(train(model, dataset, settings, tokenizer), dataset.floor):
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minigpt.training.loop import Step
 
-EVERY = 0.5
-"""Seconds between two pictures at least: drawing shall not take the time that training needs."""
+REDRAW_SECONDS = 0.5
+"""Minimum seconds between two drawings, so that drawing does not slow training down."""
 
 
 def watch(steps: Iterable[Step], floor: float | None = None) -> Generator[Step]:
     """Yield `steps` as they come, and show how the loss falls.
 
-    In a notebook (Jupyter, VS Code, Colab) it is one picture that is drawn anew, at most twice a
-    second, and once more in the end. Elsewhere each evaluation is a line on stderr.
+    In a notebook (Jupyter, VS Code, Colab), a picture is redrawn at most twice a second, and once
+    more at the end. Elsewhere, each evaluation is a line on stderr.
 
     Parameters
     ----------
@@ -37,18 +37,20 @@ def watch(steps: Iterable[Step], floor: float | None = None) -> Generator[Step]:
         for step in steps:
             shown.add(step)
             yield step
-    finally:  # also when the loop is left early
+    finally:  # also if the loop ends early
         shown.end()
 
 
 def in_notebook() -> bool:
-    """Return whether what is displayed can be more than text."""
-    ipython: Any = sys.modules.get("IPython")  # else nobody has started it
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")  # a terminal has none
+    """Return whether this runs in a notebook, which can display more than text."""
+    ipython: Any = sys.modules.get("IPython")  # a notebook has imported it
+    return ipython is not None and hasattr(
+        ipython.get_ipython(), "kernel"
+    )  # a terminal has no kernel
 
 
 class _Lines:
-    """Says each evaluation on stderr."""
+    """Prints each evaluation on stderr."""
 
     def __init__(self, floor: float | None) -> None:
         self.floor = floor
@@ -64,7 +66,7 @@ class _Lines:
 
 
 class _Picture(_Lines):
-    """Keeps one picture in the output of the cell up to date."""
+    """Redraws one picture in the output of the cell."""
 
     def __init__(self, floor: float | None) -> None:
         super().__init__(floor)
@@ -74,7 +76,7 @@ class _Picture(_Lines):
 
     def add(self, step: Step) -> None:
         self.steps.append(step)
-        if time.monotonic() - self.drawn >= EVERY:
+        if time.monotonic() - self.drawn >= REDRAW_SECONDS:
             self._draw()
 
     def end(self) -> None:
@@ -85,7 +87,7 @@ class _Picture(_Lines):
         from minigpt.show.figures.loss_svg import loss_svg
 
         shown: Any = import_module("IPython.display")
-        # As HTML: it is shown as it is everywhere, and nothing has to be loaded for it.
+        # SVG in HTML: every notebook shows it, and it loads nothing.
         picture = shown.HTML(loss_svg(self.steps, self.floor))
         if self.handle is None:
             self.handle = shown.display(picture, display_id=True)

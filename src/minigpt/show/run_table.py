@@ -1,4 +1,4 @@
-"""Run folders as a table, or as lines of JSON."""
+"""List run folders as a table, or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_runs(folders: Iterable[Path]) -> tuple[list[History], dict[Path, str]]:
-    """Read run folders: those that can be, newest first, and what is wrong with the others."""
+    """Read run folders. Return the histories, newest first, and the errors of unreadable ones."""
     histories, wrong = [], {}
     for folder in folders:
         try:
@@ -30,14 +30,14 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[History], dict[Path, str]]:
 
 
 def json_lines(histories: Iterable[History], wrong: dict[Path, str]) -> str:
-    """Return one line of JSON for each run; one that is damaged has the key "error"."""
+    """Return one line of JSON for each run; a damaged run has the key "error"."""
     rows = [history.to_dict() for history in histories]
     rows += [{"folder": str(folder), "error": error} for folder, error in wrong.items()]
     return "".join(map(json_line, rows))
 
 
 def show_runs(histories: Iterable[History], wrong: dict[Path, str], console: Console) -> None:
-    """Print a table of runs, and what is wrong with others."""
+    """Print a table of runs, and the errors of damaged ones."""
     from rich.text import Text
 
     from minigpt.support.tables import fits, show_table
@@ -51,22 +51,22 @@ def show_runs(histories: Iterable[History], wrong: dict[Path, str], console: Con
 
 
 def _table(rows: Iterable[list[list[str]]], stacked: bool) -> Table:
-    """Return the table; stacked, what belongs together stands in two lines."""
+    """Return the table. Stacked, each group of related cells shares one column, in two lines."""
     from rich.table import Table
     from rich.text import Text
 
     heads = [["run"], ["layers × d", "tokens, text"], ["step", "tokens/s"]]
     heads += [["bits/char: training", "validation", "floor"], ["changed"]]
 
-    def placed(groups: list[list[str]]) -> list[str]:
+    def columns(groups: list[list[str]]) -> list[str]:
         return ["\n".join(g) for g in groups] if stacked else list(itertools.chain(*groups))
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in placed(heads):
+    for head in columns(heads):
         right = head.startswith(("step", "tokens/s", "bits/char", "validation", "floor"))
         table.add_column(head, justify="right" if right else "left", overflow="fold")
     for groups in rows:
-        table.add_row(*(Text(visible(cell)) for cell in placed(groups)))
+        table.add_row(*(Text(visible(cell)) for cell in columns(groups)))
     return table
 
 
@@ -92,7 +92,7 @@ def _shown(value: float | None, digits: int) -> str:
 
 
 def _ago(then: datetime) -> str:
-    """Say how long ago something was, in about two words."""
+    """Return how long ago a time was, as in "3 h ago"."""
     seconds = max(0.0, (datetime.now() - then).total_seconds())
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:

@@ -1,4 +1,4 @@
-"""Tokenizers side by side: the pieces of a text in colour, and how many each needs."""
+"""Compare tokenizers: the pieces of a text in colour, and how many each tokenizer needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLOURS = ("black on bright_cyan", "white on blue", "black on bright_yellow", "
 
 
 def coloured(parts: list[str], colour: bool) -> Text:
-    """Return the pieces one after another, each in another colour; or with bars between them."""
+    """Return the pieces in alternating colours, or without colour, with bars between them."""
     visible = [part.replace("\n", "⏎\n").replace("\t", "⇥") for part in parts]
     if not colour:
         return Text("|".join(visible))
@@ -34,7 +34,7 @@ def coloured(parts: list[str], colour: bool) -> Text:
 def showdown(
     tokenizers: dict[str, Tokenizer], text: str, console: Console, allow_special: bool = False
 ) -> None:
-    """Print how each tokenizer cuts `text`, then a table of tokens, their length, and unknowns."""
+    """Print how each tokenizer cuts `text`, then a table that compares them."""
     table = Table(title="the showdown", title_justify="left", box=SIMPLE_HEAD)
     for title in ("tokenizer", "vocabulary", "tokens", "characters/token", "unknown"):
         table.add_column(title, justify="left" if title == "tokenizer" else "right")
@@ -55,5 +55,5 @@ def showdown(
             str(unknowns[-1]),
         )
     if any(unknowns):
-        table.caption = "Unknown pieces are lost, so that fewer tokens are no gain there."
+        table.caption = "Unknown pieces are lost: with them, fewer tokens are not better."
     show_table(table, console)

@@ -1,4 +1,4 @@
-"""A model as a table: its layers, the shapes of their parameters, how many numbers they hold."""
+"""A model as a table: its layers, and the shapes and sizes of their parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[str, str, str, str]
 
 
 def summary(model: miniGPT) -> str:
-    """Describe the architecture of `model`; blocks after the first, being alike, in one line."""
+    """Describe `model` as a table. All blocks after the first are alike, and share one row."""
     table = rows(model)
     widths = [max(len(row[column]) for row in table) for column in range(4)]
     lines = [about(model), ""]
@@ -29,7 +29,7 @@ def summary(model: miniGPT) -> str:
 
 
 def about(model: miniGPT) -> str:
-    """Describe it in one line."""
+    """Describe `model` in one line."""
     return (
         f"miniGPT: {counted(model.n_layers, 'layer')}, {counted(model.n_heads, 'head')}, "
         f"d_model {model.d_model}, d_ff {model.d_ff}, {model.activation}, context {model.max_len}, "
@@ -38,14 +38,19 @@ def about(model: miniGPT) -> str:
 
 
 def rows(model: miniGPT) -> list[Row]:
-    """Return the rows of the table: the headings, the parameters, the sum."""
+    """Return the rows of the table: headings, parameters, total."""
     rows: list[Row] = [("layer", "parameter", "shape", "numbers")]
     for path, layer, name in model.slots():
         if not path.startswith("blocks.") or path.startswith("blocks.0."):
             value = getattr(layer, name)
-            where = path.removesuffix(f".{name}")
+            layer_path = path.removesuffix(f".{name}")
             rows.append(
-                (f"{where} ({type(layer).__name__})", name, str(value.shape), f"{value.size:,}")
+                (
+                    f"{layer_path} ({type(layer).__name__})",
+                    name,
+                    str(value.shape),
+                    f"{value.size:,}",
+                )
             )
     last_of_block = max(i for i, row in enumerate(rows) if row[0].startswith("blocks.0."))
     if model.n_layers > 1:
@@ -60,5 +65,5 @@ def rows(model: miniGPT) -> list[Row]:
 
 
 def n_parameters(layer: Layer) -> int:
-    """Count the numbers that a layer, or a model, learns; it is not laid flat for that."""
+    """Return the number of parameters of a layer or model, without building its flat array."""
     return sum(getattr(owner, name).size for _, owner, name in layer.slots())

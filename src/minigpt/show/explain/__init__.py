@@ -1,5 +1,5 @@
-"""A walk through a model as one page, for a reader who never saw a Transformer.
+"""A page that walks through a model, for readers who have never seen a Transformer.
 
-Read `walk` for its parts; `opening`, `attention`, `neurons`, `stack`, `answer` and `learning` for
-what is told, in this order; and `page` for how it becomes HTML. `command` is `minigpt explain`.
+Read `walk` for the parts of the page. `embedding_steps`, `first_attention`, `first_neurons`,
+`stack`, `answer` and `error_and_gradient` explain them, in this order. `page` turns them into HTML.
 """

@@ -1,4 +1,4 @@
-"""From the finished stream to the next token."""
+"""Explain how the finished stream becomes the next token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from minigpt.core.sampling import Sampling
 from minigpt.inside import attribute
 from minigpt.show.explain.half_block import norm_step
 from minigpt.show.explain.page import Picture, Step, Table
-from minigpt.show.explain.page_words import ROWS, dims, number, percent, quoted, shown
+from minigpt.show.explain.page_words import TABLE_ROWS, dims, n_shown, number, percent, quoted
 from minigpt.show.figures import attribution_bars as attribution
 from minigpt.show.figures import next_token as probabilities
 from minigpt.support.wording import counted
@@ -21,15 +21,15 @@ from minigpt.support.wording import counted
 if TYPE_CHECKING:
     from minigpt.inside import Trace
 
-WAYS = {
+SAMPLING_EXAMPLES = {
     "temperature 0.5": Sampling(temperature=0.5),
     "temperature 1.5": Sampling(temperature=1.5),
     "top-k 3": Sampling(top_k=3),
     "top-p 0.9": Sampling(top_p=0.9),
 }
-"""Ways to draw a token, shown beside each other."""
-WRITTEN = 12
-"""Tokens the model writes on."""
+"""Ways to draw a token, compared in a table."""
+N_WRITTEN = 12
+"""Tokens with which the model continues the text."""
 
 
 def steps(model: miniGPT, seen: Trace) -> list[Step]:
@@ -46,7 +46,8 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
         model.final_norm,
     )
     tied = (
-        " Here that table is the very one the tokens were looked up in at the start."
+        " In this model, these vectors are the rows of table E, in which the tokens were looked "
+        "up at the start."
         if model.tie_weights
         else ""
     )
@@ -56,13 +57,12 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
             "logits",
             "Score every token",
             [
-                f"The last matrix is called the head too, but has nothing to do with attention. It "
-                f"compares the vector at {token} with one learned vector for each of the {V:,} "
-                "tokens: numbers multiplied and added up, as with queries and keys. The sum "
-                f"is the token's score, its logit.{tied}",
+                "The last matrix is also called the head, but it has nothing to do with attention "
+                f"heads. It compares the vector at {token} with one learned vector for each of the "
+                f"{V:,} tokens: numbers are multiplied and added up, as with queries and keys. The "
+                f"sum is the score of the token, called its logit.{tied}",
                 f"The logit of {quoted(piece)} is {number(float(seen.logits[-1, best]))}. Since "
-                "the stream is a sum, we can take the logit apart and see which step has written "
-                "how much of it.",
+                "the stream is a sum, we can split the logit into what each step has contributed.",
             ],
             ["logits = n W_head"],
             [("W_head", "(C, V)", f"{C} × {V}"), ("logits", "(T, V)", dims(seen.logits))],
@@ -73,8 +73,8 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
             "probabilities",
             "Turn scores into probabilities",
             [
-                "Softmax again: what turned scores into shares of attention now turns logits into "
-                "probabilities. This is the model's answer: a number for every token it knows.",
+                "Softmax again: it turned scores into shares of attention, and now it turns logits "
+                "into probabilities. They are the model's answer: one for every token it knows.",
             ],
             ["p_i = exp(logit_i) / Σ_j exp(logit_j)"],
             [("probabilities", "(T, V)", dims(seen.logits))],
@@ -95,16 +95,16 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
 def _attribution(model: miniGPT, seen: Trace) -> Picture:
     found = attribute(model, seen)
     parts = sorted(found.parts().items(), key=lambda part: -abs(part[1]))
-    n = shown(len(parts))
+    n = n_shown(len(parts))
     rows = [[name, number(value)] for name, value in parts[:n]]
     if rest := parts[n:]:
         rows.append([f"{len(rest)} others", number(sum(value for _, value in rest))])
     rows.append(["the logit", number(found.logit)])
     return Picture(
         attribution.attribution(model, seen),
-        "Step by step to the logit, then head by head. What each adds directly, with the size to "
-        "which the final norm brings the sum held fixed.",
-        Table("The parts that count most", ["part", "logit"], rows),
+        "Above: how the steps add up to the logit. Below: the part of each head. Each part is a "
+        "direct contribution, computed with the standard deviation in the final norm held fixed.",
+        Table("The largest parts", ["part", "contribution to the logit"], rows),
         width=max(480, 40 * len(found.heads[0])),
     )
 
@@ -114,53 +114,54 @@ def _likeliest(seen: Trace) -> Table:
     powers = np.exp(logits - logits.max())
     rows = [
         [quoted(piece), str(i), number(logits[i]), number(float(powers[i]), 3), percent(p)]
-        for i, piece, p in seen.top(ROWS)
+        for i, piece, p in seen.top(TABLE_ROWS)
     ]
     total = number(float(powers.sum()), 3)
     rows.append([f"sum of all {len(logits):,}", "", "", total, percent(1.0)])
     return Table(
-        f"What comes after {quoted(seen.pieces[-1])}",
+        f"The likeliest tokens after {quoted(seen.pieces[-1])}",
         ["token", "id", "logit", "exp(logit − largest)", "probability"],
         rows,
     )
 
 
 def _sampling(seen: Trace) -> Step:
-    drawn = {name: seen.drawn(way) for name, way in WAYS.items()}
+    drawn = {name: seen.drawn(sampling) for name, sampling in SAMPLING_EXAMPLES.items()}
     table = Table(
-        "The probability each token is drawn with",
-        ["token", "as it is", *drawn],
+        "The probability that each token is drawn",
+        ["token", "unchanged", *drawn],
         [
             [
                 quoted(piece),
                 percent(p),
                 *(percent(float(d[i])) if d[i] else "–" for d in drawn.values()),
             ]
-            for i, piece, p in seen.top(ROWS)
+            for i, piece, p in seen.top(TABLE_ROWS)
         ],
     )
     return Step(
         "sampling",
-        "Choose one",
+        "Choose a token",
         [
-            "Always taking the likeliest token often makes dull texts that go in circles. So "
-            "one is drawn by lot, by these probabilities, mostly after some shaping.",
-            "Temperature divides the logits first: below 1 the likely becomes likelier, above 1 "
-            "the unlikely gets a chance. Top-k keeps the k likeliest. Top-p keeps as few of the "
-            "likeliest as together reach p. What is left is scaled to sum to 100% again.",
+            "Always choosing the likeliest token often makes dull texts that go in circles. So the "
+            "token is drawn at random with these probabilities, usually after changing them.",
+            "Temperature divides the logits: below 1, likely tokens become likelier; above 1, "
+            "unlikely tokens get a chance. Top-k keeps only the k likeliest tokens. Top-p keeps "
+            "the fewest tokens, likeliest first, whose probabilities sum to at least p. What is "
+            "kept is scaled to sum to 100% again.",
         ],
         ["p_i = exp(logit_i / temperature) / Σ_j exp(logit_j / temperature)"],
         tables=[table],
         pictures=[
             Picture(
-                probabilities.next_token(seen, WAYS["temperature 0.5"]),
-                "Filled: what a token is drawn with. Outlined: as the model said.",
+                probabilities.next_token(seen, SAMPLING_EXAMPLES["temperature 0.5"]),
+                "Filled: the probability that a token is drawn. Outlined: the model's probability.",
                 table,
                 name="With temperature 0.5",
             ),
             Picture(
-                probabilities.next_token(seen, WAYS["top-p 0.9"]),
-                "Tokens that stay hollow are never drawn.",
+                probabilities.next_token(seen, SAMPLING_EXAMPLES["top-p 0.9"]),
+                "Tokens without a filled bar are never drawn.",
                 table,
                 name="With top-p 0.9",
             ),
@@ -170,28 +171,28 @@ def _sampling(seen: Trace) -> Step:
 
 
 def _writing(model: miniGPT, seen: Trace) -> Step:
-    # Greedy, so that the page says the same each time. With room in the context for all that is
-    # written, the text is read once; else it would be read again for each token.
+    # Greedy, so that the page is the same each time. The context keeps room for all new tokens, so
+    # that the text is read once; without room, it would be read again for each token.
     greedy = seen.drawn(Sampling(temperature=0)).argmax()
     ids = np.append(seen.ids, greedy)
-    room = max(1, model.max_len - WRITTEN + 1)
+    room = max(1, model.max_len - N_WRITTEN + 1)
     context = ids[None, -room:]
-    written = generate(model, context, WRITTEN - 1, temperature=0.0, allowed=seen.drawable)[0]
-    pieces = [seen.vocabulary[int(i)] for i in written[-WRITTEN:]]
+    written = generate(model, context, N_WRITTEN - 1, temperature=0.0, allowed=seen.drawable)[0]
+    pieces = [seen.vocabulary[int(i)] for i in written[-N_WRITTEN:]]
     n_left_out = max(0, len(ids) - room)
     left_out = (
-        f" The context must hold all of it, so {counted(n_left_out, 'token')} at the beginning of "
-        "the text had to go."
+        " They must fit into the context too, so the model no longer sees the first "
+        f"{counted(n_left_out, 'token')} of the text."
         if n_left_out
         else ""
     )
     return Step(
         "writing",
-        "And again",
+        "Repeat for the next token",
         [
-            "The chosen token is put at the end of the text, and all of it begins again for the "
-            f"next. Taking the likeliest each time, this model goes on with these {len(pieces)} "
-            f"tokens.{left_out}",
+            "The chosen token is added at the end of the text, and everything begins again for the "
+            "next token. If the likeliest token is chosen each time, this model continues the text "
+            f"with these {len(pieces)} tokens.{left_out}",
         ],
         pieces=pieces,
         code=[Sampling.choose],

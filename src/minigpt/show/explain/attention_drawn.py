@@ -1,4 +1,4 @@
-"""Where tokens look: what is drawn and listed of attention."""
+"""Choose what the page draws and lists of attention."""
 
 from __future__ import annotations
 
@@ -17,34 +17,39 @@ if TYPE_CHECKING:
     from minigpt.inside import Trace
 
 ATTENTION_TOKENS = 40
-"""Tokens in a picture of attention: the last of the text."""
+"""Tokens in a picture of attention: the last ones of the text."""
 
 
-def window(seen: Trace, n: int = ATTENTION_TOKENS) -> Trace:
-    """Return what a trace holds of the last `n` tokens looking at each other, to be drawn."""
+def last_tokens(seen: Trace, n: int = ATTENTION_TOKENS) -> Trace:
+    """Return a trace to draw: only the attention weights among the last `n` tokens."""
     blocks = [dataclasses.replace(b, weights=b.weights[:, -n:, -n:]) for b in seen.blocks]
     return dataclasses.replace(seen, ids=seen.ids[-n:], blocks=blocks)
 
 
-def only_last(seen: Trace, n: int = ATTENTION_TOKENS) -> str:
-    """Say what a row sums to, and what `window` leaves out."""
+def row_sums(seen: Trace, n: int = ATTENTION_TOKENS) -> str:
+    """Describe what a row of `last_tokens` sums to, and what is left out."""
     if len(seen.ids) <= n:
         return "Each row sums to 100%."
     return (
-        f"Only the last {n} of {len(seen.ids)} tokens are drawn; what a row lacks to 100% goes to "
-        "those before."
+        f"Only the last {n} of {len(seen.ids)} tokens are drawn; what is missing from 100% in a "
+        "row goes to earlier tokens."
     )
 
 
-def telling_head(weights: Array) -> tuple[int, int]:
-    """Choose the head in which the last token looks most at one other, and that: (H, T, T)."""
+def most_focused_head(weights: Array) -> tuple[int, int]:
+    """Return (head, key) of the largest weight that the last token gives to another token.
+
+    Parameters
+    ----------
+    weights : (H, T, T), the attention weights of a block.
+    """
     others = weights[:, -1, :-1] if weights.shape[-1] > 1 else weights[:, -1]
     head, key = np.unravel_index(int(others.argmax()), others.shape)
     return int(head), int(key)
 
 
-def looks(seen: Trace, layer: int, h: int) -> list[str]:
-    """Write what the last token looks at most in one head."""
+def most_attended(seen: Trace, layer: int, h: int) -> list[str]:
+    """Return the three tokens that the last token attends to most in one head, as cells."""
     row = seen.blocks[layer].weights[h, -1]
     most = np.argsort(-row, kind="stable")[:3]
     cells = [f"{quoted(seen.vocabulary[seen.ids[j]])} {percent(float(row[j]))}" for j in most]
@@ -52,5 +57,5 @@ def looks(seen: Trace, layer: int, h: int) -> list[str]:
 
 
 def by_share(row: Array) -> list[int]:
-    """Order the places that a token looks at by their share (T,), the most first."""
+    """Return the positions in the order of their attention weights (T,), largest first."""
     return [int(j) for j in np.argsort(-row, kind="stable")]

@@ -1,4 +1,4 @@
-"""From the text to the vectors that the first block gets."""
+"""Explain how a text becomes the vectors that the first block receives."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from minigpt.core.layers import Embedding, PositionalEncoding
 from minigpt.show.explain.page import Picture, Step, Table
 from minigpt.show.explain.page_words import (
-    ROWS,
+    TABLE_ROWS,
     dims,
     entries,
     entry_names,
-    last,
+    first_numbers,
     last_of,
+    last_pieces,
     number,
     quoted,
 )
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from minigpt.inside import Trace
     from minigpt.text.tokenizers import Tokenizer
 
-PIECES = {
-    "bpe": "a whole word where the word is common, a part of one where it is rare",
-    "word": "here whole words, spaces and marks between them",
+TOKEN_KINDS = {
+    "bpe": "common words are one token each, rare words are cut into parts",
+    "word": "here words, spaces and punctuation marks",
     "char": "here single characters",
 }
 TOKEN_CELLS = 300
-"""Tokens of the text that are shown as cells: its last."""
+"""Tokens of the text that are shown as cells: the last ones."""
 EMBEDDING_DOTS = 1500
 """Tokens in the picture of the embeddings: the first of the vocabulary, which are the commonest."""
 
@@ -49,9 +50,9 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
             "Cut the text into tokens",
             [
                 "The model does not read letters. A tokenizer cuts the text into pieces it knows, "
-                f"called tokens: {PIECES[tokenizer.kind]}.",
-                f"This text becomes {counted(T, 'token')}.{only} The same token has the same "
-                "colour; · is a space, ⏎ the end of a line.",
+                f"called tokens: {TOKEN_KINDS[tokenizer.kind]}.",
+                f"This text becomes {counted(T, 'token')}.{only} Equal tokens have the "
+                "same colour; · is a space, ⏎ the end of a line.",
             ],
             shapes=[("tokens", "T", str(T)), ("vocabulary", "V", f"{V:,}")],
             pieces=shown,
@@ -59,22 +60,22 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
         ),
         Step(
             "ids",
-            "Give each token its number",
+            "Replace each token by its number",
             [
-                f"The tokenizer knows {V:,} tokens and has numbered them from 0 to {V - 1:,}. "
-                "From here on a token is that number, its id. The numbers say nothing by "
-                "themselves: id 8 is no closer to id 9 than to any other.",
-                f"Here {counted(repeated, 'token')} of {T} stood in the text before: the same "
-                "token, the same id."
+                f"The tokenizer knows {V:,} tokens, numbered from 0 to {V - 1:,}. From here on, "
+                "the model sees only this number, the token's id. The number itself has no "
+                "meaning: id 8 is no closer to id 9 than to any other.",
+                f"Equal tokens have equal ids. Here, {repeated} of {T} tokens repeat an earlier "
+                "token."
                 if repeated
-                else "No token stands in this text twice.",
+                else "No token occurs twice in this text.",
             ],
             shapes=[("ids", "(T,)", f"({T},)")],
             tables=[
                 Table(
                     f"{last_of(T, 'token')} of the text",
-                    ["token", "place t", "id"],
-                    [[quoted(p), str(t), str(seen.ids[t])] for t, p in last(seen.pieces)],
+                    ["token", "position t", "id"],
+                    [[quoted(p), str(t), str(seen.ids[t])] for t, p in last_pieces(seen.pieces)],
                 )
             ],
         ),
@@ -82,16 +83,17 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
 
 
 def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
-    """Explain how ids become vectors that know their places."""
+    """Explain how ids become vectors that also encode their positions."""
     (T, C), token = seen.embedding.shape, quoted(seen.pieces[-1])
     return [
         Step(
             "embedding",
             "Look up a vector for each token",
             [
-                f"Each token gets a vector, a list of {C} numbers: row id of a table that was "
-                "learned. Tokens that are used alike have come to lie near each other, and that "
-                "is how the model knows that two words have something in common.",
+                f"Each token becomes a vector, a list of {C} numbers: the id says which row of a "
+                "learned table it is. In training, tokens that are used in similar ways get "
+                "similar vectors. This is how the model knows that two words have something in "
+                "common.",
             ],
             ["x_t = E[id_t]"],
             [
@@ -100,11 +102,11 @@ def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step
             ],
             [
                 Table(
-                    f"The vectors of the last tokens, the first of their {C} numbers",
+                    f"The vectors of the last tokens: {first_numbers(C)}",
                     ["token", *entry_names(C)],
                     [
                         [quoted(p), *entries(seen.token_embedding[t])]
-                        for t, p in last(seen.pieces, 4)
+                        for t, p in last_pieces(seen.pieces, 4)
                     ],
                 )
             ],
@@ -113,13 +115,13 @@ def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step
         ),
         Step(
             "positions",
-            "Add where each token stands",
+            "Add the position",
             [
-                "What follows compares tokens without regard to their order. So that “dear my” "
-                "and “my dear” differ, each place in the text has a learned vector too, and it is "
-                "added.",
-                "The sum is what the blocks work on. It is called the residual stream: every "
-                "later step reads it and adds something to it.",
+                "The next steps compare tokens without regard to their order. So that “dear my” "
+                "and “my dear” differ, each position in the text has a learned vector too. It is "
+                "added to the vector of the token.",
+                "The blocks work on this sum. It is called the residual stream: every later step "
+                "reads it and adds something to it.",
             ],
             ["x_t = E[id_t] + P[t]"],
             [
@@ -128,12 +130,12 @@ def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step
             ],
             [
                 Table(
-                    f"The last token, {token}, at place {T - 1}",
+                    f"The last token, {token}, at position {T - 1}",
                     ["vector", *entry_names(C)],
                     [
-                        ["of the token", *entries(seen.token_embedding[-1])],
-                        [f"of place {T - 1}", *entries(seen.position_embedding[-1])],
-                        ["their sum x", *entries(seen.embedding[-1])],
+                        ["token vector", *entries(seen.token_embedding[-1])],
+                        [f"position {T - 1}", *entries(seen.position_embedding[-1])],
+                        ["sum x", *entries(seen.embedding[-1])],
                     ],
                 )
             ],
@@ -143,23 +145,25 @@ def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step
 
 
 def _map_of_tokens(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> Picture:
-    """Show the vectors in two dimensions, and in numbers who is nearest to the last token."""
+    """Return a map of the token vectors, with a table of those most similar to the last token."""
     figure = embeddings.embeddings(model, tokenizer, EMBEDDING_DOTS)
     weights = model.token_embedding.weight
     lengths = np.linalg.norm(weights, axis=1)
     lengths[lengths == 0] = 1
     own = int(seen.ids[-1])
     alike = weights @ weights[own] / (lengths * lengths[own])
-    nearest = [int(i) for i in np.argsort(-alike, kind="stable")[: ROWS + 1] if i != own][:ROWS]
+    order = np.argsort(-alike, kind="stable")[: TABLE_ROWS + 1].tolist()
+    nearest = [i for i in order if i != own][:TABLE_ROWS]
     n = min(EMBEDDING_DOTS, model.vocab_size)
     which = "All" if n == model.vocab_size else f"The first {n:,}"
     return Picture(
         figure,
-        f"{which} of the {model.vocab_size:,} tokens. A picture has two directions and a vector "
-        f"{model.d_model}, so only the two are shown in which they differ most. Point at a dot.",
+        f"{which} of the {model.vocab_size:,} tokens. A vector has {model.d_model} numbers, but a "
+        "picture only two directions: these are the two in which the vectors differ most. Point "
+        "at a dot to see its token.",
         Table(
-            f"Tokens whose vectors point most nearly where that of {quoted(seen.pieces[-1])} does",
-            ["token", "id", "cosine of the angle"],
+            f"The tokens whose vectors are most similar to the vector of {quoted(seen.pieces[-1])}",
+            ["token", "id", "cosine similarity"],
             [[quoted(seen.vocabulary[i]), str(i), number(float(alike[i]))] for i in nearest],
         ),
     )

@@ -1,4 +1,4 @@
-"""How far the model was from right, and how such an error teaches it."""
+"""Explain how wrong the model was, and how it learns from its errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward, linear_backward
 from minigpt.inside import surprise as measure
 from minigpt.show.explain.page import Picture, Step, Table
-from minigpt.show.explain.page_words import dims, last_of, number, percent, quoted, shown
+from minigpt.show.explain.page_words import dims, last_of, n_shown, number, percent, quoted
 from minigpt.show.figures import surprise_text as surprise
 from minigpt.show.summary import n_parameters
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.inside import Trace
 
-RATE = 0.1
+EXAMPLE_RATE = 0.1
 """The learning rate of the example."""
 SURPRISE_TOKENS = 250
-"""Tokens in the picture of surprise: the last of the text."""
+"""Tokens in the picture of surprise: the last ones of the text."""
 
 
 def steps(model: miniGPT, seen: Trace) -> list[Step]:
@@ -30,10 +30,10 @@ def steps(model: miniGPT, seen: Trace) -> list[Step]:
         return [
             Step(
                 "loss",
-                "Learning needs an answer",
+                "Learning needs a next token",
                 [
-                    "A model learns by guessing the next token of a text that is known. This text "
-                    "has a single token, and nothing after it to learn from: try a longer one.",
+                    "A model learns by predicting the next token of a text that is known. This "
+                    "text has a single token, and no next token to learn from. Try a longer text.",
                 ],
             )
         ]
@@ -51,7 +51,7 @@ def _loss(seen: Trace, nats: Array) -> Step:
             percent(float(np.exp(-nats[t]))),
             number(float(nats[t])),
         ]
-        for t in range(T - 1 - shown(T - 1), T - 1)
+        for t in range(T - 1 - n_shown(T - 1), T - 1)
     ]
     worst = int(nats.argmax())
     drawn = dataclasses.replace(
@@ -60,15 +60,16 @@ def _loss(seen: Trace, nats: Array) -> Step:
     only = f" The last {SURPRISE_TOKENS} of {T} tokens are drawn." if T > SURPRISE_TOKENS else ""
     return Step(
         "loss",
-        "How surprised was it?",
+        "How surprised was the model?",
         [
-            "In the text, every next token is known. So at each place we can look up the "
-            "probability the model gave to what really came. Its surprise is −ln of that: 0 if it "
-            "was certain, large if it thought the token unlikely. The mean over all places is the "
-            "loss, the one number that training makes smaller.",
-            f"Here the loss is {number(float(nats.mean()))}; guessing evenly among {V:,} tokens "
-            f"would cost ln {V:,} = {number(float(np.log(V)))}. What surprised the model most was "
-            f"{quoted(seen.pieces[worst + 1])} at place {worst + 1}, with "
+            "In the text, every next token is known. So at each position we can look up the "
+            "probability that the model gave to the token that really came. The surprise is −ln of "
+            "this probability: 0 if the model was certain, large if it held the token to be "
+            "unlikely. The mean over all positions is the loss, the number that training makes "
+            "smaller.",
+            f"Here the loss is {number(float(nats.mean()))}; equal probabilities for all {V:,} "
+            f"tokens would give ln {V:,} = {number(float(np.log(V)))}. The most surprising token "
+            f"was {quoted(seen.pieces[worst + 1])} at position {worst + 1}, with "
             f"{number(float(nats[worst]))}.",
         ],
         ["surprise_t = −ln p_t[id_{t+1}]", "loss = mean of the surprises"],
@@ -76,11 +77,16 @@ def _loss(seen: Trace, nats: Array) -> Step:
         pictures=[
             Picture(
                 surprise.surprise(drawn),
-                "Dark tokens were expected, bright ones were not. The unit is the nat, the unit "
-                f"of the natural logarithm.{only}",
+                "Dark tokens were expected, bright ones were not. The unit is the nat, as the "
+                f"logarithm is the natural one.{only}",
                 Table(
-                    f"{last_of(T - 1, 'place')} of a guess",
-                    ["what came", "likeliest by the model", "probability it had", "surprise"],
+                    last_of(T - 1, "prediction"),
+                    [
+                        "what came",
+                        "likeliest token",
+                        "probability of what came",
+                        "surprise",
+                    ],
                     rows,
                 ),
                 width=640,
@@ -101,13 +107,14 @@ def _gradient(seen: Trace, at: int) -> Step:
         "gradient",
         "Which way to change the scores",
         [
-            "The gradient of a number says how much the surprise would grow if that number grew a "
-            "little. For the logits it is simple: the probability a token got, less 1 for the "
-            "token that was right.",
-            f"Take the largest surprise. After {before} came {quoted(seen.pieces[at + 1])}, which "
-            f"had {percent(float(probabilities[right]))}. Its gradient is "
-            f"{number(float(probabilities[right]) - 1, 3)}, below 0: raise that score, and the "
-            "surprise falls. All other gradients are above 0: lower those. They all sum to 0.",
+            "The gradient of a number says how fast the surprise grows if that number grows a "
+            "little. For the logits it is simple: the probability of the token, and for the right "
+            "token the probability minus 1.",
+            f"Take the largest surprise. After {before} came {quoted(seen.pieces[at + 1])}, with "
+            f"probability {percent(float(probabilities[right]))}. The gradient of its logit is "
+            f"{number(float(probabilities[right]) - 1, 3)}, below 0: a higher logit means less "
+            "surprise. All other gradients are above 0: there, a lower logit means less surprise. "
+            "Together they sum to 0.",
         ],
         ["∂surprise / ∂logit_i = p_i − 1 if token i is right, p_i if not"],
         [("gradient of the logits", "(V,) at each place", f"({len(probabilities)},)")],
@@ -139,8 +146,8 @@ def _weight(model: miniGPT, seen: Trace, at: int) -> Step:
     slope, weight = float(n[c]) * d_logit, float(model.head.weight[c, right])
     token = quoted(seen.pieces[at + 1])
     tied = (
-        " (This matrix is also the table the tokens are looked up in; what it did there has a "
-        "gradient too, which is added.)"
+        " (In this model, the matrix is also the table in which the tokens were looked up. That "
+        "use has a gradient too, and the two are added.)"
         if model.tie_weights
         else ""
     )
@@ -148,15 +155,16 @@ def _weight(model: miniGPT, seen: Trace, at: int) -> Step:
         "weight",
         "One weight learns",
         [
-            "From the logits the gradient is handed back, step by step, through all you have read, "
-            "the last step first: the chain rule. It ends at every parameter and says which way to "
-            "move it.",
-            f"Take one weight of the last matrix, row {c} in the column of {token}. It multiplied "
-            f"the number {number(float(n[c]), 3)} of the vector n, so its gradient is that times "
-            f"the gradient of the logit. A step against it, with a learning rate of {RATE:g}, "
-            f"makes of {number(weight, 4)} the value {number(weight - RATE * slope, 4)}.{tied}",
-            f"Training does this for all {n_parameters(model):,} "
-            "parameters at once, again and again, on text after text. That is all there is to it.",
+            "By the chain rule, the gradient goes from the logits back through all the steps on "
+            "this page, the last step first. So every parameter gets a gradient, which says how to "
+            "change it.",
+            f"Take one weight of the last matrix: row {c}, in the column of {token}. It was "
+            f"multiplied by entry {c} of the vector n, which is {number(float(n[c]), 3)}. So its "
+            "gradient is this number times the gradient of the logit. A step against the gradient, "
+            f"with a learning rate of {EXAMPLE_RATE:g}, changes the weight from "
+            f"{number(weight, 4)} to {number(weight - EXAMPLE_RATE * slope, 4)}.{tied}",
+            f"Training does this for all {n_parameters(model):,} parameters at once, again and "
+            "again, on text after text. That is all.",
         ],
         ["∂surprise / ∂W[c, i] = n_c · ∂surprise / ∂logit_i", "W ← W − learning rate · gradient"],
         [("W_head", "(C, V)", dims(model.head.weight))],
@@ -165,11 +173,14 @@ def _weight(model: miniGPT, seen: Trace, at: int) -> Step:
                 f"The weight W[{c}, {right}]",
                 ["number", "value"],
                 [
-                    [f"n, number {c}", number(float(n[c]), 4)],
+                    [f"entry {c} of n", number(float(n[c]), 4)],
                     ["gradient of the logit, p − 1", number(d_logit, 4)],
-                    ["their product: gradient of the weight", number(slope, 4)],
+                    ["gradient of the weight: their product", number(slope, 4)],
                     ["the weight now", number(weight, 4)],
-                    [f"the weight − {RATE:g} · gradient", number(weight - RATE * slope, 4)],
+                    [
+                        f"the weight − {EXAMPLE_RATE:g} · its gradient",
+                        number(weight - EXAMPLE_RATE * slope, 4),
+                    ],
                 ],
             )
         ],

@@ -1,4 +1,4 @@
-"""The first half of the first block: attention, for the last token of the text."""
+"""Explain the first half of the first block: attention, for the last token of the text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minigpt.core.functional import attention, causal_mask, softmax
 from minigpt.core.layers import (
     MultiHeadAttention,
 )
-from minigpt.show.explain.attention_drawn import by_share, only_last, telling_head, window
+from minigpt.show.explain.attention_drawn import by_share, last_tokens, most_focused_head, row_sums
 from minigpt.show.explain.gathering import gather_step, heads_step, projection_step
 from minigpt.show.explain.half_block import norm_step, plus_bias, residual_step
 from minigpt.show.explain.page import Picture, Step, Table
@@ -18,12 +18,13 @@ from minigpt.show.explain.page_words import (
     dims,
     entries,
     entry_names,
-    last,
+    first_numbers,
     last_of,
+    last_pieces,
+    n_shown,
     number,
     percent,
     quoted,
-    shown,
 )
 from minigpt.show.figures import attention_maps as views
 
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 
 
 def attention_steps(model: miniGPT, seen: Trace) -> list[Step]:
-    """Explain what the first half of block 0 does."""
+    """Explain each step of the first half of block 0."""
     b, token = seen.blocks[0], quoted(seen.pieces[-1])
-    h, best = telling_head(b.weights)
+    h, best = most_focused_head(b.weights)
     added = [("stream x", b.input), ("attention adds", b.attention), ("sum h", b.middle)]
     return [
         norm_step("norm-1", token, b.input[-1], b.norm_1[-1], b.norm_1, model.blocks[0].norm_1),
@@ -46,7 +47,7 @@ def attention_steps(model: miniGPT, seen: Trace) -> list[Step]:
         gather_step(seen, h),
         heads_step(seen),
         projection_step(model, seen),
-        residual_step("residual-1", "attention", "what attention gathered", token, added),
+        residual_step("residual-1", "attention", token, added),
     ]
 
 
@@ -55,22 +56,22 @@ def _qkv(model: miniGPT, seen: Trace, h: int) -> Step:
     (H, _, D), C = b.q.shape, b.input.shape[-1]
     return Step(
         "qkv",
-        "Make a query, a key and a value of each token",
+        "Compute a query, a key and a value for each token",
         [
-            "Three learned matrices make three new vectors of each. The query says "
-            "what the token looks for, the key what it can be found by, and the value what it "
-            "hands over when it is found.",
-            f"This is done {H} times side by side, with other matrices: each is a head and may "
-            f"look for something else. We follow head {h}."
+            "Three learned matrices turn each vector into three new ones. The query says what the "
+            "token looks for, the key says what it can be found by, and the value is what it "
+            "passes on when it is found.",
+            f"This happens {H} times in parallel, each time with other matrices. Each time is "
+            f"called a head, and each head can look for something different. We follow head {h}."
             if H > 1
-            else "Models with several heads do this several times side by side; this one has "
-            "a single head.",
+            else "Models with several heads do this several times in parallel; this model has a "
+            "single head.",
         ],
         [f"{x} = n W_{x}{plus_bias(model, x)}" for x in "qkv"],
         [("q, k, v", "(H, T, D)", dims(b.q)), ("of which D", "C / H", f"{C} / {H} = {D}")],
         [
             Table(
-                f"Of {token} in head {h}, the first of {D} numbers",
+                f"The vectors of {token} in head {h}: {first_numbers(D)}",
                 ["vector", *entry_names(D)],
                 [
                     ["query q", *entries(b.q[h, -1])],
@@ -92,11 +93,11 @@ def _scores(seen: Trace, h: int, best: int) -> Step:
         "scores",
         "Compare each query with each key",
         [
-            "How well does what I look for match what you can be found by? Multiply the two "
-            "vectors number by number and add it all up: a large sum is a good match. Division "
-            f"by √{D} keeps the scores in a range in which learning works.",
-            f"Example: {token} looks at {quoted(seen.pieces[best])}. Its query times that key "
-            f"is {number(product)}; divided by √{D} = {number(D**0.5)}, the score is "
+            "How well does a query match a key? Multiply the two vectors number by number and add "
+            "up the products: a large sum is a good match. Division by "
+            f"√{D} keeps the scores in a range in which learning works.",
+            f"Example: for the query of {token} and the key of {quoted(seen.pieces[best])}, this "
+            f"sum is {number(product)}. Divided by √{D} = {number(D**0.5)}, it gives the score "
             f"{number(float(scores[best]))}.",
         ],
         ["s_tj = q_t · k_j / √D"],
@@ -104,7 +105,7 @@ def _scores(seen: Trace, h: int, best: int) -> Step:
         [
             Table(
                 f"Scores of the query of {token} in head {h}. {last_of(T, 'key')}",
-                ["key of", "place j", "q · k", "score s"],
+                ["key of", "position j", "q · k", "score s"],
                 [
                     [
                         quoted(p),
@@ -112,7 +113,7 @@ def _scores(seen: Trace, h: int, best: int) -> Step:
                         number(float(b.q[h, -1] @ b.k[h, j])),
                         number(float(scores[j])),
                     ]
-                    for j, p in last(seen.pieces)
+                    for j, p in last_pieces(seen.pieces)
                 ],
             )
         ],
@@ -127,18 +128,18 @@ def _mask(seen: Trace, h: int) -> Step:
         "mask",
         "Hide the future",
         [
-            "The model is to guess what comes next, so no token may look at those after it. Their "
-            "scores are set to −∞. Because of this the model learns from every place of a text at "
-            "once: each place has its own question and cannot see the answer.",
+            "The model must predict what comes next, so no token may look at the tokens after it: "
+            "their scores are set to −∞. Because of this, the model can learn from every position "
+            "of a text at once. Each position has its own question and cannot see the answer.",
         ],
         ["s_tj = −∞  where j > t"],
         [("scores", "(T, T) in each head", f"{len(seen.ids)} × {len(seen.ids)}")],
         [
             Table(
-                f"Scores of the last {n} tokens in head {h}: rows look, columns are looked at"
+                f"Scores of the last {n} tokens in head {h}: rows are queries, columns are keys"
                 if n > 1
                 else f"The only score in head {h}",
-                ["looks", *(quoted(p) for p in seen.pieces[-n:])],
+                ["query", *(quoted(p) for p in seen.pieces[-n:])],
                 [
                     [quoted(p), *(number(float(s)) for s in row)]
                     for p, row in zip(seen.pieces[-n:], scores, strict=True)
@@ -156,11 +157,12 @@ def _softmax(seen: Trace, h: int, best: int) -> Step:
         "softmax",
         "Turn scores into shares",
         [
-            "Softmax takes e to the power of each score and divides by the sum of them all. "
-            "What comes out is positive and sums to 100%: shares of attention. A score that "
-            "is larger by 1 gets a share e ≈ 2.7 times as large; −∞ gets none. Taking the "
-            "largest score off all of them first changes nothing and keeps the powers small.",
-            f"{token} gives {percent(float(row[best]))} of its attention in head {h} to "
+            "Softmax computes e to the power of each score and divides by the sum of these powers. "
+            "The results are positive and sum to 100%. They are shares of attention, called "
+            "attention weights. A score that is larger by 1 gets a share e ≈ 2.7 times as large; "
+            "−∞ gets a share of 0. Subtracting the largest score from all scores first does not "
+            "change the result, but keeps the powers small.",
+            f"In head {h}, {token} gives {percent(float(row[best]))} of its attention to "
             f"{quoted(seen.pieces[best])}.",
         ],
         ["a_tj = exp(s_tj) / Σ_i exp(s_ti)"],
@@ -174,7 +176,7 @@ def _softmax(seen: Trace, h: int, best: int) -> Step:
 def _shares(seen: Trace, h: int) -> Table:
     b = seen.blocks[0]
     order = by_share(b.weights[h, -1])
-    n = shown(len(order))
+    n = n_shown(len(order))
     scores = b.scores[h, -1].astype(float)
     powers = np.exp(scores - scores.max())
     rows = [
@@ -195,8 +197,8 @@ def _shares(seen: Trace, h: int) -> Table:
     total = number(float(powers.sum()), 3)
     rows.append(["sum", "", "", total, percent(round(float(b.weights[h, -1].sum()), 6))])
     return Table(
-        f"Where {quoted(seen.pieces[-1])} looks in head {h}, the most first",
-        ["token", "place j", "score s", "exp(s − largest)", "share a"],
+        f"Where {quoted(seen.pieces[-1])} looks in head {h}, largest share first",
+        ["token", "position j", "score s", "exp(s − largest)", "share a"],
         rows,
     )
 
@@ -205,12 +207,12 @@ def _matrix(seen: Trace, h: int) -> Picture:
     n = min(6, len(seen.ids))
     weights = seen.blocks[0].weights[h, -n:, -n:]
     return Picture(
-        views.attention_matrix(window(seen), 0, h),
-        "A row is a token that looks, a column one that is looked at, and the future stays empty. "
-        f"{only_last(seen)}",
+        views.attention_matrix(last_tokens(seen), 0, h),
+        "Each row shows where one token looks: brighter means a larger share. The future stays "
+        f"empty. {row_sums(seen)}",
         Table(
             f"Shares among the last {n} tokens" if n > 1 else "The only share",
-            ["looks", *(quoted(p) for p in seen.pieces[-n:])],
+            ["query", *(quoted(p) for p in seen.pieces[-n:])],
             [
                 [quoted(p), *(percent(float(a)) for a in row)]
                 for p, row in zip(seen.pieces[-n:], weights, strict=True)

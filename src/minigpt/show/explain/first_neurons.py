@@ -1,4 +1,4 @@
-"""The second half of the first block: what neurons add to the last token of the text."""
+"""Explain the second half of the first block: neurons, for the last token of the text."""
 
 from __future__ import annotations
 
@@ -26,31 +26,32 @@ if TYPE_CHECKING:
 
 
 def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
-    """Explain what the second half of block 0 does."""
+    """Explain each step of the second half of block 0."""
     b, token, block = seen.blocks[0], quoted(seen.pieces[-1]), model.blocks[0]
     F = b.up.shape[-1]
-    loud = [int(i) for i in np.argsort(-b.neurons[-1], kind="stable")[:4]]
-    silent = [int(i) for i in np.argsort(b.up[-1], kind="stable")[:2]]
+    strongest = [int(i) for i in np.argsort(-b.neurons[-1], kind="stable")[:4]]
+    lowest = [int(i) for i in np.argsort(b.up[-1], kind="stable")[:2]]
     activation = block.feed_forward.activation
     smooth = isinstance(activation, GELU)
     name = "GELU" if smooth else "ReLU"
     gate = (
-        "A neuron that is well above 0 passes as it is, one well below 0 is silenced, with a "
-        "smooth bend between. The function is called GELU"
+        "A value well above 0 passes almost unchanged, and a value well below 0 becomes almost 0, "
+        "with a smooth curve in between. This function is called GELU"
         if smooth
-        else "A neuron above 0 passes as it is, one below 0 is silenced. The function is called "
-        "ReLU"
+        else "A value above 0 passes unchanged, and a value below 0 becomes 0. This function is "
+        "called ReLU"
     )
     added = [("stream h", b.middle), ("neurons add", b.feed_forward), ("sum y", b.output)]
     return [
         norm_step("norm-2", token, b.middle[-1], b.norm_2[-1], b.norm_2, block.norm_2),
         Step(
             "up",
-            "Ask many small questions",
+            "Ask many small questions: the neurons",
             [
-                "Attention has brought together what belongs together. Now each token thinks about "
-                f"it by itself. A learned matrix makes {F:,} numbers of its vector: each is a "
-                "neuron, and high where the vector points the way this neuron listens for.",
+                "Attention has moved information between tokens. Now each token's vector is "
+                f"transformed independently. A learned matrix turns it into {F:,} numbers, called "
+                "neurons. Each neuron asks one small question about the vector: its number is "
+                "large if the vector points in the direction that this neuron has learned.",
             ],
             [f"u = n W_up{plus_bias(model, 'up')}"],
             [("u", "(T, F)", dims(b.up))],
@@ -58,10 +59,10 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
         ),
         Step(
             "gelu",
-            "Let some neurons speak",
+            "Silence the neurons below 0",
             [
-                f"{gate}. Without such a bend, two matrices after each other would be no more than "
-                "one matrix.",
+                f"{gate}. It is needed because without it, the two matrices before and after it "
+                "could be replaced by a single matrix.",
                 f"For {token}, {percent(float((b.up[-1] > 0).mean()))} of the {F:,} neurons are "
                 "above 0.",
             ],
@@ -73,11 +74,11 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
             [("neurons", "(T, F)", dims(b.neurons))],
             [
                 Table(
-                    f"Of {token}: the loudest neurons, and those furthest below 0",
-                    ["neuron", "before u", "after"],
+                    f"The strongest neurons of {token}, and the lowest ones",
+                    ["neuron", "u", f"{name}(u)"],
                     [
                         [f"no. {i}", number(float(b.up[-1, i])), number(float(b.neurons[-1, i]), 3)]
-                        for i in loud + [i for i in silent if i not in loud]
+                        for i in strongest + [i for i in lowest if i not in strongest]
                     ],
                 )
             ],
@@ -85,14 +86,15 @@ def neuron_steps(model: miniGPT, seen: Trace) -> list[Step]:
         ),
         Step(
             "down",
-            "Write down what they say",
+            "Turn the neurons into a vector",
             [
-                "A second matrix turns the neurons into a vector of the stream's kind again: each "
-                "neuron has a vector of its own and adds it as loudly as it speaks.",
+                "A second learned matrix turns the neurons into a vector that can be added to the "
+                "stream. Each neuron has its own row in this matrix. The result is the sum of all "
+                "rows, each multiplied by the value of its neuron.",
             ],
             [f"feed-forward = {name}(u) W_down{plus_bias(model, 'down')}"],
             [("out", "(T, C)", dims(b.feed_forward))],
             code=[FeedForward.forward],
         ),
-        residual_step("residual-2", "the neurons", "what the neurons said", token, added, True),
+        residual_step("residual-2", "the neurons", token, added, last=True),
     ]

@@ -1,20 +1,20 @@
-"""What attention brings: of one head, of all heads, and of all together."""
+"""Explain what attention gathers: in one head, in all heads, and combined."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
 
-from minigpt.show.explain.attention_drawn import by_share, looks, only_last, window
+from minigpt.show.explain.attention_drawn import by_share, last_tokens, most_attended, row_sums
 from minigpt.show.explain.half_block import plus_bias
 from minigpt.show.explain.page import Picture, Step, Table
 from minigpt.show.explain.page_words import (
     dims,
     entries,
     entry_names,
+    n_shown,
     percent,
     quoted,
-    shown,
 )
 from minigpt.show.figures import attention_maps as views
 from minigpt.support.wording import counted
@@ -31,9 +31,8 @@ def gather_step(seen: Trace, h: int) -> Step:
         "gather",
         "Gather the values",
         [
-            "Each token now takes the values of the tokens it looks at, each by its share, "
-            "and adds them up. This is the only place in the model where something moves from "
-            "one token to another.",
+            "Each token multiplies the values of the tokens it looks at by their shares, and adds "
+            "them up. Only here does information move from one token to another.",
         ],
         ["o_t = Σ_j a_tj v_j"],
         [("gathered o", "(H, T, D)", dims(b.heads))],
@@ -45,7 +44,7 @@ def _gathered(seen: Trace, h: int) -> Table:
     b = seen.blocks[0]
     order = by_share(b.weights[h, -1])
     rows = []
-    n = shown(len(order), 4)
+    n = n_shown(len(order), 4)
     for j in order[:n]:
         share = float(b.weights[h, -1, j])
         rows.append([f"{percent(share)} of {quoted(seen.pieces[j])}", *entries(share * b.v[h, j])])
@@ -62,30 +61,30 @@ def _gathered(seen: Trace, h: int) -> Table:
 def heads_step(seen: Trace) -> Step:
     """Explain what all heads of the block look at."""
     H = len(seen.blocks[0].weights)
-    first = dataclasses.replace(window(seen), blocks=window(seen).blocks[:1])
+    drawn = last_tokens(seen)
+    drawn = dataclasses.replace(drawn, blocks=drawn.blocks[:1])
     token = quoted(seen.pieces[-1])
-    shown = range(min(H, 12))
     table = Table(
         f"What {token} looks at most",
         ["head", "most", "second", "third"],
-        [[f"head {h}", *looks(seen, 0, h)] for h in shown],
+        [[f"head {h}", *most_attended(seen, 0, h)] for h in range(min(H, 12))],
     )
     return Step(
         "heads",
-        "All heads, side by side",
+        "All heads of the block",
         [
-            f"All {H} heads of the block do this at the same time, each with matrices of its own, "
-            "and each can find something else."
+            f"All {H} heads of the block do this in parallel. Each has its own matrices, so each "
+            "can look for something different."
             if H > 1
-            else "This block has one head; there is nothing to compare it with."
+            else "This block has only one head."
         ],
         shapes=[("heads", "H", str(H))],
         tables=[table],
         pictures=[
             Picture(
-                views.attention_heads(first),
-                "Each square is a head, as in the picture above: rows look, columns are looked "
-                f"at, brighter is more. {only_last(seen)}",
+                views.attention_heads(drawn),
+                "Each square is a head, drawn like the picture above: each row shows where one "
+                f"token looks, and brighter means more. {row_sums(seen)}",
                 table,
                 width=480,
             )
@@ -101,16 +100,16 @@ def projection_step(model: miniGPT, seen: Trace) -> Step:
     (H, T, D), C = b.q.shape, b.input.shape[-1]
     return Step(
         "projection",
-        "Bring the heads together",
+        "Combine the heads",
         [
-            f"The findings of the {counted(H, 'head')}, {D} numbers each, are laid side by side: "
-            f"{H} × {D} = {C}. One more learned matrix turns them into a vector of the "
-            "stream's kind. It is a sum with one part for each head, so that we can see what "
-            "each head writes.",
+            f"The outputs of {counted(H, 'head')}, {D} numbers each, are joined into one vector of "
+            f"{H} × {D} = {C} numbers. One more learned matrix turns it into a vector that can be "
+            "added to the stream. This vector is a sum with one part from each head, so we can "
+            "see what each head adds.",
         ],
         [f"attention = [o of head 0, o of head 1, …] W_o{plus_bias(model, 'o')}"],
         [
-            ("side by side", "(T, H · D)", f"{T} × {H * D}"),
+            ("joined", "(T, H · D)", f"{T} × {H * D}"),
             ("out", "(T, C)", dims(b.attention)),
         ],
         [_written(model, seen)],
@@ -121,7 +120,7 @@ def _written(model: miniGPT, seen: Trace) -> Table:
     b = seen.blocks[0]
     H, C = len(b.q), b.input.shape[-1]
     writes = b.head_writes[:, -1]
-    n = shown(H)
+    n = n_shown(H)
     rows = [[f"head {h}", *entries(writes[h])] for h in range(n)]
     if n < H:
         rows.append([f"{H - n} other heads", *entries(writes[n:].sum(axis=0))])
@@ -130,5 +129,5 @@ def _written(model: miniGPT, seen: Trace) -> Table:
         rows.append(["bias b", *entries(bias)])
     rows.append(["sum", *entries(b.attention[-1])])
     return Table(
-        f"What attention writes for {quoted(seen.pieces[-1])}", ["from", *entry_names(C)], rows
+        f"What attention adds for {quoted(seen.pieces[-1])}", ["from", *entry_names(C)], rows
     )

@@ -1,4 +1,4 @@
-"""What stands around each half of a block: the norm before it, the sum after it."""
+"""Explain what each half of a block begins and ends with: the norm and the addition."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ if TYPE_CHECKING:
 def norm_step(
     id: str, token: str, before: Array, after: Array, all_after: Array, norm: LayerNorm
 ) -> Step:
-    """Explain what a LayerNorm does with the vector of one token."""
+    """Explain what a LayerNorm does to the vector of one token."""
     hat = (before - before.mean()) / np.sqrt(before.var() + norm.eps)
-    rows = [("before", before), ("brought to size", hat), ("scaled, shifted", after)]
+    has_shift = norm.shift is not None
+    rows = [("before", before), ("normalised x̂", hat)]
+    rows.append(("scaled and shifted n" if has_shift else "scaled n", after))
     again = id != "norm-1"
     prose = [
-        "The same as before the first half, with a scale and a shift of its own."
+        "The same as before the first half of block 0, with another learned scale"
+        + (" and shift." if has_shift else ".")
         if again
-        else "Before a block reads the stream, each vector is brought to a standard size: its mean "
-        "becomes 0 and its spread, the standard deviation, 1. Then each of its "
-        "numbers is multiplied by a learned scale"
-        + ("" if norm.shift is None else " and moved by a learned shift")
-        + ". The stream itself stays as it is; only the block's own copy changes."
+        else "Before the block reads the stream, each vector is normalised: its mean becomes 0 and "
+        "its standard deviation 1. Then each of its numbers is multiplied by a learned scale"
+        + (", and a learned shift is added" if has_shift else "")
+        + ". The stream itself does not change: the block works on a normalised copy."
     ]
     return Step(
         id,
@@ -45,13 +47,13 @@ def norm_step(
         prose,
         [
             "x̂ = (x − mean) / √(variance + ε)",
-            "n = scale · x̂" + ("" if norm.shift is None else " + shift"),
+            "n = scale · x̂" + (" + shift" if has_shift else ""),
         ],
         [("out", "(T, C)", dims(all_after))],
         [
             Table(
                 f"The vector of {token}",
-                ["vector", "mean", "spread", *entry_names(len(before))],
+                ["vector", "mean", "std. deviation", *entry_names(len(before))],
                 [
                     [name, number(float(x.mean())), number(float(x.std())), *entries(x)]
                     for name, x in rows
@@ -63,21 +65,33 @@ def norm_step(
 
 
 def residual_step(
-    id: str, who: str, what: str, token: str, added: list[tuple[str, Array]], last: bool = False
+    id: str, source: str, token: str, added: list[tuple[str, Array]], last: bool = False
 ) -> Step:
-    """Explain how half a block adds to the stream; `added`: what was there, what comes, the sum."""
+    """Explain how half a block adds to the stream.
+
+    Parameters
+    ----------
+    id : the id of the step.
+    source : the half: "attention" or "the neurons".
+    token : the last token, in quotes.
+    added : names and arrays (T, C) of the stream before, the addition, and the sum.
+    last : whether this is the second half of the block.
+    """
     rows = [(name, x[-1], float(np.linalg.norm(x[-1]))) for name, x in added]
     (_, _, before), (_, _, new), _ = rows
     prose = [
-        f"Nothing is replaced: {what} is added to what was there. For {token}, a vector of length "
-        f"{number(new)} is added to one of length {number(before)}."
+        f"The output of {source} does not replace the stream; it is added. For {token}, a vector "
+        f"of length {number(new)} is added to one of length {number(before)}."
     ]
     if last:
-        prose.append("That was one block: look around, think, and add both to the stream.")
+        prose.append(
+            "This was one block: attention gathers from other tokens, neurons transform each "
+            "token, and both results are added to the stream."
+        )
     stream = added[-1][1]
     return Step(
         id,
-        f"Add {who} to the stream",
+        f"Add the output of {source} to the stream",
         prose,
         ["y = h + feed-forward" if last else "h = x + attention"],
         [("stream", "(T, C)", dims(stream))],
@@ -93,5 +107,5 @@ def residual_step(
 
 
 def plus_bias(model: miniGPT, name: str) -> str:
-    """Write the bias in a formula, if the model has any."""
+    """Return the bias as a formula writes it, or nothing if the model has no biases."""
     return f" + b_{name}" if model.bias else ""

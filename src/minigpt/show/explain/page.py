@@ -1,7 +1,7 @@
-"""From steps to one HTML page that needs no network.
+"""Turn steps into one HTML page that needs no network.
 
-All texts are plain: the template escapes each, so that no token can become a tag. A content
-security policy allows the two scripts of the page by their hashes and nothing else.
+The template escapes all texts, so that no token can become a tag. A content security policy allows
+only the two scripts of the page, by their hashes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """A few numbers. The first cell of each row is its heading."""
+    """A table of texts. The first cell of each row is its heading."""
 
     caption: str
     head: Sequence[str]
@@ -36,15 +36,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, how to read it, and its numbers for who cannot see it.
+    """A figure, how to read it, and its numbers for readers who cannot see it.
 
     Attributes
     ----------
     figure : from `minigpt.show.figures`; its title becomes the heading of the caption.
-    caption : how to read it.
-    numbers : what it shows, or the most of it.
-    width : the fewest pixels it needs; on a narrow screen it scrolls by itself.
-    name : a heading in place of the figure's title.
+    caption : how to read the figure.
+    numbers : what the figure shows, or the most important part.
+    width : minimum width in pixels; on a narrower screen the figure scrolls.
+    name : a heading to use instead of the figure's title.
     """
 
     figure: go.Figure
@@ -55,12 +55,12 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """What it shows, as plain text."""
+        """The heading of the caption, as plain text."""
         return self.name or html.unescape(self.figure.layout.title.text)
 
     @property
     def data(self) -> str:
-        """The figure as JSON, without its title; Plotly writes `<` as a number, so none ends it."""
+        """The figure as JSON, without its title. Plotly escapes `<`, so no text ends the script."""
         import plotly.graph_objects as go
 
         bare = go.Figure(self.figure)
@@ -70,12 +70,12 @@ class Picture:
 
     @property
     def height(self) -> int:
-        """The pixels it takes without its title, kept free until it is drawn."""
+        """The height in pixels without the title, reserved until the figure is drawn."""
         return int(self.figure.layout.height or 430) - 110 + self._top
 
     @property
     def _top(self) -> int:
-        """The pixels above it for a legend, or for headings of panels."""
+        """The pixels above the axes, for a legend or for headings of panels."""
         return 70 if self.figure.layout.annotations else 30
 
 
@@ -85,13 +85,13 @@ class Step:
 
     Attributes
     ----------
-    id, title : its address in the page, and its name.
-    prose : paragraphs.
-    formula : lines of it.
-    shapes : (what, its shape in letters, its shape in numbers).
-    tables, pictures : of this text.
-    pieces : tokens to be shown as coloured cells.
-    code : functions of ours that do it.
+    id, title : the anchor of the step in the page, and its heading.
+    prose : the paragraphs.
+    formula : the lines of the formula.
+    shapes : (name, shape in letters, shape in numbers) of arrays.
+    tables, pictures : numbers of the explained text.
+    pieces : tokens to show as coloured cells.
+    code : our functions that compute the step.
     """
 
     id: str
@@ -107,7 +107,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Part:
-    """Some steps under one heading."""
+    """Steps under one heading."""
 
     id: str
     title: str
@@ -120,7 +120,7 @@ def render(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
     Raises
     ------
     ImportError
-        If Plotly or Jinja is not installed; it says how to install them.
+        If Plotly or Jinja is not installed; the message says how to install them.
     """
     check_extra()
     from jinja2 import Environment
@@ -146,13 +146,13 @@ def render(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
 
 
 def check_extra() -> None:
-    """Raise an ImportError that says what to do unless Plotly and Jinja are installed."""
+    """Raise an ImportError that says what to install, unless Plotly and Jinja are there."""
     if not (find_spec("plotly") and find_spec("jinja2")):
         raise ImportError("the page needs Plotly and Jinja: pip install 'minigpt-numpy[plot]'")
 
 
 def policy(scripts: Sequence[str]) -> str:
-    """Return the content security policy of a page with these scripts: nothing is ever fetched."""
+    """Return a content security policy that allows these scripts and no network request."""
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     allowed = " ".join(f"'sha256-{each}'" for each in hashes)
     return (
@@ -162,11 +162,11 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def formula(line: str) -> Markup:
-    """Lower what stands after a low line: x_t, or id_{t+1}."""
+    """Return a line as HTML, with subscripts for what follows an underscore: x_t or id_{t+1}."""
     from markupsafe import Markup, escape
 
-    lowered = re.sub(r"_(?:\{([^}]*)\}|(\w+))", r"<sub>\1\2</sub>", str(escape(line)))
-    return Markup(lowered)
+    subscripted = re.sub(r"_(?:\{([^}]*)\}|(\w+))", r"<sub>\1\2</sub>", str(escape(line)))
+    return Markup(subscripted)
 
 
 def source(function: Callable[..., Any]) -> dict[str, str]:

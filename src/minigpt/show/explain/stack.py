@@ -1,4 +1,4 @@
-"""The blocks after the first, what heads have learned, and the stream through all of them."""
+"""Explain the other blocks, what the heads have learned, and the stream through all blocks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from minigpt.core.model import miniGPT
 from minigpt.inside import HeadScores, head_scores, logit_lens, play_scores
 from minigpt.show.explain.attention_drawn import (
     ATTENTION_TOKENS,
-    looks,
-    only_last,
-    telling_head,
-    window,
+    last_tokens,
+    most_attended,
+    most_focused_head,
+    row_sums,
 )
 from minigpt.show.explain.page import Picture, Step, Table
-from minigpt.show.explain.page_words import ROWS, dims, listed, number, percent, quoted, shown
+from minigpt.show.explain.page_words import (
+    TABLE_ROWS,
+    dims,
+    join_words,
+    n_shown,
+    number,
+    percent,
+    quoted,
+)
 from minigpt.show.figures import attention_maps as attention
 from minigpt.show.figures import head_table as heads
 from minigpt.show.figures import lens_table as lens
@@ -28,30 +36,28 @@ if TYPE_CHECKING:
     from minigpt.inside import Trace
     from minigpt.text.tokenizers import Tokenizer
 
-THRESHOLD = 0.5
-"""The part of its attention a head must spend on a relation to be named after it."""
-BLOCKS = 4
-"""Blocks after the first that are told about; of more, the first ones and the last."""
-CELLS = 120_000
-"""Weights in the picture of all heads."""
-MEANING = {
+NAMING_THRESHOLD = 0.5
+"""The share of its attention that a head must give to a relation to be named after it."""
+MAX_BLOCKS = 4
+"""Blocks after the first that are explained. Of more blocks, these are the first and the last."""
+MAX_HEAD_CELLS = 120_000
+"""Attention weights in the picture of all heads."""
+RELATION_TEXTS = {
     "previous token": "looks at the token just before",
-    "duplicate token": "looks at an earlier place of the same token",
-    "induction": "looks at what came after an earlier place of the same token, and so can say "
-    "again what was said",
-    "first token": "rests on the first token, as heads do that have nothing to say just now",
-    "itself": "looks at the token it stands on",
-    "start of line": "looks back to where the line began",
-    "start of the line before": "looks back to where the line before began",
-    "names of persons": "looks for names where a name is due, at the end of a line or after “my "
-    "dear”",
+    "duplicate token": "looks at earlier copies of the same token",
+    "induction": "looks at what followed an earlier copy of the same token, and so can repeat what "
+    "was said",
+    "start of line": "looks back to the start of the line",
+    "start of the line before": "looks back to the start of the line before",
+    "names of persons": "looks for names where a name comes next, at the end of a line or after "
+    "“my dear”",
     "what was confessed": "looks up what was confessed when it is betrayed",
-    "speaker's colon": "looks at the colons after the speakers before, to keep their order",
+    "speaker's colon": "looks at the colons after earlier speakers, to keep their order",
 }
 
 
 def steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace, scenes: str) -> list[Step]:
-    """Explain what the other blocks do, and what can be said of all."""
+    """Explain what the other blocks do, and what all blocks do together."""
     made = _blocks(model, seen)
     made.append(_all_heads(seen))
     if found := _found(model, tokenizer, scenes):
@@ -62,36 +68,36 @@ def steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace, scenes: str) -> lis
 def _blocks(model: miniGPT, seen: Trace) -> list[Step]:
     L, token = len(seen.blocks), quoted(seen.pieces[-1])
     chosen = list(range(1, L))
-    if len(chosen) > BLOCKS:
-        chosen = [*chosen[: BLOCKS - 1], L - 1]
-    guesses = logit_lens(model, seen, 1)
+    if len(chosen) > MAX_BLOCKS:
+        chosen = [*chosen[: MAX_BLOCKS - 1], L - 1]
+    n_skipped = L - 1 - len(chosen)
+    answers = logit_lens(model, seen, 1)
     made = []
     for i in chosen:
         b = seen.blocks[i]
         H = len(b.q)
         lengths = [float(np.linalg.norm(x[-1])) for x in (b.input, b.attention, b.feed_forward)]
         prose = [
-            f"For {token}, attention adds a vector of length {number(lengths[1])} and the neurons "
-            f"one of {number(lengths[2])} to a stream of length {number(lengths[0])}. If the model "
-            f"ended here, it would answer {quoted(seen.vocabulary[guesses.tokens[i + 1, 0]])} "
-            f"({percent(float(guesses.probabilities[i + 1, 0]))})."
+            f"For {token}, the vector in the stream has length {number(lengths[0])}. Attention "
+            f"adds a vector of length {number(lengths[1])}, and the neurons add one of length "
+            f"{number(lengths[2])}. If the model ended after this block, it would answer "
+            f"{quoted(seen.vocabulary[answers.tokens[i + 1, 0]])} "
+            f"({percent(float(answers.probabilities[i + 1, 0]))})."
         ]
         if i == 1:
             prose.insert(
                 0,
-                "Block 1 does the same with matrices of its own, but the stream it reads is "
-                "richer: each token now holds what block 0 gathered for it.",
+                "Block 1 does the same with its own matrices, but it reads a richer stream: the "
+                "vector of each token now contains what block 0 gathered for it.",
             )
-        if i == L - 1 and len(chosen) < L - 1:
-            prose.insert(
-                0, f"The {counted(L - 1 - len(chosen), 'block')} between are left out here."
-            )
-        n = shown(H)
+        if i == L - 1 and n_skipped:
+            prose.insert(0, f"This page skips {counted(n_skipped, 'block')} before this one.")
+        n = n_shown(H)
         part = f" ({n} of {H} heads)" if n < H else ""
         table = Table(
             f"What {token} looks at most in block {i}{part}",
             ["head", "most", "second", "third"],
-            [[f"head {h}", *looks(seen, i, h)] for h in range(n)],
+            [[f"head {h}", *most_attended(seen, i, h)] for h in range(n)],
         )
         made.append(
             Step(
@@ -108,27 +114,28 @@ def _blocks(model: miniGPT, seen: Trace) -> list[Step]:
 
 def _all_heads(seen: Trace) -> Step:
     L, H = len(seen.blocks), len(seen.blocks[0].q)
-    n = max(4, min(ATTENTION_TOKENS, int((CELLS / (L * H)) ** 0.5)))
+    n = max(4, min(ATTENTION_TOKENS, int((MAX_HEAD_CELLS / (L * H)) ** 0.5)))
     all_heads = f"are all {L * H} heads" if L * H > 1 else "is the only head"
     rows = []
     for i, b in enumerate(seen.blocks):
-        h, _ = telling_head(b.weights)
-        rows.append([f"block {i}, head {h}", *looks(seen, i, h)])
+        h, _ = most_focused_head(b.weights)
+        rows.append([f"block {i}, head {h}", *most_attended(seen, i, h)])
     return Step(
         "all-heads",
         "All heads of all blocks",
         [
-            f"Here {all_heads} at once. A line beside the diagonal is a head that looks "
-            "at the token before; a bright first column one that rests on the first token; "
-            "scattered spots look for something in the text itself."
+            f"Here {all_heads} at once. Watch for three patterns. A line just below the diagonal: "
+            "the head looks at the token before. A bright first column: the head rests on the "
+            "first token, as heads do that find nothing to look for. Scattered bright spots: the "
+            "head looks for something in the text itself."
         ],
         shapes=[("heads in all", "L · H", f"{L} · {H} = {L * H}")],
         pictures=[
             Picture(
-                attention.attention_heads(window(seen, n)),
-                f"A row of squares for each block, one square for each head. {only_last(seen, n)}",
+                attention.attention_heads(last_tokens(seen, n)),
+                f"A row of squares for each block, one square for each head. {row_sums(seen, n)}",
                 Table(
-                    f"{quoted(seen.pieces[-1])} in each block: the head that looks most at one",
+                    f"Where {quoted(seen.pieces[-1])} looks: the most focused head of each block",
                     ["head", "most", "second", "third"],
                     rows,
                 ),
@@ -139,7 +146,7 @@ def _all_heads(seen: Trace) -> Step:
 
 
 def _found(model: miniGPT, tokenizer: Tokenizer, scenes: str) -> Step | None:
-    """Name the heads that do something known, or give None where it cannot be measured."""
+    """Return a step that names heads after what they do, or None if nothing can be measured."""
     measured: list[tuple[str, HeadScores]] = []
     if min(model.max_len // 2, model.vocab_size) >= 2:
         measured.append(("repeated random tokens", head_scores(model, n_texts=2)))
@@ -152,26 +159,26 @@ def _found(model: miniGPT, tokenizer: Tokenizer, scenes: str) -> Step | None:
     found = [
         (score, layer, head, name, where)
         for where, scores in measured
-        for layer, head, name, score in scores.found(THRESHOLD)
+        for layer, head, name, score in scores.found(NAMING_THRESHOLD)
     ]
     found.sort(key=lambda each: -each[0])
     named = [
-        f"Head {head} of block {layer} {MEANING.get(name, name)} ({name}: {percent(score)})."
+        f"Head {head} of block {layer} {RELATION_TEXTS.get(name, name)} ({name}: {percent(score)})."
         for score, layer, head, name, _ in found
         if name not in ("itself", "first token")
     ]
-    n = shown(len(found), 2 * ROWS)
+    n = n_shown(len(found), 2 * TABLE_ROWS)
     more = f"; {len(found) - n} more are in the pictures" if len(found) > n else ""
     prose = [
         "Nobody told the heads what to do. To find out what they have learned, we let the model "
-        f"read {listed([where for where, _ in measured])} and measure where each head looks. We "
-        f"name a head if at least {THRESHOLD:.0%} of its attention, and twice what an even look at "
-        "all tokens would give, goes to one relation.",
-        " ".join(named[:4]) if named else "No head of this model does one of these so clearly.",
+        f"read {join_words([where for where, _ in measured])}, and measure where each head looks. "
+        f"We name a head after a relation if at least {NAMING_THRESHOLD:.0%} of its attention goes "
+        "there, and at least twice as much as if it looked equally at all tokens.",
+        " ".join(named[:4]) if named else "No head of this model does one of these clearly enough.",
     ]
     table = Table(
-        f"Heads found: {THRESHOLD:.0%} of their attention or more{more}",
-        ["head", "what it looks at", "share", "measured on"],
+        f"Heads with {NAMING_THRESHOLD:.0%} or more of their attention on one relation{more}",
+        ["head", "relation", "share", "measured on"],
         [
             [f"block {layer}, head {head}", name, percent(score), where]
             for score, layer, head, name, where in found[:n]
@@ -195,8 +202,9 @@ def _scores(where: str, scores: HeadScores) -> Picture:
         best = percent(float(values.max()))
         rows.append([name, f"block {layer}, head {head}", best, percent(float(even))])
     return Picture(
-        heads.heads(scores, THRESHOLD),
-        "Each square is a head; the number is the share of its attention.",
+        heads.heads(scores, NAMING_THRESHOLD),
+        "Each square is a head; the number is the share of its attention that it gives to the "
+        "relation.",
         Table(
             f"The strongest head for each relation, on {where}",
             ["relation", "head", "share", "even attention"],
@@ -216,10 +224,10 @@ def _stream(seen: Trace) -> Step:
         added += [b.attention[-1], b.feed_forward[-1]]
     return Step(
         "stream",
-        "The stream from bottom to top",
+        "The stream through all blocks",
         [
-            "Put together, the residual stream of a token is one long sum: its embedding, and "
-            "what each half of each block has added. A long bar is a step that changes much.",
+            "All in all, the residual stream of a token is one long sum: its embedding, plus what "
+            "each half of each block adds. A long bar is a step that adds much.",
         ],
         ["y = x + attention 0 + neurons 0 + attention 1 + …"],
         [("stream", "(2 L + 1, T, C)", dims(seen.stream))],
@@ -243,21 +251,21 @@ def _stream(seen: Trace) -> Step:
 def _lens(model: miniGPT, seen: Trace) -> Step:
     found = logit_lens(model, seen, 1)
     T = len(seen.ids)
-    n = shown(T)
+    n = n_shown(T)
     only = f" The last {n} of {T} tokens are shown." if n < T else ""
     return Step(
         "lens",
         "How the answer forms",
         [
-            "What reads the answer from the finished stream, the last norm and the last matrix, "
-            "can be put on the unfinished one too. It was not trained for that, so early answers "
-            "are a hint, not a fact. It is called the logit lens.",
+            "The last norm and the last matrix read the answer from the finished stream. We can "
+            "also apply them to the unfinished stream after each block. This is called the logit "
+            "lens. They were not trained for it, so early answers are a hint, not a fact.",
         ],
         pictures=[
             Picture(
                 lens.lens(model, seen, n),
-                "Below, what the embedding alone would answer; at the top, the answer of the "
-                f"model. The brighter, the surer.{only}",
+                "Bottom row: the answer from the embedding alone. Top row: the answer of the "
+                f"model. Brighter means a higher probability.{only}",
                 Table(
                     f"The likeliest token after {quoted(seen.pieces[-1])}",
                     ["after", "token", "probability"],

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from minigpt.inside import Trace
     from minigpt.text.tokenizers import Tokenizer
 
-TITLE = 60
-"""Characters of the text that the title has room for."""
+MAX_TITLE_CHARS = 60
+"""Characters of the text that the title shows: the last ones."""
 
 
 def explain(
@@ -35,27 +35,30 @@ def explain(
     scenes: str = "",
     allow_special: bool = False,
 ) -> str:
-    """Walk through what `model` does with `text`, as one HTML page that needs no network.
+    """Return an HTML page that explains, step by step, what `model` computes for `text`.
 
-    Every number on it is of this model and this text. Some 5 MB of it are plotly.js.
+    Every number on the page comes from this model and this text. The page needs no network;
+    plotly.js is included and takes about 5 MB.
 
     Parameters
     ----------
-    model, tokenizer : whose walk it is.
-    text : at least one token. Of one longer than the context the last max_len tokens count, and
-        the page says so.
-    scenes : of the built-in plays, if the model was trained on them: heads that have learned what
-        the plays are made of are named too.
-    allow_special : whether the name of a special token in `text` is that token; else it is letters.
+    model, tokenizer : the model to explain, and its tokenizer.
+    text : at least one token. A text longer than the context is cut to its last max_len tokens,
+        and the page says so.
+    scenes : scenes of the built-in plays, if the model was trained on them. The page then also
+        names heads that have learned what is special about the plays.
+    allow_special : whether the name of a special token in `text` becomes that token; otherwise it
+        is ordinary text.
 
     Returns
     -------
-    The page; `minigpt.support.files.write_text` puts it into a file.
+    str
+        The page. `minigpt.support.files.write_text` writes it to a file.
 
     Raises
     ------
     ValueError
-        If the text has no token, or the model gives scores that are no numbers.
+        If the text has no token, or the model's logits are not all finite.
     ImportError
         If Plotly or Jinja is not installed.
     """
@@ -76,31 +79,33 @@ def explain(
         Part("neurons", "Block 0, second half: neurons", neurons.neuron_steps(model, seen)),
         Part("blocks", "All blocks", stack.steps(model, tokenizer, seen, scenes)),
         Part("answer", "The answer", answer.steps(model, seen)),
-        Part("learning", "How it learned", learning.steps(model, seen)),
+        Part("learning", "How the model learned", learning.steps(model, seen)),
     ]
-    whole = visible(" ".join("".join(seen.pieces).split()))
-    start = whole if len(whole) <= TITLE else "… " + whole[-TITLE:].partition(" ")[2]
-    return render(f"What comes after “{start}”?", _lead(model, seen), parts)
+    line = visible(" ".join("".join(seen.pieces).split()))
+    if len(line) > MAX_TITLE_CHARS:
+        line = "… " + line[-MAX_TITLE_CHARS:].partition(" ")[2]
+    return render(f"What comes after “{line}”?", _lead(model, seen), parts)
 
 
 def _lead(model: miniGPT, seen: Trace) -> list[str]:
     (_, piece, probability), *_ = seen.top(1)
     dropped = (
-        f" It was longer than the context: {counted(seen.n_dropped, 'token')} before these were "
-        "left out, and the model knows nothing of them."
+        f" The text is longer than the context: {counted(seen.n_dropped, 'token')} before these "
+        "were left out, and the model does not see them."
         if seen.n_dropped
         else ""
     )
     return [
         f"This model answers {quoted(piece)}, and is {percent(min(probability, 1 - 1e-9))} sure. "
-        "On this page you can follow how it came to that, one step after the other, from letters "
-        "to the answer. Every number is one it has really computed for this text.",
-        f"A language model does one thing: it reads a text and says, for every token it knows, how "
-        f"likely that token comes next. This one has {n_parameters(model):,} parameters, the "
-        f"numbers it learned in training, {counted(model.n_layers, 'block')} with "
-        f"{counted(model.n_heads, 'attention head')} each, and sees at most "
-        f"{counted(model.max_len, 'token')} at a time. The text here has "
+        "This page shows how the model came to this answer, step by step, beginning with the "
+        "letters of the text. The model has really computed every number you see here for this "
+        "text.",
+        "A language model does one thing: it reads a text and computes, for every token it knows, "
+        "how likely this token is to come next. A token is a short piece of text. This model has "
+        f"{n_parameters(model):,} parameters, the numbers it learned in training. It has "
+        f"{counted(model.n_layers, 'block')} with {counted(model.n_heads, 'attention head')} each, "
+        f"and it sees at most {counted(model.max_len, 'token')} at a time. The text here has "
         f"{counted(len(seen.ids), 'token')}.{dropped}",
-        "You can read the words alone. Formulas, shapes, numbers and the lines of our code stand "
-        "beside them, for when you want them.",
+        "You can read the text alone. The formulas, shapes, numbers and code beside it are there "
+        "for when you want them.",
     ]
