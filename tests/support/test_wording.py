@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigpt.show.display import against_floor
-from minigpt.show.explain.page_words import last, last_of, shown
+from minigpt.show.explain.page_words import last_of, last_pieces, n_shown
 from minigpt.support.wording import counted, decimal, percent
 
 
@@ -63,8 +63,8 @@ def test_loss_is_compared_with_its_floor():
 
 @pytest.mark.parametrize("n", range(1, 40))
 def test_table_never_omits_a_single_row(n):
-    rows = list(last(["x"] * n))
-    assert [place for place, _ in rows] == list(range(n - shown(n), n))
+    rows = list(last_pieces(["x"] * n))
+    assert [position for position, _ in rows] == list(range(n - n_shown(n), n))
     assert n - len(rows) != 1
     numbers = [int(number) for number in re.findall(r"\d+", last_of(n, "token"))]
     assert numbers == ([] if n == 1 else [n] if len(rows) == n else [len(rows), n])

@@ -44,9 +44,7 @@ def watch(steps: Iterable[Step], floor: float | None = None) -> Generator[Step]:
 def in_notebook() -> bool:
     """Return whether this runs in a notebook, which can display more than text."""
     ipython: Any = sys.modules.get("IPython")  # a notebook has imported it
-    return ipython is not None and hasattr(
-        ipython.get_ipython(), "kernel"
-    )  # a terminal has no kernel
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")  # a terminal has none
 
 
 class _Lines:

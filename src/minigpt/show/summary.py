@@ -43,15 +43,9 @@ def rows(model: miniGPT) -> list[Row]:
     for path, layer, name in model.slots():
         if not path.startswith("blocks.") or path.startswith("blocks.0."):
             value = getattr(layer, name)
-            layer_path = path.removesuffix(f".{name}")
-            rows.append(
-                (
-                    f"{layer_path} ({type(layer).__name__})",
-                    name,
-                    str(value.shape),
-                    f"{value.size:,}",
-                )
-            )
+            owner = path.removesuffix(f".{name}")
+            kind = f"{owner} ({type(layer).__name__})"
+            rows.append((kind, name, str(value.shape), f"{value.size:,}"))
     last_of_block = max(i for i, row in enumerate(rows) if row[0].startswith("blocks.0."))
     if model.n_layers > 1:
         per_block = n_parameters(model.blocks[0])

@@ -181,8 +181,8 @@ def _writing(model: miniGPT, seen: Trace) -> Step:
     pieces = [seen.vocabulary[int(i)] for i in written[-N_WRITTEN:]]
     n_left_out = max(0, len(ids) - room)
     left_out = (
-        " They must fit into the context too, so the model no longer sees the first "
-        f"{counted(n_left_out, 'token')} of the text."
+        " They must fit into the context too, so the model no longer sees "
+        f"{counted(n_left_out, 'token')} at the beginning of the text."
         if n_left_out
         else ""
     )

@@ -65,8 +65,8 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
                 f"The tokenizer knows {V:,} tokens, numbered from 0 to {V - 1:,}. From here on, "
                 "the model sees only this number, the token's id. The number itself has no "
                 "meaning: id 8 is no closer to id 9 than to any other.",
-                f"Equal tokens have equal ids. Here, {repeated} of {T} tokens repeat an earlier "
-                "token."
+                f"Equal tokens have equal ids. Here, {counted(repeated, 'token')} of {T} occurred "
+                "before."
                 if repeated
                 else "No token occurs twice in this text.",
             ],

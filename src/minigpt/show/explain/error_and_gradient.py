@@ -64,7 +64,7 @@ def _loss(seen: Trace, nats: Array) -> Step:
         [
             "In the text, every next token is known. So at each position we can look up the "
             "probability that the model gave to the token that really came. The surprise is −ln of "
-            "this probability: 0 if the model was certain, large if it held the token to be "
+            "this probability: 0 if the model was certain, large if it considered the token "
             "unlikely. The mean over all positions is the loss, the number that training makes "
             "smaller.",
             f"Here the loss is {number(float(nats.mean()))}; equal probabilities for all {V:,} "
@@ -77,8 +77,8 @@ def _loss(seen: Trace, nats: Array) -> Step:
         pictures=[
             Picture(
                 surprise.surprise(drawn),
-                "Dark tokens were expected, bright ones were not. The unit is the nat, as the "
-                f"logarithm is the natural one.{only}",
+                "Dark tokens were expected, bright ones were not. The unit is the nat, because "
+                f"the logarithm is the natural one.{only}",
                 Table(
                     last_of(T - 1, "prediction"),
                     [
@@ -117,7 +117,7 @@ def _gradient(seen: Trace, at: int) -> Step:
             "Together they sum to 0.",
         ],
         ["∂surprise / ∂logit_i = p_i − 1 if token i is right, p_i if not"],
-        [("gradient of the logits", "(V,) at each place", f"({len(probabilities)},)")],
+        [("gradient of the logits", "(V,) at each position", f"({len(probabilities)},)")],
         [
             Table(
                 f"Logits after {before}",

@@ -61,14 +61,14 @@ def _qkv(model: miniGPT, seen: Trace, h: int) -> Step:
             "Three learned matrices turn each vector into three new ones. The query says what the "
             "token looks for, the key says what it can be found by, and the value is what it "
             "passes on when it is found.",
-            f"This happens {H} times in parallel, each time with other matrices. Each time is "
-            f"called a head, and each head can look for something different. We follow head {h}."
+            f"This happens {H} times in parallel, with different matrices. Each of these parts is "
+            f"called a head, and can look for something different. We follow head {h}."
             if H > 1
             else "Models with several heads do this several times in parallel; this model has a "
             "single head.",
         ],
         [f"{x} = n W_{x}{plus_bias(model, x)}" for x in "qkv"],
-        [("q, k, v", "(H, T, D)", dims(b.q)), ("of which D", "C / H", f"{C} / {H} = {D}")],
+        [("q, k, v", "(H, T, D)", dims(b.q)), ("size of a head D", "C / H", f"{C} / {H} = {D}")],
         [
             Table(
                 f"The vectors of {token} in head {h}: {first_numbers(D)}",

@@ -129,7 +129,7 @@ def _all_heads(seen: Trace) -> Step:
             "first token, as heads do that find nothing to look for. Scattered bright spots: the "
             "head looks for something in the text itself."
         ],
-        shapes=[("heads in all", "L · H", f"{L} · {H} = {L * H}")],
+        shapes=[("heads in total", "L · H", f"{L} · {H} = {L * H}")],
         pictures=[
             Picture(
                 attention.attention_heads(last_tokens(seen, n)),
@@ -174,7 +174,7 @@ def _found(model: miniGPT, tokenizer: Tokenizer, scenes: str) -> Step | None:
         f"read {join_words([where for where, _ in measured])}, and measure where each head looks. "
         f"We name a head after a relation if at least {NAMING_THRESHOLD:.0%} of its attention goes "
         "there, and at least twice as much as if it looked equally at all tokens.",
-        " ".join(named[:4]) if named else "No head of this model does one of these clearly enough.",
+        " ".join(named[:4]) if named else "No head of this model reaches this limit.",
     ]
     table = Table(
         f"Heads with {NAMING_THRESHOLD:.0%} or more of their attention on one relation{more}",
