@@ -29,22 +29,22 @@ def play_relations(pieces: Sequence[str]) -> dict[str, Array]:
       …" that confessed it;
     - speaker's colon: from the colon after a speaker to earlier ones.
     """
-    found = np.array([piece.strip() for piece in pieces])
+    tokens = np.array([piece.strip() for piece in pieces])
     earlier = np.tri(len(pieces), k=-1, dtype=bool)
 
-    due = np.array(["\n" in piece for piece in pieces]) | (found == "dear")
-    names = np.isin(found, words.PEOPLE)
-    colons = np.isin(found, [":", "):"])
-    told = np.zeros(len(pieces), dtype=bool)
-    inside, before = False, ""
-    for t, word in enumerate(found):
-        inside = (inside or (before == "I" and word == "have")) and word != "."
-        told[t] = inside
-        before = word or before  # spaces may be tokens of their own
-    betrayed = np.isin(found, ["has", "have"]) & ~told
+    before_name = np.array(["\n" in piece for piece in pieces]) | (tokens == "dear")
+    names = np.isin(tokens, words.PEOPLE)
+    colons = np.isin(tokens, [":", "):"])
+    confessed = np.zeros(len(pieces), dtype=bool)
+    inside, previous = False, ""
+    for t, word in enumerate(tokens):
+        inside = (inside or (previous == "I" and word == "have")) and word != "."
+        confessed[t] = inside
+        previous = word or previous  # a space may be a token of its own
+    betrayed = np.isin(tokens, ["has", "have"]) & ~confessed
     return {
-        "names of persons": due[:, None] & names & earlier,
-        "what was confessed": betrayed[:, None] & told & earlier,
+        "names of persons": before_name[:, None] & names & earlier,
+        "what was confessed": betrayed[:, None] & confessed & earlier,
         "speaker's colon": colons[:, None] & colons & earlier,
     }
 

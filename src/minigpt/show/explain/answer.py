@@ -34,62 +34,64 @@ N_WRITTEN = 12
 
 def steps(model: miniGPT, seen: Trace) -> list[Step]:
     """Explain how the stream becomes an answer."""
+    token, last_output = quoted(seen.pieces[-1]), seen.blocks[-1].output[-1]
+    norm = (seen.final_norm[-1], seen.final_norm, model.final_norm)
+    return [
+        norm_step("norm-final", token, last_output, *norm),
+        _logits(model, seen),
+        _probabilities(seen),
+        _sampling(seen),
+        _writing(model, seen),
+    ]
+
+
+def _logits(model: miniGPT, seen: Trace) -> Step:
     token = quoted(seen.pieces[-1])
     C, V = model.head.weight.shape
     (best, piece, _), *_ = seen.top(1)
-    final = norm_step(
-        "norm-final",
-        token,
-        seen.blocks[-1].output[-1],
-        seen.final_norm[-1],
-        seen.final_norm,
-        model.final_norm,
-    )
     tied = (
         " In this model, these vectors are the rows of table E, in which the tokens were looked "
         "up at the start."
         if model.tie_weights
         else ""
     )
-    return [
-        final,
-        Step(
-            "logits",
-            "Score every token",
-            [
-                "The last matrix is also called the head, but it has nothing to do with attention "
-                f"heads. It compares the vector at {token} with one learned vector for each of the "
-                f"{V:,} tokens: numbers are multiplied and added up, as with queries and keys. The "
-                f"sum is the score of the token, called its logit.{tied}",
-                f"The logit of {quoted(piece)} is {number(float(seen.logits[-1, best]))}. Since "
-                "the stream is a sum, we can split the logit into what each step has contributed.",
-            ],
-            ["logits = n W_head"],
-            [("W_head", "(C, V)", f"{C} × {V}"), ("logits", "(T, V)", dims(seen.logits))],
-            pictures=[_attribution(model, seen)],
-            code=[miniGPT.forward],
-        ),
-        Step(
-            "probabilities",
-            "Turn scores into probabilities",
-            [
-                "Softmax again: it turned scores into shares of attention, and now it turns logits "
-                "into probabilities. They are the model's answer: one for every token it knows.",
-            ],
-            ["p_i = exp(logit_i) / Σ_j exp(logit_j)"],
-            [("probabilities", "(T, V)", dims(seen.logits))],
-            pictures=[
-                Picture(
-                    probabilities.next_token(seen),
-                    "The likeliest next tokens.",
-                    _likeliest(seen),
-                )
-            ],
-            code=[softmax],
-        ),
-        _sampling(seen),
-        _writing(model, seen),
-    ]
+    return Step(
+        "logits",
+        "Score every token",
+        [
+            "The last matrix is also called the head, but it has nothing to do with attention "
+            f"heads. It compares the vector at {token} with one learned vector for each of the "
+            f"{V:,} tokens: numbers are multiplied and added up, as with queries and keys. The "
+            f"sum is the score of the token, called its logit.{tied}",
+            f"The logit of {quoted(piece)} is {number(float(seen.logits[-1, best]))}. Since "
+            "the stream is a sum, we can split the logit into what each step has contributed.",
+        ],
+        ["logits = n W_head"],
+        [("W_head", "(C, V)", f"{C} × {V}"), ("logits", "(T, V)", dims(seen.logits))],
+        pictures=[_attribution(model, seen)],
+        code=[miniGPT.forward],
+    )
+
+
+def _probabilities(seen: Trace) -> Step:
+    return Step(
+        "probabilities",
+        "Turn scores into probabilities",
+        [
+            "Softmax again: it turned scores into shares of attention, and now it turns logits "
+            "into probabilities. They are the model's answer: one for every token it knows.",
+        ],
+        ["p_i = exp(logit_i) / Σ_j exp(logit_j)"],
+        [("probabilities", "(T, V)", dims(seen.logits))],
+        pictures=[
+            Picture(
+                probabilities.next_token(seen),
+                "The likeliest next tokens.",
+                _likeliest(seen),
+            )
+        ],
+        code=[softmax],
+    )
 
 
 def _attribution(model: miniGPT, seen: Trace) -> Picture:

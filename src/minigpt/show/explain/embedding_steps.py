@@ -84,64 +84,70 @@ def text_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
 
 def vector_steps(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> list[Step]:
     """Explain how ids become vectors that also encode their positions."""
+    return [_embedding(model, tokenizer, seen), _positions(model, seen)]
+
+
+def _embedding(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> Step:
+    C = model.d_model
+    return Step(
+        "embedding",
+        "Look up a vector for each token",
+        [
+            f"Each token becomes a vector, a list of {C} numbers: the id says which row of a "
+            "learned table it is. In training, tokens that are used in similar ways get "
+            "similar vectors. This is how the model knows that two words have something in "
+            "common.",
+        ],
+        ["x_t = E[id_t]"],
+        [
+            ("table E", "(V, C)", dims(model.token_embedding.weight)),
+            ("vectors", "(T, C)", dims(seen.token_embedding)),
+        ],
+        [
+            Table(
+                f"The vectors of the last tokens: {first_numbers(C)}",
+                ["token", *entry_names(C)],
+                [
+                    [quoted(p), *entries(seen.token_embedding[t])]
+                    for t, p in last_pieces(seen.pieces, 4)
+                ],
+            )
+        ],
+        [_map_of_tokens(model, tokenizer, seen)] if C > 1 and model.vocab_size > 2 else (),
+        code=[Embedding.forward],
+    )
+
+
+def _positions(model: miniGPT, seen: Trace) -> Step:
     (T, C), token = seen.embedding.shape, quoted(seen.pieces[-1])
-    return [
-        Step(
-            "embedding",
-            "Look up a vector for each token",
-            [
-                f"Each token becomes a vector, a list of {C} numbers: the id says which row of a "
-                "learned table it is. In training, tokens that are used in similar ways get "
-                "similar vectors. This is how the model knows that two words have something in "
-                "common.",
-            ],
-            ["x_t = E[id_t]"],
-            [
-                ("table E", "(V, C)", dims(model.token_embedding.weight)),
-                ("vectors", "(T, C)", dims(seen.token_embedding)),
-            ],
-            [
-                Table(
-                    f"The vectors of the last tokens: {first_numbers(C)}",
-                    ["token", *entry_names(C)],
-                    [
-                        [quoted(p), *entries(seen.token_embedding[t])]
-                        for t, p in last_pieces(seen.pieces, 4)
-                    ],
-                )
-            ],
-            [_map_of_tokens(model, tokenizer, seen)] if C > 1 and model.vocab_size > 2 else (),
-            code=[Embedding.forward],
-        ),
-        Step(
-            "positions",
-            "Add the position",
-            [
-                "The next steps compare tokens without regard to their order. So that “dear my” "
-                "and “my dear” differ, each position in the text has a learned vector too. It is "
-                "added to the vector of the token.",
-                "The blocks work on this sum. It is called the residual stream: every later step "
-                "reads it and adds something to it.",
-            ],
-            ["x_t = E[id_t] + P[t]"],
-            [
-                ("table P", "(max_len, C)", dims(model.position_embedding.weight)),
-                ("x", "(T, C)", dims(seen.embedding)),
-            ],
-            [
-                Table(
-                    f"The last token, {token}, at position {T - 1}",
-                    ["vector", *entry_names(C)],
-                    [
-                        ["token vector", *entries(seen.token_embedding[-1])],
-                        [f"position {T - 1}", *entries(seen.position_embedding[-1])],
-                        ["sum x", *entries(seen.embedding[-1])],
-                    ],
-                )
-            ],
-            code=[PositionalEncoding.forward],
-        ),
-    ]
+    return Step(
+        "positions",
+        "Add the position",
+        [
+            "The next steps compare tokens without regard to their order. So that “dear my” "
+            "and “my dear” differ, each position in the text has a learned vector too. It is "
+            "added to the vector of the token.",
+            "The blocks work on this sum. It is called the residual stream: every later step "
+            "reads it and adds something to it.",
+        ],
+        ["x_t = E[id_t] + P[t]"],
+        [
+            ("table P", "(max_len, C)", dims(model.position_embedding.weight)),
+            ("x", "(T, C)", dims(seen.embedding)),
+        ],
+        [
+            Table(
+                f"The last token, {token}, at position {T - 1}",
+                ["vector", *entry_names(C)],
+                [
+                    ["token vector", *entries(seen.token_embedding[-1])],
+                    [f"position {T - 1}", *entries(seen.position_embedding[-1])],
+                    ["sum x", *entries(seen.embedding[-1])],
+                ],
+            )
+        ],
+        code=[PositionalEncoding.forward],
+    )
 
 
 def _map_of_tokens(model: miniGPT, tokenizer: Tokenizer, seen: Trace) -> Picture:
