@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.core.functional import Array
-from minigpt.show.explain.page_words import (
-    percent,
-    quoted,
-)
+from minigpt.show.explain.page_words import percent, quoted
 
 if TYPE_CHECKING:
     from minigpt.inside import Trace

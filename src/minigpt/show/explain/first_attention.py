@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.core.functional import attention, causal_mask, softmax
-from minigpt.core.layers import (
-    MultiHeadAttention,
-)
+from minigpt.core.layers import MultiHeadAttention
 from minigpt.show.explain.attention_drawn import by_share, last_tokens, most_focused_head, row_sums
 from minigpt.show.explain.gathering import gather_step, heads_step, projection_step
 from minigpt.show.explain.half_block import norm_step, plus_bias, residual_step

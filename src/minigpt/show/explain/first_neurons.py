@@ -10,12 +10,7 @@ from minigpt.core.functional import gelu, linear, relu
 from minigpt.core.layers import FeedForward
 from minigpt.show.explain.half_block import norm_step, plus_bias, residual_step
 from minigpt.show.explain.page import Step, Table
-from minigpt.show.explain.page_words import (
-    dims,
-    number,
-    percent,
-    quoted,
-)
+from minigpt.show.explain.page_words import dims, number, percent, quoted
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT

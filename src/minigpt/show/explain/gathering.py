@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 from minigpt.show.explain.attention_drawn import by_share, last_tokens, most_attended, row_sums
 from minigpt.show.explain.half_block import plus_bias
 from minigpt.show.explain.page import Picture, Step, Table
-from minigpt.show.explain.page_words import (
-    dims,
-    entries,
-    entry_names,
-    n_shown,
-    percent,
-    quoted,
-)
+from minigpt.show.explain.page_words import dims, entries, entry_names, n_shown, percent, quoted
 from minigpt.show.figures import attention_maps as views
 from minigpt.support.wording import counted
 

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigpt.core.functional import Array, layer_norm
-from minigpt.core.layers import (
-    LayerNorm,
-    TransformerBlock,
-)
+from minigpt.core.layers import LayerNorm, TransformerBlock
 from minigpt.show.explain.page import Step, Table
-from minigpt.show.explain.page_words import (
-    dims,
-    entries,
-    entry_names,
-    number,
-)
+from minigpt.show.explain.page_words import dims, entries, entry_names, number
 
 if TYPE_CHECKING:
     from minigpt.core.model import miniGPT

@@ -1,4 +1,4 @@
-"""All steps of the walk, in the order of the computation."""
+"""All parts of the page, in the order of the computation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import numpy as np
 from minigpt.core.checks_model import check_model
 from minigpt.inside import trace
 from minigpt.inside.pieces import visible
-from minigpt.show.explain import answer, stack
-from minigpt.show.explain import embedding_steps as opening
-from minigpt.show.explain import error_and_gradient as learning
-from minigpt.show.explain import first_attention as attention
-from minigpt.show.explain import first_neurons as neurons
+from minigpt.show.explain import answer, error_and_gradient, stack
+from minigpt.show.explain.embedding_steps import text_steps, vector_steps
+from minigpt.show.explain.first_attention import attention_steps
+from minigpt.show.explain.first_neurons import neuron_steps
 from minigpt.show.explain.page import Part, render
 from minigpt.show.explain.page_words import percent, quoted
 from minigpt.show.summary import n_parameters
@@ -73,13 +72,13 @@ def explain(
             "damaged, or its training has diverged"
         )
     parts = [
-        Part("the-text", "The text", opening.text_steps(model, tokenizer, seen)),
-        Part("vectors", "Tokens become vectors", opening.vector_steps(model, tokenizer, seen)),
-        Part("attention", "Block 0, first half: attention", attention.attention_steps(model, seen)),
-        Part("neurons", "Block 0, second half: neurons", neurons.neuron_steps(model, seen)),
+        Part("the-text", "The text", text_steps(model, tokenizer, seen)),
+        Part("vectors", "Tokens become vectors", vector_steps(model, tokenizer, seen)),
+        Part("attention", "Block 0, first half: attention", attention_steps(model, seen)),
+        Part("neurons", "Block 0, second half: neurons", neuron_steps(model, seen)),
         Part("blocks", "All blocks", stack.steps(model, tokenizer, seen, scenes)),
         Part("answer", "The answer", answer.steps(model, seen)),
-        Part("learning", "How the model learned", learning.steps(model, seen)),
+        Part("learning", "How the model learned", error_and_gradient.steps(model, seen)),
     ]
     line = visible(" ".join("".join(seen.pieces).split()))
     if len(line) > MAX_TITLE_CHARS:
