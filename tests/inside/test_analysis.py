@@ -41,7 +41,7 @@ def test_attribution_parts_sum_to_the_logit(changes, against):
 
 
 def test_attribution_part_is_what_the_logit_loses_without_it():
-    """With the norm's scale fixed, taking a head's writing out of the stream takes its part off."""
+    """With the norm's variance fixed, the logit falls by a part if the stream lacks its vector."""
     model = small()
     seen = trace(model, IDS)
     found = attribute(model, seen)
@@ -116,7 +116,7 @@ def test_mean_surprise_is_the_loss():
 
 
 def related(ids, pieces=None):
-    """Relations as lists of (query, key)."""
+    """Return the relations as lists of (query, key)."""
     found = relations(np.array(ids), pieces)
     return {name: np.argwhere(r).tolist() for name, r in found.items()}
 
@@ -144,7 +144,7 @@ def test_head_scores_of_heads_with_one_purpose():
     for head, name in enumerate(["previous token", "duplicate token", "induction", "first token"]):
         weights[0, head] = known[name]
         idle = ~known[name].any(axis=1)
-        weights[0, head, idle, 0] = 1  # nothing to look at: the first token, as real heads do
+        weights[0, head, idle, 0] = 1  # like real heads without a relation
     scores = score_heads(weights, known)
     for head, name in enumerate(scores.names[:4]):
         assert scores.values[head, 0, head] == 1, name
@@ -284,7 +284,7 @@ def test_without_heads_removes_the_output_of_those_heads(changes):
     seen = trace(without_heads(model, [(1, 2), (1, 0)]), IDS)
     wrote = whole.blocks[1].head_writes[[0, 2]].sum(axis=0)
     np.testing.assert_allclose(seen.blocks[1].middle, whole.blocks[1].middle - wrote, atol=1e-12)
-    np.testing.assert_array_equal(seen.weights, whole.weights)  # of the last block too: they look
+    np.testing.assert_array_equal(seen.weights, whole.weights)  # the heads still attend
     assert np.abs(seen.logits - whole.logits).max() > 1e-3
     for name, param in model.params().items():
         np.testing.assert_array_equal(param, before[name])

@@ -18,7 +18,7 @@ V = TOKENIZER.vocab_size
 
 
 def learner(make=AdamW, **options):
-    """A model that has taken two steps, its optimizer, and the batch of the third."""
+    """Return a model after two steps, its optimizer, and the batch of the third step."""
     model = tiny_model(V, **options)
     optimizer, rng = make(model), np.random.default_rng(1)
     for _ in range(2):
@@ -46,7 +46,7 @@ def test_slow_step_equals_the_real_step_and_changes_nothing(make, options):
     for then, now in zip(before, state(model, optimizer), strict=True):
         np.testing.assert_array_equal(then, now)
 
-    chance = model.rng.bit_generator.state
+    rng_state = model.rng.bit_generator.state
     params = model.params()
     old = {name: param.copy() for name, param in params.items()}
     _, loss = model.forward(x, y)
@@ -54,11 +54,11 @@ def test_slow_step_equals_the_real_step_and_changes_nothing(make, options):
     grads = {name: grad.copy() for name, grad in model.grads().items()}
     norm = clip_gradients(model.flat.grads, 0.5)
     optimizer.step(3e-3)
-    model.rng.bit_generator.state = chance
+    model.rng.bit_generator.state = rng_state
     _, after = model.forward(x, y)
     assert (slow.loss, slow.gradient_norm, slow.loss_after) == (loss, norm, after)
-    told = {name: v for station in slow.stations for name, v in station.parameters.items()}
-    assert told == {name: np.linalg.norm(grad) for name, grad in grads.items()}
+    reported = {name: v for station in slow.stations for name, v in station.parameters.items()}
+    assert reported == {name: np.linalg.norm(grad) for name, grad in grads.items()}
 
     assert len(slow.changes) == 20
     moved = np.concatenate([np.abs(params[name] - old[name]).ravel() for name in params])
@@ -82,7 +82,7 @@ def test_slow_step_losses_are_per_token():
 
 
 def test_slow_step_gradients_are_those_of_the_loss():
-    """The loss changes with what a station gives as the gradient there says."""
+    """A station has the gradient of the loss with respect to its output."""
     model, optimizer, x, y = learner(dtype=np.float64)
     slow = slow_step(model, x, y, optimizer, 3e-3)
     assert [station.name for station in slow.stations] == [
@@ -96,15 +96,15 @@ def test_slow_step_gradients_are_those_of_the_loss():
     assert slow.stations[-1].gradient == pytest.approx(np.linalg.norm(dlogits))
     assert slow.stations[-1].norm == pytest.approx(np.linalg.norm(logits))
     assert slow.stations[-1].shape == logits.shape
-    # The bias of `down` is added to every token: its gradient is the sum of those at the station,
-    # and that of the positions the sum over the texts of the batch.
+    # The gradient of the positions is a sum over the texts of the batch, and the gradient of the
+    # bias of `down` a sum over all tokens. Each sum here has one term: the gradient at the station.
     one = slow_step(model, x[:1], y[:1], optimizer, 3e-3)
     embedding = one.stations[0]
     assert embedding.gradient == pytest.approx(embedding.parameters["position_embedding.weight"])
     single = slow_step(model, x[:1, :1], y[:1, :1], optimizer, 3e-3)
-    attention, thought = single.stations[1:3]
+    attention, feed_forward = single.stations[1:3]
     down = "blocks.0.feed_forward.down.bias"
-    assert thought.gradient == pytest.approx(thought.parameters[down])
+    assert feed_forward.gradient == pytest.approx(feed_forward.parameters[down])
     projection = "blocks.0.attention.projection.bias"
     assert attention.gradient == pytest.approx(attention.parameters[projection])
 

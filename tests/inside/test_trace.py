@@ -1,4 +1,4 @@
-"""Every number in a trace, against the formulas written out again here, plainly."""
+"""Compare every number in a trace with the formulas, written out plainly here."""
 
 import json
 import math
@@ -35,7 +35,7 @@ def tokenizer():
 
 
 def plain(model, ids, change=None):
-    """Compute everything with loops over tokens and heads; `change` is added where it says."""
+    """Compute all arrays with loops; `change` (name → array) is added to some of them."""
     kept = {}
 
     def note(name, value):
@@ -88,15 +88,15 @@ def plain(model, ids, change=None):
         up = note(at + "up", linear(n, block.feed_forward.up))
         act = gelu if model.activation == "gelu" else (lambda value: max(value, 0.0))
         neurons = note(at + "neurons", np.vectorize(act)(up))
-        thought = note(at + "feed_forward", linear(neurons, block.feed_forward.down))
-        x = note(at + "output", middle + thought)
+        feed_forward = note(at + "feed_forward", linear(neurons, block.feed_forward.down))
+        x = note(at + "output", middle + feed_forward)
     n = note("final_norm", norm(x, model.final_norm))
     note("logits", linear(n, model.head))
     return kept
 
 
 def named(activations):
-    """All arrays of a trace or gradient by name."""
+    """Return all arrays of a trace or gradient by name."""
     arrays = {name: getattr(activations, name) for name in OUTER}
     for i, block in enumerate(activations.blocks):
         arrays |= {f"blocks.{i}.{name}": getattr(block, name) for name in INNER}
@@ -114,7 +114,7 @@ def test_trace_equals_values_computed_by_hand(changes):
 
 
 def test_trace_comparison_notices_a_change_in_any_array():
-    """The values differ enough from each other and from zero for the test above to mean much."""
+    """All arrays differ from each other and from zero, so the test above means something."""
     arrays = named(trace(small(), [3, 3, 19, 0, 7]))
     sums = {}
     for name, value in arrays.items():
@@ -122,7 +122,7 @@ def test_trace_comparison_notices_a_change_in_any_array():
         assert np.abs(finite).max() > 0.01, name
         sums.setdefault(round(float((finite**2).sum()), 6), []).append(name)
     same = [names for names in sums.values() if len(names) > 1]
-    # Alike are the ends of one step and the beginnings of the next, and no others.
+    # Only the output of one step and the input of the next are equal.
     assert same == [["embedding", "blocks.0.input"], ["blocks.0.output", "blocks.1.input"]]
 
 
@@ -163,7 +163,7 @@ def test_trace_works_for_blocked_attention(length):
         log_weights = block.scores - np.log(np.exp(block.scores).sum(axis=-1, keepdims=True))
     np.testing.assert_allclose(np.exp(log_weights), block.weights, atol=1e-12)
     np.testing.assert_allclose(block.weights @ block.v, block.heads, atol=1e-12)
-    # The gradient of the embedding, summed by id, is that of the token embedding's weights.
+    # The gradient of the embedding is also the gradient of the position vectors.
     targets = np.full((1, length), 1)
     dlogits = np.zeros_like(seen.logits)[None]
     model.forward(ids[None], targets)

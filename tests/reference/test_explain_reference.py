@@ -1,4 +1,4 @@
-"""The page of `minigpt explain` in a real browser: drawn, quiet, narrow, dark, open to all."""
+"""The page of `minigpt explain` in a real browser: drawn without errors, and accessible."""
 
 import shutil
 from pathlib import Path
@@ -38,10 +38,10 @@ def browser():
 def opened(request, browser, path: Path):
     width, scheme = request.param
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page.heard, page.asked = [], []
-    page.on("console", lambda message: page.heard.append(message.text))
-    page.on("pageerror", lambda error: page.heard.append(str(error)))
-    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.messages, page.urls = [], []
+    page.on("console", lambda message: page.messages.append(message.text))
+    page.on("pageerror", lambda error: page.messages.append(str(error)))
+    page.on("request", lambda request: page.urls.append(request.url))
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-drawn]", state="attached")
     yield page
@@ -49,10 +49,8 @@ def opened(request, browser, path: Path):
 
 
 def test_explain_page_in_a_browser(opened, path):
-    assert opened.heard == []
-    assert [url for url in opened.asked if not url.startswith(("data:", "blob:"))] == [
-        path.as_uri()
-    ]
+    assert opened.messages == []
+    assert [url for url in opened.urls if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
     figures = opened.locator("figure").count()
     assert figures > 8
     assert opened.locator("figure .plot > .plot-container").count() == figures

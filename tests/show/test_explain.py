@@ -35,7 +35,7 @@ EMPTY = {"meta", "wbr", "br", "hr", "img", "link", "input"}
 
 
 class Page(HTMLParser):
-    """A page taken apart: its tags, tables, texts by step, scripts; complains of what is open."""
+    """A parsed page: its tags, tables, scripts and texts by step. All tags must be closed."""
 
     def __init__(self, content):
         super().__init__(convert_charrefs=True)
@@ -88,7 +88,7 @@ class Page(HTMLParser):
             self.pieces.setdefault(self.steps[-1], []).append(data)
 
     def rows(self, step, number=0):
-        """The rows of a table, after its heading, by their first cell."""
+        """Return the rows of a table by their first cell, without the heading."""
         return {row[0]: row[1:] for row in self.tables[step][number]["rows"][1:]}
 
 
@@ -226,11 +226,11 @@ def test_explain_computes_the_loss_of_the_actual_next_token(made, model, seen):
     rows = made.tables["loss"][0]["rows"][1:]
     assert [row[3] for row in rows] == [shown(x) for x in nats[-8:]]
     assert f"the loss is {shown(nats.mean())};" in " ".join(made.prose["loss"])
-    at = int(nats.argmax())  # there is most to learn
+    at = int(nats.argmax())  # the largest surprise
     p = seen.probabilities(at)
     right = [row for row in made.tables["gradient"][0]["rows"][1:] if row[2] == "yes"]
     assert [row[3] for row in right] == [shown(p[seen.ids[at + 1]] - 1, 3)]
-    # One more step down that slope must make the text likelier.
+    # A step against the gradient must raise the logit of the right token.
     c, i = map(int, re.search(r"W\[(\d+), (\d+)\]", made.tables["weight"][0]["caption"]).groups())
     new = float(made.tables["weight"][0]["rows"][-1][1].replace("−", "-"))
     changed = seen.final_norm[at] @ model.head.weight
@@ -241,7 +241,7 @@ def test_explain_computes_the_loss_of_the_actual_next_token(made, model, seen):
 
 
 class Tags(CharTokenizer):
-    """Has whole tags for tokens."""
+    """A tokenizer whose tokens are whole HTML tags."""
 
     def _split(self, text):
         return re.findall(r"</script><b>|<!--|&lt;|\]\]>|.", text)
@@ -261,7 +261,7 @@ def test_explain_escapes_tokens_that_look_like_tags():
     in_figures = ""
     for data in made.data:
         figure = json.dumps(json.loads(data), ensure_ascii=False)
-        assert "<b>" not in figure  # which Plotly would take for a tag
+        assert "<b>" not in figure  # Plotly would read it as a tag
         in_figures += figure
     assert "&lt;/script&gt;&lt;b&gt;" in in_figures
 
@@ -340,8 +340,8 @@ def test_explain_names_a_previous_token_head(tokenizer):
     block.norm_1.scale[...] = model.final_norm.scale[...] = 1
     model.position_embedding.weight[:, :24] = 9 * np.eye(24)
     weight = block.attention.qkv.weight
-    weight[1:24, 0:23] = 9 * np.eye(23)  # the query of place t is that of place t − 1 …
-    weight[:24, 48:72] = 9 * np.eye(24)  # … which its key is
+    weight[1:24, 0:23] = 9 * np.eye(23)  # the query of position t is like …
+    weight[:24, 48:72] = 9 * np.eye(24)  # … the key of position t − 1
     made = Page(explain(model, tokenizer, "my dear"))
     assert made.tables["found"][0]["rows"][1][:2] == ["block 0, head 0", "previous token"]
     assert "Head 0 of block 0 looks at the token just before" in " ".join(made.prose["found"])

@@ -1,4 +1,4 @@
-"""Figures, by the data that they show."""
+"""Test figures by the data that they show."""
 
 import json
 
@@ -38,7 +38,7 @@ def seen(model, tokenizer):
 
 
 def shown(piece):
-    """A piece as figures must write it: < and & would else be HTML, a space nothing."""
+    """Return a piece as figures must write it: < and & escaped, spaces visible."""
     names = {" ": "·", "\n": "⏎", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
     return "".join(names.get(c, c) for c in piece)
 
@@ -179,12 +179,12 @@ def test_residual_stream_figure(seen, position):
     def length(x):
         return np.linalg.norm(x[at], axis=-1).mean()
 
-    embedding, attended, thought, total = figure.data
+    embedding, attention_bars, feed_forward_bars, total = figure.data
     assert embedding.y[0] == pytest.approx(length(seen.embedding))
-    np.testing.assert_allclose(attended.y, [length(b.attention) for b in seen.blocks])
-    np.testing.assert_allclose(thought.y, [length(b.feed_forward) for b in seen.blocks])
+    np.testing.assert_allclose(attention_bars.y, [length(b.attention) for b in seen.blocks])
+    np.testing.assert_allclose(feed_forward_bars.y, [length(b.feed_forward) for b in seen.blocks])
     np.testing.assert_allclose(total.y, [length(x) for x in seen.stream])
-    places = [*embedding.x, *attended.x, *thought.x]
+    places = [*embedding.x, *attention_bars.x, *feed_forward_bars.x]
     assert [figure.layout.xaxis.ticktext[i] for i in places] == [
         *("embedding", "attention 0", "attention 1", "feed-forward 0", "feed-forward 1"),
     ]

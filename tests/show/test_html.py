@@ -1,4 +1,4 @@
-"""How things show themselves in a notebook: what is there, escaped, without scripts."""
+"""Notebook displays: what they show, escaped and without scripts."""
 
 import re
 from html.parser import HTMLParser
@@ -13,7 +13,7 @@ TEXT = "my <b>dear</b> goose,\n</pre><script>&amp;"
 
 
 class Text(HTMLParser):
-    """The texts of a piece of HTML whose tags are closed, and the tags."""
+    """The texts and tags of a piece of HTML, whose tags must be closed."""
 
     def __init__(self, content):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The loss while it falls, in a notebook and outside of one; and the notebook as it is shipped."""
+"""The loss during training, in a notebook and elsewhere; and the notebook as it is shipped."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def test_plot_training_passes_steps_and_prints_evaluations(capsys):
 
 @pytest.fixture
 def cell(monkeypatch):
-    """What a notebook would show: a list of the pictures in turn, and the handles."""
+    """Return the list of pictures that a notebook would show."""
     pictures = []
     handle = types.SimpleNamespace(update=pictures.append)
 
@@ -93,7 +93,7 @@ def test_training_picture_places_the_losses_correctly():
     bits = np.array([step.loss / 2 for step in STEPS])  # 2 nats a token are 1 bit a character
     drawn = points(faint)
     assert len(drawn) == 40
-    # Heights are a straight line of the losses, also those of the dots and of the floor.
+    # Heights are a linear function of the losses, also for the dots and the floor.
     slope, shift = np.polyfit(bits, drawn[:, 1], 1)
     assert slope < 0
     np.testing.assert_allclose(drawn[:, 1], slope * bits + shift, atol=0.1)
@@ -140,5 +140,5 @@ def test_notebook_was_run_in_order_and_needs_no_scripts():
     assert any("<svg" in page and "bits per character" in page for page in pages)  # the live plot
     figures = [data for data in shown if "application/vnd.plotly.v1+json" in data]
     assert len(figures) >= 5
-    for data in figures:  # where there is no Plotly, such as on GitHub
+    for data in figures:  # for viewers without Plotly, such as GitHub
         assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")

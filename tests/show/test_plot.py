@@ -1,4 +1,4 @@
-"""Loss curves: the figure, the page and the text show the numbers of the runs, and no others."""
+"""Loss curves: the figure, the page and the text show exactly the numbers of the runs."""
 
 import io
 import re
@@ -20,7 +20,7 @@ from minigpt.show.run_table import show_runs
 
 @pytest.fixture
 def pair(tmp_path):
-    """Two runs with different tokenizers: a nat per token is another number of bits in each."""
+    """Return two runs with different tokenizers, so that a nat per token differs in bits."""
 
     def rows(ratio):
         evaluated = {1: {"val_loss": 6.0, "val_bits": 6 * ratio}}
@@ -33,7 +33,7 @@ def pair(tmp_path):
 
 
 def test_curves_add_the_spelling_cost_once(tmp_path):
-    """The loss of training is so many nats; spelling is added to it, and not multiplied."""
+    """Spelling is added to the training loss in bits; it does not scale it."""
     evaluated = {1: 6.0, 8: 2.0}
     rows = [
         row(n, **({"val_loss": v, "val_bits": v / 2 + 0.75, "spelling_bits": 0.75} if v else {}))

@@ -1,4 +1,4 @@
-"""What is measured of layers while they learn, and the figures of training."""
+"""The metrics of layers during training, and the figures of training."""
 
 import html
 import json
@@ -25,7 +25,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def measured(model, optimizer, learning_rate=1e-2, clip=0.05):
-    """Take three steps by hand; give what is measured of the last, its gradient, and Δw."""
+    """Train three steps by hand; return the metrics, gradients and Δw of the last."""
     rng = np.random.default_rng(3)
     for _ in range(3):
         model.forward(*get_batch(np.arange(200) * 7 % 20, 8, 4, rng))
