@@ -28,7 +28,7 @@ SAMPLING_EXAMPLES = {
     "top-p 0.9": Sampling(top_p=0.9),
 }
 """Ways to draw a token, compared in a table."""
-N_WRITTEN = 12
+N_CONTINUED = 12
 """Tokens with which the model continues the text."""
 
 
@@ -177,10 +177,10 @@ def _writing(model: miniGPT, seen: Trace) -> Step:
     # that the text is read once; without room, it would be read again for each token.
     greedy = seen.drawn(Sampling(temperature=0)).argmax()
     ids = np.append(seen.ids, greedy)
-    room = max(1, model.max_len - N_WRITTEN + 1)
+    room = max(1, model.max_len - N_CONTINUED + 1)
     context = ids[None, -room:]
-    written = generate(model, context, N_WRITTEN - 1, temperature=0.0, allowed=seen.drawable)[0]
-    pieces = [seen.vocabulary[int(i)] for i in written[-N_WRITTEN:]]
+    written = generate(model, context, N_CONTINUED - 1, temperature=0.0, allowed=seen.drawable)[0]
+    pieces = [seen.vocabulary[int(i)] for i in written[-N_CONTINUED:]]
     n_left_out = max(0, len(ids) - room)
     left_out = (
         " They must fit into the context too, so the model no longer sees "
