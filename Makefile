@@ -1,8 +1,10 @@
-# make demo    watch a GPT learn to write, from nothing, in about three minutes
-# make test    run all tests
-# make test-extended    the long tests of what must not break, such as a hundred kills: half an hour
-# make check   lint and types, as the continuous integration does
-# make bench   measure speed and memory against PyTorch and others; an hour or more
+# make demo            train a GPT from random weights and see it learn to write, about three minutes
+# make test            run all tests
+# make test-extended   run the long tests, such as a hundred kills; half an hour
+# make check           lint, format and types, as in continuous integration
+# make bench           measure speed and memory against PyTorch and others; an hour or more
+# make notebook        open the notebook in JupyterLab
+# make clean           remove the virtual environment and build outputs
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -37,7 +39,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-# PyTorch first and alone: its pinned version is what the others have to fit.
+# PyTorch is installed first and alone: the other packages have to fit its pinned version.
 $(VENV)/.installed-bench: pyproject.toml $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
