@@ -304,11 +304,14 @@ NOTHING = np.zeros((0, V), np.float32), np.zeros(0, int)
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda: softmax(np.zeros((3, 0))), "at least one number to a row"),
-        (lambda: softmax(np.zeros((0, 3)), axis=0), "at least one number to a row"),
-        (lambda: cross_entropy(*NOTHING), "no targets"),
-        (lambda: cross_entropy_backward(*NOTHING), "no targets"),
-        (lambda: head_loss(Linear(C, V, bias=False), np.zeros((0, C)), NOTHING[1]), "no targets"),
+        (lambda: softmax(np.zeros((3, 0))), "at least one number per row"),
+        (lambda: softmax(np.zeros((0, 3)), axis=0), "at least one number per row"),
+        (lambda: cross_entropy(*NOTHING), "targets must not be empty"),
+        (lambda: cross_entropy_backward(*NOTHING), "targets must not be empty"),
+        (
+            lambda: head_loss(Linear(C, V, bias=False), np.zeros((0, C)), NOTHING[1]),
+            "targets must not be empty",
+        ),
         (lambda: MultiHeadAttention(C, 2).forward(np.zeros((2, 0, C))), "must have the shape"),
         (lambda: PositionalEncoding(2, C).forward(np.zeros((0, 2, C))), "must have the shape"),
         (lambda: small().forward(np.zeros((0, 3), int)), "ids must have the shape"),
@@ -338,7 +341,7 @@ PUBLIC = [*LAYERS, "softmax", "cross_entropy", "head_loss", "miniGPT", "Replicas
 @pytest.mark.parametrize("subject", [*PUBLIC, "generate, evaluate, get_batch, trace"])
 def test_masked_arrays_with_masked_entries_are_refused(subject):
     masked = [np.ma.masked_array(x, np.arange(x.size) == 3) for x in arguments()]
-    with pytest.raises(TypeError, match=r"1 masked entries .*give x.compressed"):
+    with pytest.raises(TypeError, match=r"1 masked entries, .*pass x.compressed"):
         SUBJECTS[subject](*masked)
 
 
@@ -367,7 +370,7 @@ def test_float16_sums_do_not_overflow():
         (np.ones((2, 3)), np.ones(3), ValueError, "dy must have the shape of the latest y"),
         ([1.0], [1.0], TypeError, "y must be an array of numbers"),
         (np.ones((2, 3), bool), np.ones((2, 3)), TypeError, "dy must be an array of floats"),
-        (np.array(1.0), np.array(1.0), ValueError, "at least one number to a row"),
+        (np.array(1.0), np.array(1.0), ValueError, "at least one number per row"),
     ],
 )
 def test_softmax_backward_refuses_invalid_arguments(dy, y, error, message):

@@ -209,7 +209,7 @@ def test_plain_block_does_not_change_the_forms_of_other_threads():
         thread.start()
         thread.join()
         seen.append(attended())
-    assert seen == ["Blocked", "Attended"]
+    assert seen == ["Blocked", "AttentionKept"]
 
 
 def attended():

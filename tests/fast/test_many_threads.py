@@ -266,7 +266,7 @@ def test_shallow_optimizer_copy_shares_model_and_state(model):
 def test_optimizer_made_before_freezing_is_refused(model):
     optimizer = AdamW(model)
     freeze(model, 1)
-    with pytest.raises(ValueError, match="make a new one after freezing"):
+    with pytest.raises(ValueError, match="create a new optimizer after freezing"):
         optimizer.step(0.1)
 
 

@@ -9,8 +9,7 @@ from tiny import tiny_model
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, StopStringCriteria
 
 from minigpt import BPETokenizer, CharTokenizer, miniGPT
-from minigpt.core.checks_generation import pad_left
-from minigpt.core.generation import Reader
+from minigpt.core.generation import Reader, pad_left
 from minigpt.core.sampling import Sampling
 from minigpt.text.completion import TextWriter, complete
 

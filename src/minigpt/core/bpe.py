@@ -1,4 +1,4 @@
-"""Byte-pair encoding: a token for each byte, and for each pair of tokens that occurs often.
+"""Byte-pair encoding: a token for each byte, and one for each pair of tokens that is frequent.
 
 `minigpt.text.tokenizers.bpe` explains it with an example, and does the same faster.
 """
@@ -12,10 +12,10 @@ Pair = tuple[int, int]
 
 
 def learn_merges(word_counts: Mapping[Ids, int], n_merges: int) -> list[Pair]:
-    """Return the pairs in the order learned, from how often each tuple(word.encode()) occurs.
+    """Return the pairs to merge, in the order learned, from the count of each tuple(word.encode()).
 
-    Ids below 256 are bytes, 256 + n is what merge n makes. The most frequent pair comes first; of
-    several, the one with the smallest ids.
+    Ids below 256 are bytes; merge n creates the id 256 + n. Each merge joins the most frequent
+    pair; if several are equally frequent, the one with the smallest ids.
     """
     words, merges = dict(word_counts), list[Pair]()
     for new in range(256, 256 + n_merges):
@@ -32,14 +32,14 @@ def learn_merges(word_counts: Mapping[Ids, int], n_merges: int) -> list[Pair]:
 
 
 def encode(word: Ids, merges: list[Pair]) -> Ids:
-    """Return the token ids of a word: its bytes, joined in the order of the merges."""
+    """Return the token ids of a word, its bytes joined in the order of the merges."""
     for rank, pair in enumerate(merges):
         word = join(word, pair, 256 + rank)
     return word
 
 
 def join(ids: Ids, pair: Pair, new: int) -> Ids:
-    """Return ids with `pair` replaced by `new` wherever it occurs, from the left on."""
+    """Return ids with each `pair`, from left to right, replaced by `new`."""
     joined: list[int] = []
     for i in ids:
         if joined and (joined[-1], i) == pair:

@@ -1,4 +1,4 @@
-"""Checks at the doors of sampling and generation."""
+"""Error checks of sampling and generation."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from minigpt.core.checks_arrays import Floats, check_ids, check_scores, unmasked
 def check_sampling(
     temperature: Any, top_k: Any, top_p: Any, min_p: Any, repetition_penalty: Any
 ) -> None:
-    """Raise unless each setting of `minigpt.core.sampling.Sampling` makes sense."""
+    """Raise unless each setting of `minigpt.core.sampling.Sampling` is valid."""
     check_numbers(temperature=temperature, repetition_penalty=repetition_penalty)
     check_numbers(**{n: p for n, p in {"top_p": top_p, "min_p": min_p}.items() if p is not None})
     if not 0 <= temperature < float("inf"):
@@ -30,7 +30,7 @@ def check_sampling(
 
 
 def check_next_scores(logits: Any, seen: Any) -> Floats:
-    """Return `logits` (B, V) as floats, or raise; also unless `seen` is None or has their shape."""
+    """Return `logits` (B, V) as floats, or raise. `seen` must be None or have the same shape."""
     logits = check_scores(logits, "logits")
     if logits.ndim != 2:
         raise ValueError(f"logits must have the shape (batch, V), got {logits.shape}")
@@ -40,7 +40,7 @@ def check_next_scores(logits: Any, seen: Any) -> Floats:
 
 
 def check_not_nan(probabilities: Floats) -> None:
-    """Raise if a probability of the next token is not a number."""
+    """Raise if a probability of the next token is NaN."""
     if np.isnan(probabilities).any():
         raise ValueError(
             "the scores of the next token are not all numbers: the weights of the model are "
@@ -48,15 +48,9 @@ def check_not_nan(probabilities: Floats) -> None:
         )
 
 
-def pad_left(context: Any, vocab_size: int) -> tuple[Floats, Floats]:
-    """Pad rows of ids with zeros on the left, to the length of the longest.
-
-    Returns
-    -------
-    ids : int (B, T), T the length of the longest row.
-    padding : int (B,), the number of zeros at the left of each row.
-    """
-    is_many = is_list(context) and not isinstance(context, Iterator)  # which can be read once
+def check_context(context: Any, vocab_size: int) -> list[Floats]:
+    """Return the rows of `context`, an integer array (T,) each, of any lengths T ≥ 1, or raise."""
+    is_many = is_list(context) and not isinstance(context, Iterator)  # it could be read only once
     rows = [unmasked(row) for row in context] if is_many else []
     if (rows and all(row.ndim == 0 for row in rows)) or isinstance(context, str | bytes):
         is_text = not rows or rows[0].dtype.kind in "US"
@@ -72,24 +66,22 @@ def pad_left(context: Any, vocab_size: int) -> tuple[Floats, Floats]:
             "context must have the shape (batch, time), or be a list of rows, with at least one "
             f"token in each row, got {context!r:.200}{nothing}"
         )
-    rows = [check_ids(row, vocab_size) for row in rows]
-    padding = max(map(len, rows)) - np.array([len(row) for row in rows])
-    return np.stack([np.pad(row, (n, 0)) for row, n in zip(rows, padding, strict=True)]), padding
+    return [check_ids(row, vocab_size) for row in rows]
 
 
 def check_generation(
     vocab_size: int, max_new_tokens: Any, sampling: Any, stop: Any, allowed: Any
 ) -> Floats:
-    """Return the ids that end a text, int (n,), or raise if a setting of `generate` is wrong."""
+    """Return the ids that end a text, int (n,), or raise if an argument of `generate` is wrong."""
     check_sizes(max_new_tokens=max_new_tokens)
     check_has("sampling", sampling, "probabilities", "a Sampling")
     no_stop = stop is None or np.size(stop) == 0
     stops = np.empty(0, int) if no_stop else check_ids(stop, vocab_size, "stop")
     if stops.ndim > 1:
-        raise ValueError(f"stop must be a token id, or a list of them, got {stop!r:.100}")
+        raise ValueError(f"stop must be a token id or a list of token ids, got {stop!r:.100}")
     if allowed is not None and not (np.shape(allowed) == (vocab_size,) and np.any(allowed)):
         raise ValueError(
-            f"allowed must say of each of the {vocab_size} ids whether it may be drawn, and "
-            f"allow one at least, got {allowed!r:.100}"
+            f"allowed must have one entry for each of the {vocab_size} ids, True where the id may "
+            f"be drawn, and at least one True, got {allowed!r:.100}"
         )
     return stops

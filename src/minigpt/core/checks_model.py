@@ -1,4 +1,4 @@
-"""Checks at the doors of the model, its optimizers and its cache."""
+"""Error checks of the model, its optimizers and its cache."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from minigpt.core.checks_arrays import Floats, check_floats, check_ids, check_wr
 
 
 def check_model(model: Any) -> None:
-    """Raise unless `model` is one."""
+    """Raise unless `model` is a miniGPT."""
     check_has("model", model, "blocks", "a miniGPT")
 
 
 def check_heads(d_model: Any, n_heads: Any) -> None:
-    """Raise unless vectors of `d_model` numbers can be shared out evenly among `n_heads`."""
+    """Raise unless `d_model` can be divided evenly among `n_heads`."""
     check_sizes(d_model=d_model, n_heads=n_heads)
     if d_model % n_heads:
         nearest = " or ".join(
@@ -33,27 +33,30 @@ def check_heads(d_model: Any, n_heads: Any) -> None:
 
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return `dtype` as NumPy's, if a model can have it, or raise."""
+    """Return `dtype` as a NumPy dtype if a model can have it, or raise."""
     if dtype not in ("float32", "float64", np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r:.100}")
     return np.dtype(dtype)
 
 
-def check_text(ids: Any, vocab_size: int, room: int) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return `ids` as an integer array (B, T) with T ≤ room, the rest of the context, or raise."""
+def check_batch_ids(ids: Any, vocab_size: int, room: int) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return `ids` as an integer array (B, T), or raise.
+
+    T may be at most `room`, the number of positions that are left in the context.
+    """
     array = check_ids(ids, vocab_size)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"ids must have the shape (batch, time), got shape {array.shape}")
     if array.shape[1] > room:
         raise ValueError(
-            f"{array.shape[1]} tokens do not fit the context, which has room for {room}: "
-            "give the model the last ones only, or make it with a larger max_len"
+            f"{array.shape[1]} tokens do not fit into the context, which has room for {room}: "
+            "pass only the last ones, or create the model with a larger max_len"
         )
     return array
 
 
 def check_positions(T: int, max_len: int) -> None:
-    """Raise unless `T` tokens have positions."""
+    """Raise unless there is a position for each of `T` tokens."""
     if max_len < T:
         raise ValueError(f"{T} tokens are more than max_len = {max_len}")
 
@@ -66,7 +69,7 @@ def check_has_loss(kept: Any) -> tuple[Floats, Floats]:
 
 
 def check_adamw(model: Any, beta1: Any, beta2: Any, weight_decay: Any, eps: Any) -> None:
-    """Raise unless an AdamW can be made of these."""
+    """Raise unless these arguments of AdamW are valid."""
     check_model(model)
     check_fraction(beta1=beta1, beta2=beta2)
     check_amount(weight_decay=weight_decay, eps=eps)
@@ -75,19 +78,22 @@ def check_adamw(model: Any, beta1: Any, beta2: Any, weight_decay: Any, eps: Any)
 
 
 def check_step(learning_rate: Any, t: int = 1, n_remembered: int = 0, n_params: int = 0) -> None:
-    """Raise unless an optimizer that remembers numbers for the parameters can take step `t`."""
+    """Raise unless an optimizer can take step `t` with this learning rate.
+
+    Its state holds `n_remembered` numbers, one for each parameter; the model now trains `n_params`.
+    """
     check_amount(learning_rate=learning_rate)
-    if t < 1:  # as only a damaged file can have it
-        raise ValueError(f"the state of the optimizer says {t - 1} steps were taken: fewer than 0")
+    if t < 1:  # only a damaged file leads here
+        raise ValueError(f"the optimizer's number of steps must be at least 0, got {t - 1}")
     if n_remembered != n_params:
         raise ValueError(
-            f"this optimizer was made for {n_remembered:,} parameters, and now {n_params:,} learn: "
-            "make a new one after freezing"
+            f"this optimizer was created for {n_remembered:,} parameters, but the model now trains "
+            f"{n_params:,}: create a new optimizer after freezing"
         )
 
 
 def check_clipping(grads: Any, max_norm: Any) -> None:
-    """Raise unless `grads` is a flat array that can be shortened in place to `max_norm`."""
+    """Raise unless `grads` is a flat array that can be clipped in place to `max_norm`."""
     if check_floats(grads, "grads").ndim != 1:
         raise ValueError(f"grads must be one flat array (n,), got shape {grads.shape}")
     check_numbers(max_norm=max_norm)
@@ -104,11 +110,11 @@ def check_cache_shape(shape: Any) -> None:
     check_sizes(batch_size=B, n_heads=H, max_len=max_len, head_size=D)
 
 
-def check_fits_cache(shape: tuple[int, ...], room: tuple[int, ...], length: int) -> None:
-    """Raise unless keys of `shape` fit a cache of the shape `room`, which has `length` tokens."""
-    B, H, max_len, D = room
+def check_fits_cache(shape: tuple[int, ...], cache_shape: tuple[int, ...], length: int) -> None:
+    """Raise unless keys of `shape` fit a cache of `cache_shape` that holds `length` tokens."""
+    B, H, max_len, D = cache_shape
     if (shape[0], shape[1], shape[3]) != (B, H, D) or length + shape[2] > max_len:
         raise ValueError(
-            f"this cache is for {B} texts of {max_len} tokens, {H} heads of {D} numbers, and has "
+            f"this cache is for {B} texts of {max_len} tokens, {H} heads of {D} numbers, and holds "
             f"{length} tokens: keys of shape {shape} do not fit"
         )

@@ -2,10 +2,10 @@
 
 Notation, here and in the layers: `dy` is the gradient of the loss L with respect to `y`, an array
 of y's shape with entries ∂L/∂y. A function `f_backward` takes `dy` and returns `dx`, by the chain
-rule: dx_i = Σ_j dy_j · ∂y_j/∂x_i. Functions with parameters also write their gradients, into the
-arrays `d_…`; None in place of such an array means that nobody asks for this gradient.
+rule: dx_i = Σ_j dy_j · ∂y_j/∂x_i. Functions with parameters also write the parameters' gradients
+into the arrays `d_…`; None instead of an array means that this gradient is not needed.
 
-A forward function that has `kept` beside `y` returns there what its derivative needs.
+A forward function that returns two results returns y, and `kept`: what its derivative needs.
 """
 
 import math
@@ -22,32 +22,33 @@ Kept: TypeAlias = tuple[Array, Array]
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
-    """Return probabilities: the scores x made positive, and to sum to 1 along `axis`.
+    """Return probabilities, of x's shape: positive numbers that sum to 1 along `axis`.
 
         y_i = exp(x_i) / Σ_j exp(x_j)
 
-    Subtracting the largest score first changes nothing, since it cancels, but keeps exp finite.
+    Subtracting the largest score first keeps exp finite, and changes nothing else: it cancels.
 
     The result is float32 for float32 or float16, else float64. A score of −inf gets the
-    probability 0; scores of +inf share all of it equally. If all are −inf, the result is NaN.
+    probability 0. Scores of +inf share the whole probability equally. If all scores are −inf, the
+    result is NaN.
     """
-    e = np.exp(below_largest(check_scores(x, axis=axis), axis))
+    e = np.exp(subtract_largest(check_scores(x, axis=axis), axis))
     return e / e.sum(axis=axis, keepdims=True)
 
 
-def below_largest(x: Array, axis: int = -1) -> Array:
-    """Return x less its largest entry along `axis`: 0 or negative. An entry of +∞ becomes 0."""
+def subtract_largest(x: Array, axis: int = -1) -> Array:
+    """Return x minus its largest entry along `axis`: 0 or negative. Entries of +∞ become 0."""
     largest = x.max(axis=axis, keepdims=True)
     with np.errstate(over="ignore", invalid="ignore"):  # ∞ − ∞ is replaced below
-        below = x - largest
-    return np.where(np.isposinf(x), 0, below) if np.isposinf(largest).any() else below
+        difference = x - largest
+    return np.where(np.isposinf(x), 0, difference) if np.isposinf(largest).any() else difference
 
 
 @kernel
 def softmax_backward(dy: Array, y: Array) -> Array:
-    """Return the gradient of `softmax` along the last axis, from its output `y`.
+    """Return dx for `softmax` along the last axis, from dy and the probabilities y.
 
-    By the quotient rule ∂y_j/∂x_i = y_j (δ_ij − y_i), with δ_ij = 1 for i = j, else 0. So
+    By the quotient rule ∂y_j/∂x_i = y_j (δ_ij − y_i), where δ_ij is 1 for i = j, else 0. So
 
         dx_i = Σ_j dy_j y_j (δ_ij − y_i) = y_i (dy_i − Σ_j dy_j y_j)
     """
@@ -57,26 +58,27 @@ def softmax_backward(dy: Array, y: Array) -> Array:
 
 
 def cross_entropy(logits: Array, targets: Array) -> float:
-    """Return the mean surprise, in nats, at the right answers: the loss of a language model.
+    """Return the mean surprise at the correct answers, in nats: the loss of a language model.
 
         L = −(1/N) Σ_n log softmax(logits_n)[target_n]
           =  (1/N) Σ_n ( log Σ_j exp(logits_nj) − logits_n[target_n] )
 
-    Guessing evenly among V answers costs ln V. Shapes: logits (..., V), one score for each of V
-    answers; targets int (...), the right answers, from 0 to V − 1.
+    Equal probabilities for all V answers give a loss of ln V. Shapes: logits (..., V), one score
+    for each of V answers; targets int (...), the correct answers, from 0 to V − 1.
     """
     logits = check_scores(logits, "logits")
     targets = check_targets(logits.shape, targets)
-    scores = below_largest(logits)  # the same loss, as for softmax
-    right = np.take_along_axis(scores, targets[..., None], axis=-1)[..., 0]
-    return float(np.mean(np.log(np.exp(scores).sum(axis=-1)) - right, dtype=float))
+    scores = subtract_largest(logits)  # as in softmax, this does not change the result
+    target_scores = np.take_along_axis(scores, targets[..., None], axis=-1)[..., 0]
+    return float(np.mean(np.log(np.exp(scores).sum(axis=-1)) - target_scores, dtype=float))
 
 
 def cross_entropy_backward(logits: Array, targets: Array) -> Array:
-    """Return the gradient of `cross_entropy` with respect to the logits.
+    """Return the gradient of `cross_entropy` with respect to the logits, (..., V).
 
-    The derivative of log Σ_j exp(z_j) with respect to z_i is exp(z_i) / Σ_j exp(z_j), softmax;
-    that of −z[target] is −1 at the target, else 0. So it is what was predicted less what was right:
+    With respect to z_i, the derivative of log Σ_j exp(z_j) is exp(z_i) / Σ_j exp(z_j), the softmax.
+    The derivative of −z_target is −1 for i = target, else 0. Together, what the model predicted
+    minus what was correct:
 
         dlogits = (softmax(logits) − one_hot(targets)) / N
     """
@@ -88,7 +90,7 @@ def cross_entropy_backward(logits: Array, targets: Array) -> Array:
 
 @kernel
 def linear(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Array]:
-    """Return y = x W + b, and x. Shapes: x (..., d_in), W (d_in, d_out), b (d_out,)."""
+    """Return y = x W + b; keep x. Shapes: x (..., d_in), W (d_in, d_out), b (d_out,)."""
     y = as_matrix(x) @ weight  # one product over all tokens at once
     if bias is not None:
         y = y + bias
@@ -105,7 +107,7 @@ def linear_backward(
 
         dW_ij = Σ_n x_ni dy_nj        db_j = Σ_n dy_nj        dx_ni = Σ_j dy_nj W_ij
 
-    The first and the last are sums of products, which are matrix products.
+    The first and the last sum are matrix products.
     """
     rows = as_matrix(dy)
     if d_weight is not None:
@@ -156,11 +158,11 @@ def layer_norm_backward(
 
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
-GATE_ENDS = 30.0  # farther from 0 than this, the gate of GELU is exactly 0 or 1, in float64 too
+GATE_LIMIT = 30.0  # beyond ±30, the gate of GELU is exactly 0 or 1, in float64 too
 
 
 def gelu(x: Array) -> tuple[Array, Kept]:
-    """Return y = x · g, each number times a smooth gate g from 0 to 1; keep x and g.
+    """Return y = x · g: multiply each number by a smooth gate g from 0 to 1. Keep x and g.
 
         g = sigmoid(2u) = 1 / (1 + exp(−2u))        u = √(2/π) (x + 0.044715 x³)
 
@@ -170,21 +172,21 @@ def gelu(x: Array) -> tuple[Array, Kept]:
     with np.errstate(over="ignore"):  # exp(−2u) is inf for x < −10, and 1 / (1 + inf) = 0
         u = SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
         gate = 1 / (1 + np.exp(-2 * u))
-    return np.maximum(x, -GATE_ENDS) * gate, (x, gate)  # as −∞ · 0 would be NaN
+    return np.maximum(x, -GATE_LIMIT) * gate, (x, gate)  # since −∞ · 0 is NaN
 
 
 def gelu_backward(dy: Array, kept: Kept) -> Array:
     """Return dx = dy · (g + x · g (1 − g) · 2u'), with u' = √(2/π) (1 + 3 · 0.044715 x²).
 
-    It is the product rule on x · g; the derivative of g = sigmoid(z) is g (1 − g), and z = 2u.
+    This is the product rule for x · g. The derivative of g = sigmoid(z) is g (1 − g), and z = 2u.
     """
-    x, gate = np.clip(kept[0], -GATE_ENDS, GATE_ENDS), kept[1]
+    x, gate = np.clip(kept[0], -GATE_LIMIT, GATE_LIMIT), kept[1]
     du = SQRT_2_OVER_PI * (1 + 3 * 0.044715 * x * x)
     return dy * (gate + x * gate * (1 - gate) * 2 * du)
 
 
 def relu(x: Array) -> tuple[Array, Kept]:
-    """Return y = max(x, 0); keep x, and where it is positive."""
+    """Return y = max(x, 0); keep x and a mask of its positive entries."""
     return np.maximum(x, 0), (x, x > 0)
 
 
@@ -194,7 +196,7 @@ def relu_backward(dy: Array, kept: Kept) -> Array:
 
 
 def dropout_mask(x: Array, p: float, rng: np.random.Generator | None) -> Array | None:
-    """Return bool like x: False, with probability p, where a number is dropped; None if p is 0."""
+    """Return a mask of x's shape, False with probability p: dropped. Return None if p is 0."""
     if p == 0 or rng is None:
         return None
     return np.greater_equal(rng.random(x.shape, dtype=np.float32), p)
@@ -203,7 +205,7 @@ def dropout_mask(x: Array, p: float, rng: np.random.Generator | None) -> Array |
 def drop(x: Array, mask: Array | None, p: float) -> Array:
     """Return x · mask / (1 − p), or x if `mask` is None.
 
-    Dividing by 1 − p keeps the mean. The function is linear, so its derivative is itself:
+    Dividing by 1 − p keeps the expected value. The function is linear, and so its own derivative:
     dx = drop(dy, mask, p). Source: Srivastava et al., "Dropout", 2014, section 10.
     """
     if mask is None:
@@ -213,17 +215,17 @@ def drop(x: Array, mask: Array | None, p: float) -> Array:
 
 
 def causal_mask(n_queries: int, n_keys: int, like: Array | None = None) -> Array:
-    """Return bool (n_queries, n_keys): True where a key lies in the future of a query.
+    """Return bool (n_queries, n_keys): True where a key is in the future of a query.
 
-    The queries are the last `n_queries` of the `n_keys` positions, so query i stands at position
-    n_keys − n_queries + i and sees the keys up to itself. An array of `like`'s library.
+    The queries are at the last `n_queries` of the `n_keys` positions: query i is at position
+    n_keys − n_queries + i, and sees the keys up to there. The array is of the library of `like`.
     """
     positions = np.arange(n_keys, like=like)
     return positions > positions[n_keys - n_queries :, None]
 
 
-class Attended(NamedTuple):
-    """What `attention` keeps: what its derivative needs, and the scores, for who looks inside."""
+class AttentionKept(NamedTuple):
+    """What `attention` keeps: all that its derivative needs, and the scores, to be inspected."""
 
     q: Array
     k: Array
@@ -239,37 +241,38 @@ def attention(
     q: Array, k: Array, v: Array, mask: Array | None = None,
     p: float = 0.0, rng: np.random.Generator | None = None,
 ) -> tuple[Array, Any]:  # fmt: skip
-    """Return what every query gathers from the keys it matches, up to its own position.
+    """Return o: for each query, a weighted mean of the values at positions up to its own.
 
         S = q kᵀ / √D,   S_ij = −∞ for j > i     scores; the causal mask hides the future
         A = softmax(S)                           attention weights: each row sums to 1
         o = dropout(A) v
 
-    A score is a sum of D products: for independent entries of variance 1, it has variance D.
-    Dividing by √D brings that back to 1, so that softmax does not saturate.
+    The better a key matches the query, the larger is the weight of its value. A score is a sum of D
+    products: for independent entries of variance 1, it has variance D. Dividing it by √D gives
+    variance 1 again, so that softmax does not saturate.
 
-    Shapes: q, o (B, H, T, D), the queries being the last T of K positions; k, v (B, H, K, D);
-    S, A (B, H, T, K); mask, if given in place of the causal mask, bool (B, 1, T, K), True where a
-    query must not look. A weight is dropped with probability p, drawn from rng.
+    Shapes: q, o (B, H, T, D), queries at the last T of K positions; k, v (B, H, K, D); S, A
+    (B, H, T, K). If `mask`, bool (B, 1, T, K), is given, it replaces the causal mask: True hides a
+    key from a query. Each weight is dropped with probability p, with random numbers from `rng`.
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.1.
     """
     hidden = causal_mask(q.shape[2], k.shape[2], like=q) if mask is None else mask
     scores = np.where(hidden, -np.inf, q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]))
     weights = softmax(scores)
     kept = dropout_mask(weights, p, rng)
-    return drop(weights, kept, p) @ v, Attended(q, k, v, scores, weights, kept, p)
+    return drop(weights, kept, p) @ v, AttentionKept(q, k, v, scores, weights, kept, p)
 
 
 @kernel
 def attention_backward(do: Array, kept: Any) -> tuple[Array, Array, Array]:
-    """Return dq, dk and dv, from do = ∂L/∂o.
+    """Return dq, dk and dv, each of the shape of q, k or v, from do = ∂L/∂o.
 
-    o = A v is a matrix product like y = x W of `linear`, so dA = do vᵀ and dv = Aᵀ do, with
-    dropout between. Then back through softmax, and through S = q kᵀ / √D, again a product:
+    o = A v is a matrix product, like y = x W in `linear`, so dA = do vᵀ and dv = Aᵀ do. Dropout, if
+    on, acts on A before the product, and on dA after it. S = q kᵀ / √D is again a matrix product:
 
         dS = softmax_backward(dA, A)        dq = dS k / √D        dk = dSᵀ q / √D
 
-    A masked score has A = 0, and so dS = 0: nothing flows back from the future either.
+    A masked score has A = 0, so dS = 0: no gradient flows between a query and its future.
     """
     q, k, v, _, weights, mask, p = kept
     dv = drop(weights, mask, p).swapaxes(-1, -2) @ do
@@ -278,16 +281,16 @@ def attention_backward(do: Array, kept: Any) -> tuple[Array, Array, Array]:
     return d_scores @ k, d_scores.swapaxes(-1, -2) @ q, dv
 
 
-PIECE_SIZE = 2**17  # entries: few enough for all passes over a piece to find it in the cache
+PIECE_SIZE = 2**17  # entries; a piece of this size stays in the cache while it is worked on
 
 
 @kernel
 def in_pieces(work: Callable[[slice], object], size: int) -> None:
-    """Do `work` on all of range(size), a slice at a time."""
+    """Call `work` on slices of at most PIECE_SIZE numbers that together make up range(size)."""
     for start in range(0, size, PIECE_SIZE):
         work(slice(start, min(start + PIECE_SIZE, size)))
 
 
 def as_matrix(x: Array) -> Array:
-    """Return (..., C) as one matrix with a row for each token."""
+    """Return x (..., C) as a matrix with one row for each token."""
     return x.reshape(-1, x.shape[-1])

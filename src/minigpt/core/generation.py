@@ -1,7 +1,7 @@
-"""Generate tokens: read the context, then choose one next token after another.
+"""Generate text: read the context, then choose one token after another.
 
-Generation only reads the model. It works on a `twin` without dropout, so that any number of threads
-may generate with one model, also while another trains it.
+Generation only reads the model. It uses a `twin` without dropout, so any number of threads may
+generate with one model, even while another thread trains it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from minigpt.core.cache import KVCache
 from minigpt.core.checks import rng_of
 from minigpt.core.checks_arrays import check_ids
-from minigpt.core.checks_generation import check_generation, pad_left
+from minigpt.core.checks_generation import check_context, check_generation
 from minigpt.core.checks_model import check_model
 from minigpt.core.functional import Array
 from minigpt.core.kernels import kernel
@@ -35,20 +35,20 @@ def generate(
 
     Parameters
     ----------
-    context : int (B, T), or a list of B rows of any lengths, at least one token in each. Of a row
-        longer than max_len, the model sees the last max_len tokens.
+    context : int (B, T), or a list of B rows of any lengths, with at least one token in each row.
+        If a row is longer than max_len, the model sees only its last max_len tokens.
     max_new_tokens : the largest number of tokens to add.
     temperature, top_k, top_p, min_p, repetition_penalty : how a token is chosen: see
-        `minigpt.core.sampling.Sampling`. Temperature 0 always takes the likeliest.
+        `minigpt.core.sampling.Sampling`. Temperature 0 always chooses the most likely token.
     seed : a whole number for the same choices each time.
-    stop : a token id that ends a row, or several. The rows of a batch stay equally long: one that
-        has ended is filled up with the id that ended it, and all end when the last has.
-    allowed : bool (V,), the ids that may be drawn; all if None.
+    stop : a token id that ends a row, or several. All rows keep the same length: a row that has
+        ended repeats its stop id until every row has ended.
+    allowed : bool (V,), True for the ids that may be drawn; None allows all.
 
     Returns
     -------
-    int (B, T + new): the context and what follows it. Shorter rows are padded with zeros on the
-    left; what follows is what would have followed them alone.
+    int (B, T + new): the context and its continuation. Shorter rows are padded with zeros on the
+    left, which does not influence their continuation.
     """
     check_model(model)
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty)
@@ -64,7 +64,7 @@ def stream_choices(
     model: miniGPT, context: Any, max_new_tokens: int, sampling: Sampling | None = None,
     seed: int | None = None, stop: int | Sequence[int] | None = None, allowed: Array | None = None,
 ) -> Iterator[Choice]:  # fmt: skip
-    """Yield each `Choice` as it is made, see `Sampling.choose`; all else as `generate`."""
+    """Yield each `Choice`, a token for each row, when it is made; arguments as for `generate`."""
     check_model(model)
     ids, padding = pad_left(context, model.vocab_size)
     sampling = Sampling() if sampling is None else sampling
@@ -91,14 +91,21 @@ def stream_choices(
     return choices()
 
 
+def pad_left(context: Any, vocab_size: int) -> tuple[Array, Array]:
+    """Return ids (B, T), rows padded with zeros on the left, and the number of zeros, int (B,)."""
+    rows = check_context(context, vocab_size)
+    padding = max(map(len, rows)) - np.array([len(row) for row in rows])
+    return np.stack([np.pad(row, (n, 0)) for row, n in zip(rows, padding, strict=True)]), padding
+
+
 class Reader:
-    """Read texts token by token with a cache, and have the logits (B, V) of what comes next.
+    """Reads texts token by token with a cache; `logits` (B, V) are the scores for the next token.
 
     Learned positions cannot slide: once the texts are longer than max_len, each new token moves
-    all others to another position, and the window of the last max_len tokens is read anew.
+    all others to another position, so the window of the last max_len tokens is read again.
 
-    Parameters: ids, int (B, T), the beginnings of the texts; padding, int (B,), how many of the ids
-    at the left of each row are padding.
+    Parameters: ids, int (B, T), the beginnings of the texts; padding, int (B,), the number of ids
+    at the left of each row that are padding.
     """
 
     def __init__(self, model: miniGPT, ids: Array, padding: Array | None = None) -> None:
@@ -109,7 +116,7 @@ class Reader:
         self._read_window()
 
     def read(self, tokens: Array) -> None:
-        """Read one more token (B,) of each text."""
+        """Read one more token of each text, int (B,)."""
         tokens = check_ids(tokens, self.model.vocab_size)[:, None]
         self.window = np.concatenate([self.window, tokens], axis=1)
         if self.cache[0].length < self.model.max_len:
@@ -129,11 +136,11 @@ class Reader:
 
 @kernel
 def last_logits(model: miniGPT, ids: Array, cache: list[KVCache]) -> Array:
-    """Read ids (B, T) and return the logits (B, V) of what comes after the last of them."""
+    """Read ids (B, T) and return the logits (B, V) for the token after the last of them."""
     return model.head.forward(model.hidden(ids, cache)[:, -1])
 
 
 def new_cache(model: miniGPT, batch_size: int) -> list[KVCache]:
-    """Return an empty cache for `batch_size` texts, one `KVCache` for each block of the model."""
+    """Return an empty cache for `batch_size` texts: one `KVCache` for each block of the model."""
     shape = (batch_size, model.n_heads, model.max_len, model.d_model // model.n_heads)
     return [KVCache(shape, model.dtype) for _ in model.blocks]

@@ -2,16 +2,16 @@
 
 A layer is a small object:
 
-- `forward(x)` returns y, and keeps in `self.kept` just what `backward` needs. It never reads that,
-  so that several threads may go forward through one layer;
+- `forward(x)` returns y, and keeps in `self.kept` just what `backward` needs. It never reads
+  `self.kept`, so several threads may run forward passes through one layer;
 - `backward(dy)` takes ∂L/∂y, writes (never adds) the gradients of the layer's parameters, and
   returns dx = ∂L/∂x. It belongs to the latest `forward`;
 - `params()` and `grads()` return dictionaries of live arrays under the same names. A parameter `w`
   is the attribute `w`, its gradient the attribute `d_w`.
 
 Shapes: B batch, T time (position in the text), C = `d_model`, H heads, D = C / H, V vocabulary.
-Sources: Vaswani et al., "Attention Is All You Need", 2017; with the norms before the sub-layers as
-in Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019, section 2.3.
+Sources: Vaswani et al., "Attention Is All You Need", 2017; with a norm before each sub-layer as in
+Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019, section 2.3.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from minigpt.core.kernels import kernel
 if TYPE_CHECKING:
     from minigpt.core.cache import KVCache
 
-Seed: TypeAlias = int | np.random.Generator | None  # a number: the same random draws each time
-DType: TypeAlias = Any  # what NumPy takes for a dtype; here float32 or float64
+Seed: TypeAlias = int | np.random.Generator | None  # an int: the same random numbers each time
+DType: TypeAlias = Any  # as NumPy accepts it; here float32 or float64
 
 
 class Layer:
-    """What all layers share: their parameters, found by name, and a switch for training."""
+    """The base of all layers: parameters, found by name, and a switch for training mode."""
 
     parameter_names: tuple[str, ...] = ()
     training = True
@@ -48,13 +48,13 @@ class Layer:
         return {path: getattr(layer, name) for path, layer, name in self.slots()}
 
     def grads(self) -> dict[str, Array]:
-        """Return name → gradient, as the latest `backward` wrote it; 0 where none is asked for."""
+        """Return name → gradient from the latest `backward`; zeros where none is computed."""
         params = Layer.params(self)
         found = {path: getattr(layer, "d_" + name) for path, layer, name in self.slots()}
         return {p: np.zeros_like(params[p]) if d is None else d for p, d in found.items()}
 
     def train(self, mode: bool = True) -> Self:
-        """Switch dropout on (or off, with `mode=False`). Return the layer itself."""
+        """Switch dropout on, or off with `mode=False`. Return the layer itself."""
         self.training = mode
         for _, child in self.children():
             child.train(mode)
@@ -65,7 +65,7 @@ class Layer:
         return self.train(False)
 
     def children(self) -> Iterator[tuple[str, Layer]]:
-        """Yield the layers inside this one, with their names, in the order of their making."""
+        """Yield (name, layer) for the layers directly inside this one, in order of creation."""
         for name, value in list(vars(self).items()):
             if isinstance(value, Layer):
                 yield name, value
@@ -73,7 +73,7 @@ class Layer:
                 yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Layer))
 
     def slots(self) -> Iterator[tuple[str, Layer, str]]:
-        """Yield (full name, owning layer, attribute) of every parameter, here and inside."""
+        """Yield (full name, owning layer, attribute) of each parameter, at any depth."""
         for name in self.parameter_names:
             if getattr(self, name) is not None:
                 yield name, self, name
@@ -82,10 +82,10 @@ class Layer:
                 yield f"{child_name}.{path}", layer, name
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(vars(self))  # another thread may go forward while this is copied
+        return dict(vars(self))  # a copy, since another thread may run `forward` meanwhile
 
     def __copy__(self) -> Self:
-        """Return a deep copy: two layers that share some arrays and not others would part."""
+        """Return a deep copy: with only some arrays shared, two layers would drift apart."""
         return copy.deepcopy(self)
 
     if not TYPE_CHECKING:
@@ -101,7 +101,7 @@ AnyLayer = TypeVar("AnyLayer", bound=Layer)
 def twin(layer: AnyLayer) -> AnyLayer:
     """Return a layer with the same arrays as `layer`, but its own mode and its own `kept`.
 
-    So text can be generated with a twin while another thread trains the model itself.
+    For example, a twin can generate text while another thread trains the model.
     """
     other = object.__new__(type(layer))
     for name, value in layer.__getstate__().items():
@@ -114,13 +114,13 @@ def twin(layer: AnyLayer) -> AnyLayer:
 
 
 class Linear(Layer):
-    """Mix the entries of every token's vector: y = x W + b; see `functional.linear`.
+    """Mix the entries of each token's vector: y = x W + b; see `functional.linear`.
 
     Parameters
     ----------
-    d_in, d_out : lengths of a vector of x and of y.
-    bias : False leaves b out.
-    seed, dtype : what the first weights are drawn from; float32 or float64.
+    d_in, d_out : lengths of the vectors in x and in y.
+    bias : False leaves out b.
+    seed, dtype : of the random initial weights; dtype is float32 or float64.
 
     Shapes: x (..., d_in), y (..., d_out); weight (d_in, d_out), bias (d_out,).
     """
@@ -148,9 +148,9 @@ class Linear(Layer):
 class Embedding(Layer):
     """Look up a learned vector for every token id: y = W[ids].
 
-    This is a product X W, where row n of X is one-hot: 1 at the id at place n, else 0. So, as for
-    `functional.linear`, dW = Xᵀ dy: row i of W gets the sum of the gradients of all places where
-    id i stood, dW[i] = Σ_{n: ids_n = i} dy_n.
+    This is a product X W, where row n of X is one-hot: 1 at column ids_n, else 0. So, as for
+    `functional.linear`, dW = Xᵀ dy: the gradient of row i of W is the sum over all positions that
+    hold the id i, dW[i] = Σ_{n: ids_n = i} dy_n.
 
     Parameters
     ----------
@@ -175,10 +175,10 @@ class Embedding(Layer):
         return self.weight[ids]
 
     def backward(self, dy: Array, add: bool = False) -> Array:
-        """Write dW, or add it to what is there already; return dy, as ids have no gradient."""
+        """Write dW, or add to it with `add`. Return dy: ids themselves have no gradient."""
         dy = check_gradient(dy, (*self.kept.shape, self.weight.shape[1]))
-        # Sorted by id, the gradients that belong together stand together, and one reduceat adds
-        # them up. np.add.at does the same one by one, and is many times slower.
+        # After sorting by id, the rows of one id are adjacent, and one reduceat sums them all.
+        # np.add.at would add the rows one by one, and is many times slower.
         order = np.argsort(self.kept, axis=None, kind="stable")
         ids, first = np.unique(self.kept.reshape(-1)[order], return_index=True)
         if not add:
@@ -188,10 +188,10 @@ class Embedding(Layer):
 
 
 class PositionalEncoding(Layer):
-    """Add to every token's vector the learned vector of its position: y_t = x_t + P[t].
+    """Add a learned vector for each position to the token's vector there: y_t = x_t + P[t].
 
-    Attention alone sees a set of tokens; with positions added, it tells "dear my" from "my dear".
-    P[t] is added in every text of the batch: dP[t] = Σ_batch dy_t, and dx = dy.
+    Attention alone sees tokens without their order; positions distinguish "dear my" from "my dear".
+    P[t] is added in every text of the batch, so dP[t] = Σ_batch dy_t; and dx = dy.
 
     Parameters
     ----------
@@ -226,14 +226,14 @@ class PositionalEncoding(Layer):
 
 
 class LayerNorm(Layer):
-    """Bring every token's vector to mean 0 and variance 1, then to a learned scale and shift.
+    """Normalize each token's vector to mean 0 and variance 1; then apply a learned scale and shift.
 
         y = scale · x̂ + shift        x̂ = (x − mean(x)) / √(var(x) + eps): see `functional`
 
     Parameters
     ----------
     d_model : length of a vector (C).
-    bias : False leaves the shift out.
+    bias : False leaves out the shift.
     eps : keeps the division finite where all entries are equal.
     dtype : float32 or float64.
 
@@ -262,7 +262,7 @@ class LayerNorm(Layer):
 
 
 class GELU(Layer):
-    """Multiply every number by a smooth gate: see `functional.gelu`."""
+    """Multiply each number by a smooth gate: see `functional.gelu`."""
 
     def forward(self, x: Array) -> Array:
         y, self.kept = F.gelu(check_floats(x))
@@ -287,7 +287,7 @@ ACTIVATIONS: dict[str, type[GELU] | type[ReLU]] = {"gelu": GELU, "relu": ReLU}
 
 
 class Dropout(Layer):
-    """While training, drop each number with probability p, so that none is relied on too much."""
+    """In training mode, drop each number with probability p, so that none is relied on too much."""
 
     def __init__(self, p: float, seed: Seed = None) -> None:
         check_fraction(dropout=p)
@@ -295,7 +295,7 @@ class Dropout(Layer):
 
     @property
     def p_now(self) -> float:
-        """The probability p while training, else 0."""
+        """The probability p in training mode, else 0."""
         return self.p if self.training else 0.0
 
     def forward(self, x: Array) -> Array:
@@ -309,21 +309,21 @@ class Dropout(Layer):
 
 
 class MultiHeadAttention(Layer):
-    """Gather for every token what it needs from itself and the tokens before it, in H heads.
+    """Gather for each token information from itself and the tokens before it, in H heads.
 
         q, k, v = x W_qkv + b_qkv               query, key, value: three vectors for each token
-        o = softmax(q kᵀ / √D, future masked) v of each head, on its own D = C / H numbers
+        o = softmax(q kᵀ / √D, future masked) v in each head, on its own D = C / H numbers
         y = (o of all heads, side by side) W_o + b_o
 
-    `functional.attention` is what a head does. Cutting vectors into heads only moves numbers, so
-    `backward` moves their gradients back.
+    `functional.attention` computes o. Splitting vectors into heads only moves numbers to other
+    places, so `backward` moves their gradients back.
 
     Parameters
     ----------
     d_model : length of a token's vector (C), a multiple of n_heads.
     n_heads : number of heads (H).
-    bias : False leaves the biases of both projections out.
-    dropout : probability for an attention weight, and for a number of y, to be dropped.
+    bias : False leaves out the biases of both linear layers.
+    dropout : probability that an attention weight, or an entry of y, is dropped.
     seed, dtype : as for `Linear`.
 
     Shapes: x, y (B, T, C). Source: Vaswani et al., 2017, section 3.2.
@@ -365,7 +365,7 @@ class FeedForward(Layer):
     Parameters
     ----------
     d_model : length of a token's vector (C).
-    d_ff : length in the middle; usually 4 · d_model.
+    d_ff : length of the vector in the middle; usually 4 · d_model.
     activation : "gelu" or "relu".
     bias, dropout, seed, dtype : as for `MultiHeadAttention`.
 
@@ -393,25 +393,25 @@ class FeedForward(Layer):
 
 @kernel
 def feed_forward(x: Array, up: Linear, activation: GELU | ReLU, down: Linear) -> Array:
-    """Return x after the three layers, one after the other."""
+    """Return y (..., C): x passed through the three layers in turn."""
     return down.forward(activation.forward(up.forward(x)))
 
 
 @kernel
 def feed_forward_backward(dy: Array, up: Linear, activation: GELU | ReLU, down: Linear) -> Array:
-    """Return dx, back through the three layers."""
+    """Return dx (..., C), passing dy back through the three layers."""
     return up.backward(activation.backward(down.backward(dy)))
 
 
 class TransformerBlock(Layer):
-    """Gather from other tokens, then transform each; add both to what was there (residuals).
+    """Gather from other tokens, then transform each token; add each result to its input.
 
         h = x + attention(norm_1(x))        y = h + feed_forward(norm_2(h))
 
-    The derivative of a sum is 1 for each term, so both get the whole gradient: dh is dy plus dy
-    back through feed_forward and norm_2; dx is dh plus dh back through attention and norm_1.
-    Gradients always find a short way home, past all that could weaken them.
-    Parameters as for `MultiHeadAttention` and `FeedForward`. Shapes: x, y (B, T, C).
+    The derivative of a sum is 1 for each term, so both terms get the whole gradient: dh is dy, plus
+    dy passed back through feed_forward and norm_2; dx is dh, plus dh passed back through attention
+    and norm_1. So gradients always find a short way home, past everything that could weaken them.
+    Parameters: see `MultiHeadAttention` and `FeedForward`. Shapes: x, y (B, T, C).
     """
 
     def __init__(
@@ -434,5 +434,5 @@ class TransformerBlock(Layer):
 
 
 def normal(shape: tuple[int, int], seed: Seed, dtype: DType) -> Array:
-    """Draw the weights a layer starts with from GPT-2's distribution: mean 0, deviation 0.02."""
+    """Return random initial weights as in GPT-2: normal, mean 0, standard deviation 0.02."""
     return rng_of(seed).normal(0.0, 0.02, shape).astype(dtype, copy=False)

@@ -1,4 +1,4 @@
-"""miniGPT: token ids in, scores for the next token out; the whole model in reading order."""
+"""miniGPT: the whole model, from token ids to scores for the next token, in reading order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from minigpt.core.checks import check_sizes, rng_of
 from minigpt.core.checks_arrays import check_targets
-from minigpt.core.checks_model import check_dtype, check_has_loss, check_text
+from minigpt.core.checks_model import check_batch_ids, check_dtype, check_has_loss
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.core.kernels import kernel
 from minigpt.core.layers import (
@@ -38,20 +38,20 @@ class miniGPT(Layer):
     Parameters
     ----------
     vocab_size : number of token ids (V).
-    max_len : the longest text it can see, in tokens; the number of learned positions.
+    max_len : the longest text the model can read, in tokens; the number of learned positions.
     d_model : length of a token's vector (C), a multiple of n_heads.
     n_heads : attention heads in each block (H).
     n_layers : number of blocks.
-    d_ff : length in the middle of a feed-forward layer; 4 · d_model if None.
+    d_ff : length of the vector inside a feed-forward layer; 4 · d_model if None.
     activation : "gelu" (tanh form, as in GPT-2) or "relu".
-    bias : False leaves out the biases of Linear and the shifts of LayerNorm. The head has none.
+    bias : False leaves out the biases of Linear and the shifts of LayerNorm. The head has no bias.
     tie_weights : True makes the head use the token embedding's weights, as in GPT-2.
-    dropout : probability for embeddings, attention weights and residuals while training.
-    seed : a whole number (or NumPy Generator) for the same weights and dropout each time.
-    dtype : "float32", or "float64" for proofs.
+    dropout : probability of dropping an entry of embeddings, attention weights and residuals.
+    seed : a whole number (or NumPy Generator), for the same weights and dropout each time.
+    dtype : "float32", or "float64" to check gradients.
 
-    Weights start as GPT-2's: normal with standard deviation 0.02, that of the two projections in
-    each block that add to the residual stream divided by √(2 · n_layers), biases 0, scales 1.
+    Initial weights are as in GPT-2: normal with standard deviation 0.02; for the two projections in
+    each block that add to the residual stream, 0.02 / √(2 · n_layers). Biases are 0, scales 1.
     Source: Radford et al., 2019, section 2.3, and the code OpenAI released with it.
     """
 
@@ -76,31 +76,31 @@ class miniGPT(Layer):
             TransformerBlock(d_model, n_heads, self.d_ff, activation, bias, dropout, rng, dtype)
             for _ in range(n_layers)
         ]
-        for block in self.blocks:  # the two that add to the residual stream start smaller
+        for block in self.blocks:  # the two projections onto the residual stream
             block.attention.projection.weight *= (2 * n_layers) ** -0.5
             block.feed_forward.down.weight *= (2 * n_layers) ** -0.5
         self.final_norm = LayerNorm(d_model, bias, dtype=dtype)
         self.head = Linear(d_model, vocab_size, bias=False, seed=rng, dtype=dtype)
         self.tie()
 
-    generate: Callable[..., Array]  # `core.generation` and `folders` attach these to the class
+    generate: Callable[..., Array]  # attached to the class by `core.generation` and `folders`
     save_pretrained: Callable[..., None]
     from_pretrained: ClassVar[Callable[..., Self]]
 
     def forward(
         self, ids: Any, targets: Any = None, cache: list[KVCache] | None = None
     ) -> tuple[Array, float | None]:
-        """Return the scores of what comes next at every position; with targets, the loss too.
+        """Return scores for the next token at each position and, if `targets` are given, the loss.
 
         Parameters
         ----------
         ids : int (B, T), with 1 ≤ T ≤ max_len.
         targets : int (B, T), the id that really comes next at each position.
-        cache : from `minigpt.core.generation.new_cache`; `ids` then continue what it has seen.
+        cache : from `minigpt.core.generation.new_cache`; `ids` then continue the text it holds.
 
         Returns
         -------
-        logits : (B, T, V). Row t has seen the tokens 0 … t and no other.
+        logits : (B, T, V). The scores at position t depend only on the tokens 0 … t.
         loss : mean cross-entropy in nats per token, or None without targets.
         """
         logits = self.head.forward(self.hidden(ids, cache))  # (B, T, V)
@@ -110,9 +110,10 @@ class miniGPT(Layer):
         return logits, None if targets is None else cross_entropy(logits, targets)
 
     def hidden(self, ids: Any, cache: list[KVCache] | None = None) -> Array:
-        """Return what the head makes scores of: a vector (C,) for each position, (B, T, C)."""
+        """Return the input of the head (B, T, C): a vector for each position."""
         self.kept = None, None
-        ids = check_text(ids, self.vocab_size, self.max_len - (cache[0].length if cache else 0))
+        room = self.max_len - (cache[0].length if cache else 0)
+        ids = check_batch_ids(ids, self.vocab_size, room)
         positions = cache[0].next_positions(ids.shape[1]) if cache else None
         x = self.position_embedding.forward(self.token_embedding.forward(ids), positions)
         x = self.dropout.forward(x)  # (B, T, C)
@@ -123,14 +124,14 @@ class miniGPT(Layer):
     def backward(self, dlogits: Array | None = None) -> None:
         """Write the gradient of the latest loss with respect to every parameter.
 
-        `dlogits` (B, T, V), if given, is that of another loss with respect to the latest logits.
+        To use another loss, pass `dlogits` (B, T, V), its gradient with respect to the logits.
         """
         if dlogits is None:
             dlogits = cross_entropy_backward(*check_has_loss(vars(self).get("kept")))
         self.hidden_backward(self.head.backward(dlogits))
 
     def hidden_backward(self, dx: Array) -> None:
-        """Go back from the gradient with respect to what `hidden` returned, (B, T, C)."""
+        """Write all gradients below the head, from dx (B, T, C) for the result of `hidden`."""
         dx = self.final_norm.backward(dx)
         for block in reversed(self.blocks):
             dx = block.backward(dx)
@@ -138,9 +139,9 @@ class miniGPT(Layer):
         self.token_embedding.backward(dx, add=self.tie_weights)
 
     def learn(self, ids: Any, targets: Any, share: float = 1.0) -> float:
-        """Return the loss, and write its gradients: forward and backward of a training step.
+        """Return the loss and write all gradients: forward and backward pass of a training step.
 
-        As nobody sees the logits, they need not all exist at once. Loss and gradients are
+        The logits are not returned, so they need not all exist at once. Loss and gradients are
         multiplied by `share`, the share of the whole batch that these rows make up.
         """
         loss, d_hidden = head_loss(self.head, self.hidden(ids), targets, share)
@@ -148,34 +149,34 @@ class miniGPT(Layer):
         return loss
 
     def tie(self) -> None:
-        """Bind a tied head to the token embedding's arrays.
+        """If weights are tied, make the head use the token embedding's arrays.
 
         x = W[ids] and logits = hidden Wᵀ both depend on W, so dW is the sum of two gradients. The
-        head goes back first and writes its own, (hiddenᵀ dlogits)ᵀ; then the embedding adds.
+        head's backward pass comes first and writes (hiddenᵀ dlogits)ᵀ; then the embedding adds.
         """
         if self.tie_weights:
-            self.head.parameter_names = ()  # none of its own
+            self.head.parameter_names = ()  # the head has no parameters of its own
             self.head.weight = self.token_embedding.weight.T
             d_weight = self.token_embedding.d_weight
             self.head.d_weight = None if d_weight is None else d_weight.T
 
     @cached_property
     def flat(self) -> Flat:
-        """All parameters in one array, and their gradients in another: see `Flat`."""
+        """All parameters in one array, and all gradients in another: see `Flat`."""
         return lay_flat(self)
 
     def params(self) -> dict[str, Array]:
         """Return name → parameter, live: writing into an array changes the model."""
-        _ = self.flat  # from now on, its views
+        _ = self.flat  # moves the parameters, which are views from then on
         return super().params()
 
     def grads(self) -> dict[str, Array]:
-        """Return name → gradient, as the latest `backward` wrote it; 0 where none is asked for."""
+        """Return name → gradient from the latest `backward`; zeros where none is computed."""
         _ = self.flat
         return super().grads()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copied or unpickled view is an array of its own: the copy lays them flat again.
+        # Copying or pickling turns views into separate arrays: the copy creates `flat` anew.
         return {name: value for name, value in super().__getstate__().items() if name != "flat"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -185,7 +186,7 @@ class miniGPT(Layer):
 
 @kernel
 def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> tuple[float, Array]:
-    """Return the loss of the logits that `head` makes, and its gradient with respect to `hidden`.
+    """Return the loss and its gradient with respect to `hidden`, the input of the head (B, T, C).
 
     Write the gradient of the head's weight. All three are multiplied by `share`.
     """
@@ -197,24 +198,25 @@ def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> 
 class Flat(NamedTuple):
     """The parameters of a model in one array (n,), their gradients in another; matrices first.
 
-    The layers hold views of their parts, so change them in place: `flat.params[...] = …`. A step, a
-    clip or a sum over threads is then one line. Parameters whose gradient is None are left out.
+    The layers hold views of their parts, so change these arrays in place: `flat.params[...] = …`.
+    Then an optimizer step, a clip or a sum over threads is one line. Parameters whose gradient is
+    None are not included.
     """
 
     params: Array
     grads: Array
     n_matrix_params: int  # entries [0:n] belong to matrices; only they decay
-    places: dict[str, slice]  # name → the part of the flat arrays where that parameter lies
+    places: dict[str, slice]  # name → the part of both arrays that belongs to this parameter
 
 
 def lay_flat(model: miniGPT, params: Array | None = None) -> Flat:
-    """Move the parameters and gradients of a model into flat arrays; its layers get views of them.
+    """Move parameters and gradients of a model into flat arrays; its layers get views of them.
 
-    With `params`, the flat parameters of a model built alike, the two share their weights, while
-    each has its own gradients.
+    If `params`, the flat parameters of an equal model, is given, both models share their weights,
+    while each has its own gradients.
     """
-    asked = [slot for slot in model.slots() if getattr(slot[1], "d_" + slot[2]) is not None]
-    slots = sorted(asked, key=lambda slot: getattr(slot[1], slot[2]).ndim < 2)
+    trained = [slot for slot in model.slots() if getattr(slot[1], "d_" + slot[2]) is not None]
+    slots = sorted(trained, key=lambda slot: getattr(slot[1], slot[2]).ndim < 2)
     values = [getattr(owner, name) for _, owner, name in slots]
     if params is None:
         params = np.concatenate([value.reshape(-1) for value in values])

@@ -1,7 +1,7 @@
-"""Optimizers: how the parameters of a model follow their gradients.
+"""Optimizers: how gradients change the parameters of a model.
 
-Each works on the flat arrays of its model, so that a step is a few lines of arithmetic over all
-parameters. `step(learning_rate)` belongs to the latest `backward`.
+Each optimizer works on the flat arrays of its model, so that a step is a few lines of arithmetic
+over all parameters. `step(learning_rate)` uses the gradients of the latest `backward`.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ class SGD:
         self.model, self.state = model, dict[str, Array]()
 
     def step(self, learning_rate: float) -> None:
-        """Change the parameters once, by the gradients as they are."""
+        """Change the parameters once, using the current gradients."""
         check_step(learning_rate)
         self.model.flat.params[...] -= learning_rate * self.model.flat.grads
 
 
 class AdamW:
-    """Adam with decoupled weight decay: every parameter gets a step size that suits it.
+    """Adam with decoupled weight decay: every parameter gets a step size of its own.
 
-        m ← β₁ m + (1 − β₁) g          the mean of recent gradients: which way
-        v ← β₂ v + (1 − β₂) g²         the mean of their squares: how large they usually are
-        m̂ = m / (1 − β₁ᵗ)              both start at 0, which pulls them there in the first steps t;
-        v̂ = v / (1 − β₂ᵗ)              this makes up for it
-        p ← p − lr · λ p               decay, for the entries of matrices only
+        m ← β₁ m + (1 − β₁) g          the mean of recent gradients: the direction
+        v ← β₂ v + (1 − β₂) g²         the mean of their squares: the usual size
+        m̂ = m / (1 − β₁ᵗ)              m and v start at 0, so they are too small in the first
+        v̂ = v / (1 − β₂ᵗ)              steps t; these divisions correct that
+        p ← p − lr · λ p               weight decay, only for the entries of matrices
         p ← p − lr · m̂ / (√v̂ + eps)
 
     Parameters
     ----------
-    model : the model whose parameters change.
-    beta1, beta2 : how long the two means remember, in [0, 1).
+    model : the model to train.
+    beta1, beta2 : how much of the old means each step keeps, from 0 to less than 1.
     weight_decay : λ. Biases, scales and shifts do not decay.
     eps : keeps the division finite.
 
@@ -60,7 +60,7 @@ class AdamW:
         self.state = {"m": zeros, "v": zeros.copy(), "t": np.zeros(1, np.int64)}
 
     def step(self, learning_rate: float) -> None:
-        """Change the parameters once, by the gradients as they are."""
+        """Change the parameters once, using the current gradients."""
         flat, means, t = self.model.flat, (self.state["m"], self.state["v"]), self.state["t"][0] + 1
         check_step(learning_rate, t, means[0].size, flat.params.size)
         self.state["t"] += 1
@@ -77,7 +77,7 @@ class AdamW:
 
 
 def gradient_norm(grads: Array) -> float:
-    """Return the length of the gradient: the root of the sum of all squares."""
+    """Return the length of the gradient (n,): the root of the sum of all squares."""
     grads = check_floats(grads, "grads")
     return math.sqrt(float(np.dot(grads, grads)))
 
@@ -85,7 +85,7 @@ def gradient_norm(grads: Array) -> float:
 def clip_gradients(grads: Array, max_norm: float, norm: float | None = None) -> float:
     """Shorten the gradient (n,), in place, to length `max_norm` if it is longer.
 
-    Return the length it had: `norm`, if that is known already, or `gradient_norm(grads)`.
+    Return the length before: `norm` if it is already known, else `gradient_norm(grads)`.
     """
     check_clipping(grads, max_norm)
     norm = gradient_norm(grads) if norm is None else norm

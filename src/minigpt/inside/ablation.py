@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.checks import check_below, is_list
+from minigpt.core.checks import check_index, is_list
 from minigpt.core.layers import twin
 from minigpt.support.checked import checked
 
@@ -39,9 +39,9 @@ def without_heads(model: miniGPT, heads: Iterable[tuple[int, int]]) -> miniGPT:
         if np.shape(pair) != (2,):
             raise ValueError(f"heads must be pairs (layer, head), such as [(0, 1)], got {pair!r}")
         layer, head = pair
-        check_below(model.n_layers, layer=layer)
+        check_index(model.n_layers, layer=layer)
         attention = other.blocks[layer].attention
-        check_below(attention.n_heads, head=head)
+        check_index(attention.n_heads, head=head)
         projection = attention.projection
         projection.weight = projection.weight.copy()
         projection.weight.reshape(attention.n_heads, -1, model.d_model)[head] = 0

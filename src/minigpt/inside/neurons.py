@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_below, check_sizes
+from minigpt.core.checks import check_index, check_sizes
 from minigpt.core.checks_arrays import check_ids, check_scores
 from minigpt.core.functional import Array
 from minigpt.core.layers import twin
@@ -28,7 +28,7 @@ def neuron_activations(model: miniGPT, ids: Any, layer: int) -> Array:
     ids : int (N,), at least one.
     layer : from 0 to n_layers − 1.
     """
-    check_below(model.n_layers, layer=layer)
+    check_index(model.n_layers, layer=layer)
     ids = check_ids(ids, model.vocab_size)
     if ids.ndim != 1 or not ids.size:
         raise ValueError(f"ids must have the shape (N,), with at least one, got {ids.shape}")

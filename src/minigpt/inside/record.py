@@ -9,7 +9,7 @@ import numpy as np
 
 from minigpt.core.checks import unknown
 from minigpt.core.checks_arrays import check_ids, unmasked
-from minigpt.core.checks_model import check_text
+from minigpt.core.checks_model import check_batch_ids
 from minigpt.core.functional import Array, cross_entropy_backward
 from minigpt.core.layers import TransformerBlock
 from minigpt.inside.activations import Activations, BlockActivations, Target, Trace
@@ -89,7 +89,7 @@ def _ids_in_context(model: miniGPT, text: Any, tokenizer: Tokenizer | None) -> t
         )
     n_dropped = max(0, len(ids) - model.max_len)
     check_ids(ids, model.vocab_size)
-    return check_text(ids[None, n_dropped:], model.vocab_size, model.max_len)[0], n_dropped
+    return check_batch_ids(ids[None, n_dropped:], model.vocab_size, model.max_len)[0], n_dropped
 
 
 def _check_target(target: Target, vocab_size: int, length: int) -> Target:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigpt.core.checks import check_has, check_sizes
 from minigpt.core.checks_arrays import check_targets
-from minigpt.core.checks_model import check_text
+from minigpt.core.checks_model import check_batch_ids
 from minigpt.core.functional import Array, cross_entropy, cross_entropy_backward
 from minigpt.core.optim import clip_gradients
 from minigpt.inside.tap import Tap
@@ -130,7 +130,7 @@ def slow_step(
     """
     check_sizes(n_changes=n_changes)
     check_has("optimizer", optimizer, "step", "an AdamW or SGD")
-    x = check_text(x, model.vocab_size, model.max_len)
+    x = check_batch_ids(x, model.vocab_size, model.max_len)
     model, optimizer = _copies(model, optimizer)
     rng_state = model.rng.bit_generator.state
     with Tap(model) as tap:

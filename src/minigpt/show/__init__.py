@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigpt.core.cache import KVCache
-from minigpt.core.functional import Array, Attended
+from minigpt.core.functional import Array, AttentionKept
 from minigpt.core.layers import Layer, MultiHeadAttention
 from minigpt.core.model import Flat, miniGPT
 from minigpt.core.optim import SGD, AdamW
@@ -60,7 +60,7 @@ def _adamw(self: AdamW) -> str:
 _REPRS: dict[type, Callable[[Any], str]] = {
     Layer: _layer,
     miniGPT: summary.about,
-    Attended: brief,
+    AttentionKept: brief,
     Flat: brief,
     KVCache: _cache,
     SGD: _sgd,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigpt.core.checks import check_below, check_position
+from minigpt.core.checks import check_index, check_position
 from minigpt.core.functional import Array
 from minigpt.inside import Trace
 from minigpt.show.figures.marks import SHARES, labels, ticks
@@ -131,8 +131,8 @@ def attention_heads(trace: Trace) -> go.Figure:
 
 
 def _weights(trace: Trace, layer: int, head: int) -> Array:
-    check_below(len(trace.blocks), layer=layer)
-    check_below(len(trace.blocks[0].weights), head=head)
+    check_index(len(trace.blocks), layer=layer)
+    check_index(len(trace.blocks[0].weights), head=head)
     return trace.blocks[layer].weights[head]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigpt.core.checks import check_below
+from minigpt.core.checks import check_index
 from minigpt.inside.pieces import vocabulary_of
 from minigpt.inside.slow_step import SlowStep
 from minigpt.show.figures.marks import SHARES, add_strip, flow, ink_on, label
@@ -32,7 +32,7 @@ def slow_step(step: SlowStep, tokenizer: Tokenizer | None = None, row: int = 0) 
     tokenizer : tells the pieces that ids stand for; without one, ids are shown.
     row : which text of the batch is shown.
     """
-    check_below(len(step.x), row=row)
+    check_index(len(step.x), row=row)
     cells_high = _cell_rows(step, tokenizer, row)
     made = figure(
         f"One training step: the loss on its batch goes from {step.loss:.3f} "
