@@ -94,7 +94,7 @@ def work(name: str, n_threads: int, steps: int) -> None:
     for _ in range(steps):
         together.any(False)  # all begin at once
         began = time.perf_counter()
-        together.add_up(model.flat.grads, 0.0)
+        together.all_reduce(model.flat.grads, 0.0)
         sums.append(time.perf_counter() - began)
     figures = {
         "tokens_per_second": statistics.median(step.tokens_per_second for step in taken),

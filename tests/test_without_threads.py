@@ -29,7 +29,7 @@ def refuse(self):
 @pytest.fixture
 def no_threads(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    monkeypatch.setattr(threads, "WORTH_SHARING", 1)
+    monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 1)
     monkeypatch.setattr(encoding, "MIN_CHARS_FOR_PROCESSES", 100)  # all else would go to processes
 
 
@@ -60,7 +60,7 @@ def test_training_without_threads_gives_the_same_numbers(monkeypatch, no_threads
 
 
 def test_share_out_uses_the_threads_that_could_start(monkeypatch):
-    monkeypatch.setattr(threads, "WORTH_SHARING", 1)
+    monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 1)
     start, started = threading.Thread.start, []
 
     def start_one(self):

@@ -182,7 +182,7 @@ def test_unknown_argument_gets_a_suggestion():
         ("hi", r"got a text.* generate\(\[tokenizer.encode\(text\)\]"),
         (["hi", "you"], r"got a text.* generate\(\[tokenizer.encode\(text\)\]"),
         ([[1.5]], "must be integers"),
-        ([[1], [2, [3]]], "of one length"),
+        ([[1], [2, [3]]], "the same length"),
         ([], "an empty prompt has nothing"),
         ([[]], "an empty prompt has nothing"),
         (3, r"got 3$"),

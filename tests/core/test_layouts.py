@@ -35,7 +35,7 @@ from minigpt.core.functional import (
     softmax_backward,
 )
 from minigpt.core.optim import gradient_norm
-from minigpt.fast.attention import BLOCK, Blocked
+from minigpt.fast.attention import BLOCK_LENGTH, BlockedAttentionKept
 from minigpt.fast.loss import head_loss
 from minigpt.fast.replicas import Replicas
 from minigpt.inside import most_selective, pca, relations, score_heads, strongest
@@ -216,12 +216,14 @@ def test_memory_layout_of_parameters_changes_no_result(name, layout):
 
 
 def test_blocked_attention_works_for_any_layout():
-    x, _, dy = np.random.default_rng(0).normal(size=(3, 2, 2 * BLOCK + 3, C)).astype("float32")
+    x, _, dy = (
+        np.random.default_rng(0).normal(size=(3, 2, 2 * BLOCK_LENGTH + 3, C)).astype("float32")
+    )
     found = []
     for lay in (np.array, LAYOUTS["Fortran"], LAYOUTS["backwards"]):
         layer = MultiHeadAttention(C, 3, seed=0)
         found.append([layer.forward(lay(x)), layer.backward(lay(dy)), layer.qkv.d_weight])
-        assert type(layer.kept) is Blocked
+        assert type(layer.kept) is BlockedAttentionKept
     same(found[0], found[1])
     same(found[0], found[2])
 

@@ -7,7 +7,7 @@ import pytest
 from tiny import tiny_model
 
 from minigpt import MultiHeadAttention, check_gradients
-from minigpt.fast.attention import BLOCK, Blocked, attention, attention_backward
+from minigpt.fast.attention import BLOCK_LENGTH, BlockedAttentionKept, attention, attention_backward
 from minigpt.fast.replicas import Replicas
 
 
@@ -23,15 +23,15 @@ def on_three_threads():
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_blocked_attention_has_right_gradients_with_dropout(dropout):
     layer = MultiHeadAttention(4, 2, dropout=dropout, seed=0, dtype="float64")
-    x = np.random.default_rng(0).normal(size=(1, 2 * BLOCK + 3, 4))
+    x = np.random.default_rng(0).normal(size=(1, 2 * BLOCK_LENGTH + 3, 4))
     layer.forward(x)
-    assert type(layer.kept) is Blocked
+    assert type(layer.kept) is BlockedAttentionKept
     check = check_gradients(layer, x, entries=24)
     assert check.ok, check
 
 
 def test_blocked_attention_is_the_same_to_the_bit_on_threads():
-    q, k, v, do = random_qkv(8 * BLOCK)
+    q, k, v, do = random_qkv(8 * BLOCK_LENGTH)
     o, kept = attention(q, k, v)
     assert len(kept.parts) == 1
     expected = [o, *attention_backward(do, kept)]
@@ -44,7 +44,9 @@ def test_blocked_attention_is_the_same_to_the_bit_on_threads():
 
 
 def test_blocked_dropout_is_reproducible_and_differs_between_heads():
-    q, k, v = (np.repeat(x[:, :1], 16, axis=1) for x in random_qkv(8 * BLOCK)[:3])  # all alike
+    q, k, v = (
+        np.repeat(x[:, :1], 16, axis=1) for x in random_qkv(8 * BLOCK_LENGTH)[:3]
+    )  # all alike
     found = []
     for seed in (1, 1, 2):
         with on_three_threads():

@@ -17,7 +17,7 @@ def scores(*shape, dtype="float64"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(1, 2), (21, 11), (10, loss.LOGITS_IN_CACHE), (800, 500)])
+@pytest.mark.parametrize("shape", [(1, 2), (21, 11), (10, loss.LOGITS_PER_PIECE), (800, 500)])
 def test_fast_loss_and_gradient_equal_the_plain_ones_to_the_bit(shape, dtype):
     logits, targets = scores(*shape, dtype=dtype)
     loss, gradient = cross_entropy(logits, targets), cross_entropy_backward(logits, targets)
@@ -66,4 +66,4 @@ def test_fast_loss_never_holds_all_logits_at_once():
     head_loss(head, hidden, targets)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1.5 * 4 * loss.LOGITS_AT_ONCE  # bytes; all logits would be four times as many
+    assert peak < 1.5 * 4 * loss.LOGITS_PER_CHUNK  # bytes; all logits would be four times as many

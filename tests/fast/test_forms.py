@@ -18,15 +18,15 @@ V, C = 11, 6
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     """Cut even the little there is in a test: into blocks, chunks, pieces and shares."""
-    monkeypatch.setattr(attention, "BLOCK", 4)
-    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", 3 * V)
-    monkeypatch.setattr(loss, "LOGITS_IN_CACHE", 2 * V)
-    monkeypatch.setattr(loss, "SUMMANDS_AT_ONCE", 2 * V)
-    monkeypatch.setattr("minigpt.fast.threads.WORTH_SHARING", 1)
-    monkeypatch.setattr("minigpt.fast.threads.FEW_ROWS", 1)
+    monkeypatch.setattr(attention, "BLOCK_LENGTH", 4)
+    monkeypatch.setattr(loss, "LOGITS_PER_CHUNK", 3 * V)
+    monkeypatch.setattr(loss, "LOGITS_PER_PIECE", 2 * V)
+    monkeypatch.setattr(loss, "PRODUCT_ENTRIES_PER_PIECE", 2 * V)
+    monkeypatch.setattr("minigpt.fast.threads.MIN_NUMBERS_TO_SHARE", 1)
+    monkeypatch.setattr("minigpt.fast.threads.MAX_ROWS_LEFT_TO_BLAS", 1)
     monkeypatch.setattr("minigpt.fast.threads.PIECE_SIZE", 7)
     monkeypatch.setattr("minigpt.fast.feed_forward.PIECE_SIZE", 7)
-    monkeypatch.setattr("minigpt.fast.feed_forward.FEW", 0)
+    monkeypatch.setattr("minigpt.fast.feed_forward.MAX_SIZE_UNCUT", 0)
 
 
 def linear(x, dy, bias):
@@ -209,7 +209,7 @@ def test_plain_block_does_not_change_the_forms_of_other_threads():
         thread.start()
         thread.join()
         seen.append(attended())
-    assert seen == ["Blocked", "AttentionKept"]
+    assert seen == ["BlockedAttentionKept", "AttentionKept"]
 
 
 def attended():

@@ -38,11 +38,11 @@ class StandIn(World):
         self.barrier.wait(timeout=20)
         return values
 
-    def add_up(self, grads, loss):
+    def all_reduce(self, grads, loss):
         grads[...] = sum(self._gather(grads.copy()))
         return sum(self._gather(loss))
 
-    def from_first(self, value):
+    def broadcast(self, value):
         first = self._gather(value)[0]
         return value if self.rank == 0 else copy.deepcopy(first)
 
@@ -108,7 +108,10 @@ def test_dropout_differs_between_processes(dropout):
     def learn(world):
         model = tiny_model(dropout=dropout)
         seen = []
-        add_up, world.add_up = world.add_up, lambda *each: (seen.append(each), add_up(*each))[1]
+        all_reduce, world.all_reduce = (
+            world.all_reduce,
+            lambda *each: (seen.append(each), all_reduce(*each))[1],
+        )
         next(train(model, Dataset("x", same, same, 300), SETTINGS, world=world))
         return seen[0][1]
 
@@ -235,12 +238,14 @@ def test_lost_process_is_an_error_that_says_how_to_resume():
     processes._comm = types.SimpleNamespace(**dict.fromkeys(names, fail))
     grads = np.zeros(3)
     for ask in (
-        lambda: processes.add_up(grads, 0.0),
-        lambda: processes.from_first(1),
+        lambda: processes.all_reduce(grads, 0.0),
+        lambda: processes.broadcast(1),
         lambda: processes.any(False),
         lambda: processes.check_same(grads),
     ):
-        with pytest.raises(RuntimeError, match=r"any more \(no connection\): .* by --resume"):
+        with pytest.raises(
+            RuntimeError, match=r"no longer answers \(no connection\): .* with --resume"
+        ):
             ask()
 
 
@@ -272,14 +277,14 @@ def test_threads_are_shared_among_processes_on_the_same_cores(monkeypatch, proce
 def test_only_rank_0_prints_and_errors_name_the_rank(fresh, capsys):
     launched(fresh, 1, 2, None)
     fresh.setattr(machines, "_world", StandIn(1, 2, [], None))
-    with machines.only_the_first_speaks():
+    with machines.only_rank_0_prints():
         print("a result")
         print("progress", file=sys.stderr)
     assert machines.leave(1, "it is broken") == 1
     assert capsys.readouterr() == ("", "minigpt, process 1 of 0 to 1: it is broken\n")
     fresh.setattr(machines, "_world", ALONE)
     fresh.delenv("PMI_RANK")
-    with machines.only_the_first_speaks():
+    with machines.only_rank_0_prints():
         print("a result")
     assert machines.leave(1, "it is broken") == 1
     assert capsys.readouterr() == ("a result\n", "minigpt: it is broken\n")

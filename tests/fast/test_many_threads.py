@@ -23,8 +23,7 @@ from minigpt import (
 from minigpt.core.cache import KVCache
 from minigpt.core.generation import Reader, stream_choices
 from minigpt.core.layers import twin
-from minigpt.fast import laying
-from minigpt.fast.laying import _laying
+from minigpt.fast import flat_guard
 from minigpt.fast.recompute import recompute
 from minigpt.fast.replicas import Replicas
 from minigpt.inside import Target, without_heads
@@ -176,17 +175,17 @@ def test_training_by_two_threads_at_once_is_refused(model):
 
 def test_flat_arrays_are_laid_out_once_for_all_threads(monkeypatch):
     model, together = tiny_model(V), threading.Barrier(8, timeout=30)
-    lay_flat = laying.lay_flat
+    lay_flat = flat_guard.lay_flat
 
     def watched(*arguments):
-        assert _laying.locked()
+        assert flat_guard._lock.locked()
         return lay_flat(*arguments)
 
     def ask():
         together.wait()
         return model.flat
 
-    monkeypatch.setattr(laying, "lay_flat", watched)
+    monkeypatch.setattr(flat_guard, "lay_flat", watched)
     with ThreadPoolExecutor(8) as pool:
         found = [future.result() for future in [pool.submit(ask) for _ in range(8)]]
     assert all(each is model.flat for each in found)

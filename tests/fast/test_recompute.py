@@ -7,13 +7,13 @@ import pytest
 from tiny import tiny_model, tiny_settings
 
 from minigpt import Dataset, Settings, generate, miniGPT, train
-from minigpt.fast.attention import BLOCK
+from minigpt.fast.attention import BLOCK_LENGTH
 from minigpt.fast.recompute import RecomputedBlock, recompute
 from minigpt.fast.replicas import Replicas
 from minigpt.runs import Run
 from minigpt.training.freezing import freeze
 
-LONG = 2 * BLOCK + 3  # so that attention goes in blocks
+LONG = 2 * BLOCK_LENGTH + 3  # so that attention goes in blocks
 
 
 def two_models(dropout: float = 0.0, T: int = LONG, **options) -> tuple[miniGPT, miniGPT]:

@@ -33,7 +33,7 @@ def test_replicas_give_the_gradients_of_the_whole_batch(monkeypatch, wide, rows,
 
 
 def test_share_out_keeps_order_and_works_inside_the_block(monkeypatch):
-    monkeypatch.setattr(threads, "WORTH_SHARING", 10)
+    monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 10)
     assert share_out(lambda part: part, 20) == [slice(0, 20)]
     with Replicas(small(), 3):
         parts = share_out(lambda part: part, 20)
@@ -46,7 +46,7 @@ def test_share_out_keeps_order_and_works_inside_the_block(monkeypatch):
 
 
 def test_clipping_and_adamw_are_the_same_to_the_bit_on_threads(monkeypatch, rng):
-    monkeypatch.setattr(threads, "WORTH_SHARING", 10)
+    monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 10)
     gradients = rng.normal(size=small().flat.grads.size)
     results = []
     for n_threads in (1, 3):
@@ -63,7 +63,7 @@ def test_clipping_and_adamw_are_the_same_to_the_bit_on_threads(monkeypatch, rng)
 
 def test_training_may_continue_in_another_thread_or_context(monkeypatch):
     """As the cells of a notebook may, each of which has a context of its own."""
-    monkeypatch.setattr(threads, "WORTH_SHARING", 10)
+    monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 10)
     ids = np.tile(np.arange(11), 30).astype(np.uint8)
     settings = Settings(block_size=8, steps=9, batch_size=4, warmup=1, threads=2, eval_tokens=32)
     steps = train(small(), Dataset("x", ids, ids, len(ids)), settings)

@@ -10,8 +10,8 @@ from minigpt.fast.threads import Threads, in_pieces, product, share_out
 @pytest.fixture(autouse=True)
 def worth_it(monkeypatch):
     """Share out even the little there is in a test."""
-    monkeypatch.setattr(threads, "WORTH_SHARING", 1)
-    monkeypatch.setattr(threads, "FEW_ROWS", 1)
+    monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 1)
+    monkeypatch.setattr(threads, "MAX_ROWS_LEFT_TO_BLAS", 1)
     monkeypatch.setattr(threads, "MULTIPLY_ADDS_PER_ELEMENT", 1)
 
 

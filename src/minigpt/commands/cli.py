@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     args = None
     try:
-        with machines.only_the_first_speaks():
+        with machines.only_rank_0_prints():
             try:
                 args = _parse_together(argv)
                 _assemble()

@@ -1,16 +1,16 @@
 """The same arithmetic, faster. Importing this package plugs these forms into the textbook.
 
-A form is here only where it pays: `products` and `loss` bring the most in a wide model, `attention`
-and `feed_forward` save memory. Each has the name of the kernel that it stands for, and the same
-result: `tests/fast/test_forms.py` holds each pair equal.
+A fast form exists only where it is worth it: `products` and `loss` save most time in a wide model,
+`attention` and `feed_forward` save memory. Each form has the name of the kernel that it replaces,
+and computes the same result: `tests/fast/test_forms.py` compares each pair.
 
-`threads` shares out work among the cores, `replicas` a batch among threads, `machines` a batch
-among machines; `recompute` keeps less memory and computes twice.
+`threads` divides work among the cores, `replicas` divides a batch among threads, and `machines`
+divides it among machines. `recompute` saves memory by computing forward passes twice.
 """
 
 from minigpt.core.kernels import Forms, plug_in
 from minigpt.fast import attention, feed_forward, loss, products, threads
-from minigpt.fast.laying import keep_in_one_piece
+from minigpt.fast.flat_guard import guard_flat_arrays
 
 FORMS: Forms = {
     "linear": products.linear,
@@ -23,7 +23,7 @@ FORMS: Forms = {
     "in_pieces": threads.in_pieces,
     "last_logits": threads.last_logits,
 }
-"""The fast form of each kernel that has one, by its name."""
+"""Name of a kernel → its fast form, for the kernels that have one."""
 
 plug_in(FORMS)
-keep_in_one_piece()
+guard_flat_arrays()

@@ -1,14 +1,14 @@
-"""Attention over a long text, in blocks of queries that see the keys up to their own end only.
+"""Attention over a long text in blocks of queries. A block uses only the keys up to its own end.
 
-Of the square of T × T scores almost half are masked; that much less is multiplied, exponentiated,
-and taken back again. At T = 256 it takes two thirds of the time, at T = 1024 less than half.
+Almost half of the T × T scores are masked. The blocks skip most of these, in the forward and in the
+backward pass. At T = 256 this takes two thirds of the time, at T = 1024 less than half.
 
-No weights are kept. Making those of a block again takes one product and one exp, as the sums are
-known: A_ij = exp(S_ij − log Σ_j exp(S_ij)). At T = 1024 and D = 64, they would be the largest thing
-that a layer keeps.
+The weights are not kept: at T = 1024 and D = 64, they would be the largest array kept by a layer.
+The backward pass computes those of a block again with one matrix product and one exp, because the
+sums are known: A_ij = exp(S_ij − log Σ_j exp(S_ij)).
 
-The sum in softmax_backward, Σ_j dA_ij A_ij, is here taken before the dot product with v: as
-o = A v, it is Σ_j (do_i · v_j) A_ij = do_i · o_i, with dropout too, and D long in place of T.
+The sum in softmax_backward, Σ_j dA_ij A_ij, has a shorter form. Since o = A v, also with dropout,
+it is Σ_j (do_i · v_j) A_ij = do_i · o_i: a sum of D terms instead of T.
 Source: Dao et al., "FlashAttention", 2022, section 3.1.
 """
 
@@ -24,12 +24,12 @@ from minigpt.core.functional import Array, causal_mask, drop, dropout_mask
 from minigpt.core.kernels import PLAIN
 from minigpt.fast.threads import share_out
 
-BLOCK = 64
-"""Queries in a block. Much smaller ones make matrix products slow, much larger ones skip less."""
+BLOCK_LENGTH = 64
+"""Queries in a block. Much smaller blocks make matrix products slow; much larger ones skip less."""
 
 
 class Block(NamedTuple):
-    """What the backward pass needs of a block of queries."""
+    """What the backward pass needs to know about a block of queries."""
 
     heads: slice
     queries: slice
@@ -37,8 +37,8 @@ class Block(NamedTuple):
     dropout_mask: Array | None
 
 
-class Blocked(NamedTuple):
-    """What the fast `attention` keeps: the parts are lists of blocks, one for each thread."""
+class BlockedAttentionKept(NamedTuple):
+    """What the fast `attention` keeps; `parts` has a list of blocks for each thread."""
 
     q: Array  # divided by √D
     k: Array
@@ -49,7 +49,7 @@ class Blocked(NamedTuple):
 
     @property
     def weights(self) -> Array:
-        """The attention weights A (B, H, T, K), put together from the blocks."""
+        """The attention weights A (B, H, T, K), computed again from the blocks."""
         weights = np.zeros((*self.q.shape[:3], self.k.shape[2]), self.q.dtype)
         for block in itertools.chain(*self.parts):
             part, seen = _weights(self, block)
@@ -65,19 +65,19 @@ def attention(
     p: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[Array, Any]:
-    """Return o and what to keep: see `functional.attention`. A short text goes the plain way."""
+    """Return o and what to keep: see `functional.attention`. Short texts use the plain form."""
     B, H, T, D = q.shape
-    if mask is not None or T <= 2 * BLOCK:
+    if mask is not None or T <= 2 * BLOCK_LENGTH:
         return PLAIN["attention"](q, k, v, mask, p, rng)
     q = q * (1 / math.sqrt(D))
     o = np.empty((B, T, H, D), q.dtype).swapaxes(1, 2)  # heads side by side in memory
     seeds = rng.integers(2**63, size=H) if p > 0 and rng is not None else None
 
     def blocks_of(heads: slice) -> list[Block]:
-        rng = None if seeds is None else np.random.default_rng(seeds[heads])  # each thread its own
+        rng = None if seeds is None else np.random.default_rng(seeds[heads])  # one for each thread
         blocks = []
-        for start in range(0, T, BLOCK):
-            queries = slice(start, min(start + BLOCK, T))
+        for start in range(0, T, BLOCK_LENGTH):
+            queries = slice(start, min(start + BLOCK_LENGTH, T))
             scores, seen = _scores(q, k, heads, queries)
             largest = scores.max(axis=-1, keepdims=True)
             scores -= largest
@@ -89,12 +89,12 @@ def attention(
             blocks.append(Block(heads, queries, largest + np.log(sums), kept))
         return blocks
 
-    return o, Blocked(q, k, v, o, share_out(blocks_of, H, B * H * T * k.shape[2]), p)
+    return o, BlockedAttentionKept(q, k, v, o, share_out(blocks_of, H, B * H * T * k.shape[2]), p)
 
 
 def attention_backward(do: Array, kept: Any) -> tuple[Array, Array, Array]:
     """Return dq, dk and dv: see `functional.attention_backward`."""
-    if not isinstance(kept, Blocked):
+    if not isinstance(kept, BlockedAttentionKept):
         return PLAIN["attention_backward"](do, kept)
     sums = np.vecdot(do, kept.o)[..., None]
     dq = np.empty_like(kept.q)
@@ -119,8 +119,8 @@ def attention_backward(do: Array, kept: Any) -> tuple[Array, Array, Array]:
 
 
 def _scores(q: Array, k: Array, heads: slice, queries: slice) -> tuple[Array, slice]:
-    """Return S of a block, and the keys it sees."""
-    before = k.shape[2] - q.shape[2]  # keys that stand before the first query
+    """Return the scores S of a block, and the slice of keys it sees."""
+    before = k.shape[2] - q.shape[2]  # number of keys before the first query
     seen = slice(0, before + queries.stop)
     n = queries.stop - queries.start
     scores = q[:, heads, queries] @ k[:, heads, seen].swapaxes(-1, -2)
@@ -128,8 +128,8 @@ def _scores(q: Array, k: Array, heads: slice, queries: slice) -> tuple[Array, sl
     return scores, seen
 
 
-def _weights(kept: Blocked, block: Block) -> tuple[Array, slice]:
-    """Return A of a block, and the keys it sees."""
+def _weights(kept: BlockedAttentionKept, block: Block) -> tuple[Array, slice]:
+    """Return the weights A of a block, and the slice of keys it sees."""
     scores, seen = _scores(kept.q, kept.k, block.heads, block.queries)
     scores -= block.log_sums
     return np.exp(scores, out=scores), seen

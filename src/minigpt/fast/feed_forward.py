@@ -1,8 +1,8 @@
-"""The feed-forward layer without its largest arrays: they are soon made again.
+"""The feed-forward layer without its largest arrays, which are cheap to compute again.
 
-Of the three layers only x and the input of the activation are kept. Its output and its gate, each
-as long as d_ff, are made again when the backward pass needs them. At a d_model of 384 that saves a
-fifth of the memory of a step. The activation works on pieces, shared out among threads.
+Only x and the input of the activation are kept. The output of the activation and its gate, d_ff
+numbers for each token, are computed again in the backward pass. At d_model 384, this saves a fifth
+of the memory of a step. The activation works on pieces, which are divided among threads.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from minigpt.core.functional import PIECE_SIZE, Array
 from minigpt.core.layers import GELU, Linear, ReLU
 from minigpt.fast.threads import share_out
 
-FEW = 2**19
-"""Numbers of an array that is not worth cutting into pieces."""
+MAX_SIZE_UNCUT = 2**19
+"""Arrays with up to this many numbers are not cut into pieces."""
 
 FUNCTIONS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     GELU: (F.gelu, F.gelu_backward),
@@ -25,7 +25,7 @@ FUNCTIONS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
 
 
 def feed_forward(x: Array, up: Linear, activation: GELU | ReLU, down: Linear) -> Array:
-    """Return x after the three layers; keep only what goes into the first two."""
+    """Return y: x passed through the three layers. Keep only the inputs of the first two."""
     hidden = up.forward(x)
     function, _ = FUNCTIONS[type(activation)]
     (active,) = elementwise(lambda x: (function(x)[0],), hidden)
@@ -36,10 +36,10 @@ def feed_forward(x: Array, up: Linear, activation: GELU | ReLU, down: Linear) ->
 
 
 def feed_forward_backward(dy: Array, up: Linear, activation: GELU | ReLU, down: Linear) -> Array:
-    """Return dx, back through the three layers."""
+    """Return dx, passing dy back through the three layers."""
     hidden, gate = activation.kept
     function, derivative = FUNCTIONS[type(activation)]
-    if gate is None:  # as `feed_forward` leaves it
+    if gate is None:  # the forward pass was the fast form, which keeps no gate
         down.kept, gate = elementwise(lambda x: _with_gate(*function(x)), hidden)
     d_active = down.backward(dy)
     (d_hidden,) = elementwise(
@@ -54,11 +54,11 @@ def _with_gate(active: Array, kept: tuple[Array, Array]) -> tuple[Array, Array]:
 
 
 def elementwise(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> list[Array]:
-    """Return what an elementwise `function` makes of arrays of one shape, a piece at a time."""
-    if arrays[0].size <= FEW:
+    """Return the results of an elementwise `function` of arrays of one shape, piece by piece."""
+    if arrays[0].size <= MAX_SIZE_UNCUT:
         return list(function(*arrays))
     flat = [array.reshape(-1) for array in arrays]
-    dtypes = [made.dtype for made in function(*(array[:0] for array in flat))]
+    dtypes = [result.dtype for result in function(*(array[:0] for array in flat))]
     results = [np.empty(arrays[0].size, dtype) for dtype in dtypes]
 
     def work(part: slice) -> None:

@@ -1,7 +1,7 @@
-"""The loss of a training step, chunk by chunk, in the place of the logits.
+"""The loss of a training step, computed in place on one chunk of logits after another.
 
-With the vocabulary of GPT-2, the logits of all tokens would be the largest array of all. Here they
-never all exist at once, and each exp is taken once.
+With the vocabulary of GPT-2, the logits of all tokens would be the largest array of a step. Here
+they never all exist at once, and each exp is computed only once.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from minigpt.core.functional import Array, as_matrix
 from minigpt.core.layers import Linear
 from minigpt.fast.threads import product, share_out
 
-LOGITS_AT_ONCE = 2**24
-"""Logits that exist at the same time. With GPT-2's vocabulary they are those of 333 tokens."""
+LOGITS_PER_CHUNK = 2**24
+"""Logits in a chunk. With GPT-2's vocabulary, these are the logits of 333 tokens."""
 
-LOGITS_IN_CACHE = 2**17
-"""Logits that are worked on at a time: few enough for a core's cache."""
+LOGITS_PER_PIECE = 2**17
+"""Logits in a piece: few enough for the cache of one core."""
 
-SUMMANDS_AT_ONCE = 2**22
-"""Entries that exist at the same time of a product that is to be added."""
+PRODUCT_ENTRIES_PER_PIECE = 2**22
+"""Entries of a product that are computed at once before they are added to the gradient."""
 
 
 def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> tuple[float, Array]:
@@ -30,7 +30,7 @@ def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> 
     rows = as_matrix(check_vectors(hidden, len(head.weight)))
     vocab_size = head.weight.shape[1]
     right = check_targets((*hidden.shape[:-1], vocab_size), targets).ravel()
-    n = max(1, LOGITS_AT_ONCE // vocab_size)
+    n = max(1, LOGITS_PER_CHUNK // vocab_size)
     d_hidden = np.empty_like(rows)
     memory = np.empty((min(n, len(rows)), vocab_size), rows.dtype)
     loss = 0.0
@@ -46,13 +46,13 @@ def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> 
 
 
 def _write_product(x: Array, dy: Array, d_weight: Array, add: bool) -> None:
-    """Write xᵀ dy into `d_weight`, or add it some rows at a time."""
+    """Write xᵀ dy into `d_weight`, or add it, some rows at a time."""
     if not add:
         product(x.T, dy, out=d_weight)
         return
-    if not d_weight.flags.c_contiguous:  # of a tied head: then rows are those of its transpose
+    if not d_weight.flags.c_contiguous:  # a tied head: use the rows of its transpose
         x, dy, d_weight = dy, x, d_weight.T
-    n = max(1, SUMMANDS_AT_ONCE // d_weight.shape[1])
+    n = max(1, PRODUCT_ENTRIES_PER_PIECE // d_weight.shape[1])
 
     def add_to(part: slice) -> None:
         for start in range(part.start, part.stop, n):
@@ -65,7 +65,7 @@ def _write_product(x: Array, dy: Array, d_weight: Array, add: bool) -> None:
 def cross_entropy_in_place(logits: Array, targets: Array, share: float) -> float:
     """Return `share` times the cross-entropy, and overwrite logits (N, V) with its gradient."""
     surprise = np.empty(len(logits), logits.dtype)
-    n = max(1, LOGITS_IN_CACHE // logits.shape[1])
+    n = max(1, LOGITS_PER_PIECE // logits.shape[1])
 
     def overwrite(rows: slice) -> None:
         for start in range(rows.start, rows.stop, n):
@@ -78,9 +78,9 @@ def cross_entropy_in_place(logits: Array, targets: Array, share: float) -> float
                 part -= largest
             if infinite is not None:
                 part[infinite] = 0
-            of_right = part[each, right]
+            target_scores = part[each, right]
             sums = np.exp(part, out=part).sum(axis=-1)
-            surprise[piece] = np.log(sums) - of_right
+            surprise[piece] = np.log(sums) - target_scores
             part /= sums[:, None]
             part[each, right] -= 1
             part /= len(logits) / share

@@ -1,12 +1,12 @@
-"""Training on many machines: each process trains on its part of the batch, gradients are summed.
+"""Training on many machines: each process computes gradients on its part of the batch.
 
     mpiexec -n 4 minigpt train …
 
-starts four processes, on one machine or on several. MPI, through mpi4py, carries what they tell
-each other. Each has all of the model, takes its own rows of the same batch, and after the sum the
-same step as all others, so that their weights stay the same to the bit.
+starts four processes, on one machine or on several. They communicate by MPI, through mpi4py. Each
+process holds the whole model and uses its own rows of the same batch. Then the gradients are
+summed, and all processes take the same step, so that their weights stay the same to the bit.
 
-Without mpiexec there is a `World` of one process, and nothing of MPI is imported.
+Without mpiexec there is a `World` of one process, and MPI is not imported.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from minigpt.fast.threads import available_cores
 
 Value = TypeVar("Value")
 
-LAUNCHERS = (  # variables by which a process knows that mpiexec started it
+LAUNCHERS = (  # environment variables set by mpiexec: rank and number of processes
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Microsoft MPI, Slurm
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
 )
 
 
 class World:
-    """The processes that train one model together. This one consists of a single process.
+    """The processes that train one model together; in this base class, a single process.
 
     Attributes
     ----------
-    rank : number of this process, from 0. Only the first reports and saves.
-    size : how many there are.
-    threads : how many threads this process shall use; 0 for one a core.
+    rank : number of this process, from 0. Only rank 0 reports and saves.
+    size : number of processes.
+    threads : number of threads for this process; 0 for one per core.
     """
 
     rank = 0
@@ -47,27 +47,30 @@ class World:
     threads = 0
 
     def part(self, n_rows: int) -> slice:
-        """Return this process's rows of a batch."""
+        """Return the rows of a batch that belong to this process."""
         return slice(n_rows * self.rank // self.size, n_rows * (self.rank + 1) // self.size)
 
-    def add_up(self, grads: Array, loss: float) -> float:
-        """Sum `grads`, in place, and `loss` over all processes; all get the same to the bit."""
+    def all_reduce(self, grads: Array, loss: float) -> float:
+        """Sum `grads` in place over all processes, and return the sum of `loss`.
+
+        All processes get the same bits.
+        """
         return loss
 
-    def from_first(self, value: Value) -> Value:
-        """Return, in every process, what the first one brings."""
+    def broadcast(self, value: Value) -> Value:
+        """Return rank 0's `value` in every process."""
         return value
 
-    def any(self, wish: bool) -> bool:
-        """Return, in every process, whether one of them brings True."""
-        return wish
+    def any(self, value: bool) -> bool:
+        """Return, in every process, whether `value` is True in at least one."""
+        return value
 
     def gather(self, value: Value) -> list[Value]:
-        """Return what each process brings, in the order of their ranks, to all of them."""
+        """Return, in every process, the values of all processes, in order of rank."""
         return [value]
 
     def check_batch(self, batch_size: int) -> None:
-        """Raise ValueError unless each process gets a row of the batch."""
+        """Raise ValueError unless each process gets at least one row of the batch."""
         if batch_size < self.size:
             raise ValueError(
                 f"batch_size is {batch_size}, but {self.size} processes share the batch: give each "
@@ -75,20 +78,20 @@ class World:
             )
 
     def check_command(self, command: str) -> None:
-        """Raise RuntimeError unless all processes have the same command to do."""
+        """Raise RuntimeError unless all processes were given the same command."""
 
     def check_same(self, params: Array) -> None:
-        """Raise RuntimeError unless the weights of all processes are the same to the bit."""
+        """Raise RuntimeError unless all processes have the same weights, to the bit."""
 
 
 ALONE = World()
 
 
 class Processes(World):
-    """Those that mpiexec has started; all of them call the same methods in the same order.
+    """Processes started by mpiexec. All of them must call the same methods in the same order.
 
-    Sums go by `MPI_Allreduce`. The standard asks that all processes get identical results, and
-    recommends that the same numbers, in the same places, give the same result each time.
+    Sums use `MPI_Allreduce`. The standard requires that all processes get identical results, and
+    recommends that the same numbers in the same places give the same result each time.
     Source: MPI 4.0, sections 6.9.1 and 6.9.6.
     """
 
@@ -100,45 +103,45 @@ class Processes(World):
         self.rank, self.size = comm.rank, comm.size
         here = comm.Split_type(MPI.COMM_TYPE_SHARED)
         self.threads = _share_of_cores(here.allgather(_processors()), here.rank)
-        # Also what is not trained, such as an evaluation, keeps to this share of the cores.
+        # Work outside of training, such as evaluation, must also keep to this share of the cores.
         threadpool_limits(self.threads, user_api="blas")
         sys.excepthook = self._end_all
 
-    def add_up(self, grads: Array, loss: float) -> float:
-        """See `World`: one all-reduce of the flat gradient."""
-        with self._asking():
+    def all_reduce(self, grads: Array, loss: float) -> float:
+        """See `World`. The flat gradient takes one all-reduce."""
+        with self._communicating():
             self._comm.Allreduce(self._mpi.IN_PLACE, grads)
             return float(self._comm.allreduce(loss))
 
-    def from_first(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """See `World`."""
-        with self._asking():
+        with self._communicating():
             return self._comm.bcast(value)
 
-    def any(self, wish: bool) -> bool:
+    def any(self, value: bool) -> bool:
         """See `World`."""
-        with self._asking():
-            return bool(self._comm.allreduce(wish, self._mpi.LOR))
+        with self._communicating():
+            return bool(self._comm.allreduce(value, self._mpi.LOR))
 
     def gather(self, value: Value) -> list[Value]:
         """See `World`."""
-        with self._asking():
+        with self._communicating():
             return list(self._comm.allgather(value))
 
     def check_same(self, params: Array) -> None:
         """See `World`."""
-        with self._asking():
+        with self._communicating():
             sums = self._comm.allgather(zlib.crc32(params.data))
         if len(set(sums)) > 1:
             raise RuntimeError(
-                "the weights of the processes are no longer the same, as if a machine had "
-                f"miscalculated (checksums {sums}): go on from the last save, with the same "
-                "version of NumPy, and processors of one kind, on all machines"
+                f"the processes no longer have the same weights (checksums {sums}): a machine may "
+                "have computed wrongly. Continue from the last save, with the same version of "
+                "NumPy and the same kind of processor on all machines"
             )
 
     def check_command(self, command: str) -> None:
         """See `World`."""
-        with self._asking():
+        with self._communicating():
             commands = self._comm.allgather(command)
         for rank, other in enumerate(commands):
             if other != commands[0]:
@@ -148,20 +151,20 @@ class Processes(World):
                 )
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _communicating(self) -> Iterator[None]:
         try:
             yield
-        except self._mpi.Exception as error:  # mostly, mpiexec is the first to notice
+        except self._mpi.Exception as error:  # usually, mpiexec notices first
             what = str(error).splitlines()[0]
             raise RuntimeError(
-                f"another process does not answer any more ({what}): if it was killed, or its "
-                "machine has stopped, go on from the last save by --resume"
+                f"another process no longer answers ({what}): if it was killed, or its machine "
+                "has stopped, continue from the last save with --resume"
             ) from None
 
     def end(self, code: int) -> None:
-        """End all processes, which would wait for this one for ever, and this one too."""
+        """End all processes; otherwise the others would wait for this one forever."""
         sys.stderr.flush()
-        time.sleep(0.5)  # mpiexec passes on what was said; once the job is over, no more
+        time.sleep(0.5)  # mpiexec forwards output only until the job ends
         self._comm.Abort(code)
 
     def _end_all(
@@ -176,7 +179,7 @@ def _processors() -> list[int] | None:
 
 
 def _share_of_cores(processors: list[list[int] | None], index: int) -> int:
-    """Divide cores by the processes that have the same; a launcher may give each its own."""
+    """Return the number of cores for each process that may use the same processors as this one."""
     return max(1, available_cores() // processors.count(processors[index]))
 
 
@@ -189,7 +192,7 @@ def world() -> World:
     Raises
     ------
     RuntimeError
-        If mpiexec started it, but mpi4py is missing or is made for another MPI.
+        If mpiexec started this process, but mpi4py is missing or was built for another MPI.
     """
     global _world
     if _world is None:
@@ -199,7 +202,7 @@ def world() -> World:
 
 
 def _launched() -> tuple[int, int]:
-    """Return the rank of this process and how many mpiexec started, (0, 1) without it."""
+    """Return the rank of this process and the number of processes; (0, 1) without mpiexec."""
     for rank, size in LAUNCHERS:
         if rank in os.environ and size in os.environ:
             return int(os.environ[rank]), int(os.environ[size])
@@ -209,22 +212,22 @@ def _launched() -> tuple[int, int]:
 def _join(size: int) -> World:
     try:
         from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # the latter: mpi4py without an MPI
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py finds no MPI
         raise RuntimeError(
             f"mpiexec started {size} processes, which need mpi4py to train together ({error}): "
             "pip install 'minigpt-numpy[mpi]'"
         ) from None
     if MPI.COMM_WORLD.size != size:
         raise RuntimeError(
-            f"mpiexec started {size} processes, but mpi4py sees {MPI.COMM_WORLD.size}: it goes "
-            f"with another MPI. Use the mpiexec in {Path(sys.executable).parent}"
+            f"mpiexec started {size} processes, but mpi4py sees {MPI.COMM_WORLD.size}: it was "
+            f"built for another MPI. Use the mpiexec in {Path(sys.executable).parent}"
         )
     return Processes(MPI.COMM_WORLD)
 
 
 @contextmanager
-def only_the_first_speaks() -> Iterator[None]:
-    """Join the world; within the block, what all but the first process print is dropped."""
+def only_rank_0_prints() -> Iterator[None]:
+    """Join the world. Within the block, only rank 0 prints; other output is discarded."""
     if world().rank == 0:
         yield
         return
@@ -237,11 +240,11 @@ def only_the_first_speaks() -> Iterator[None]:
 
 
 def leave(code: int, sentence: str = "") -> int:
-    """Say what is wrong and give the exit code; where others train along, end them too."""
+    """Print an error `sentence` and return the exit code; end the other processes, if any."""
     rank, size = _launched()
     who = "minigpt" if rank == 0 else f"minigpt, process {rank} of 0 to {size - 1}"
     if rank > 0:
-        # What is wrong everywhere the first process tells, and ends this one while it waits.
+        # Rank 0 reports an error that all processes share, and ends this process while it waits.
         time.sleep(2)
     if sentence and (rank == 0 or _world is not None):
         print(f"{who}: {sentence}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Linear layers: products shared out among threads, gradients written where they belong."""
+"""Linear layers: matrix products on all threads, gradients written directly into their arrays."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from minigpt.fast.threads import product
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> tuple[Array, Array]:
-    """Return y = x W + b, and x: see `functional.linear`."""
+    """Return y = x W + b; keep x: see `functional.linear`."""
     y = product(as_matrix(x), weight)
     if bias is not None:
         y += bias

@@ -1,12 +1,12 @@
-"""A training step on several threads: the batch is cut, or the matrix products are.
+"""A training step on several threads, which divide either the batch or the matrix products.
 
-Cut the batch, and each thread takes a shard of it through a replica of the model; the gradients are
-added up. While one thread waits for nothing but arithmetic, NumPy lets the others run, so all cores
-work on everything: matrix products, softmax, GELU. In a narrow model that beats one Python thread
-whose matrix products alone use all cores.
+In a narrow model, the batch is divided: each thread passes a shard of it through a replica of the
+model, and the gradients are added. NumPy lets other threads run while it computes, so all cores
+work on everything: matrix products, softmax, GELU. This is faster than a single Python thread in
+which only the matrix products use all cores.
 
-In a wide model nearly all of the time goes to matrix products anyway. There they are cut instead,
-and it takes no second array of gradients. The layers know nothing of it.
+In a wide model, nearly all time goes into matrix products anyway. There each product is divided
+instead, which needs no second array of gradients. The layers do not notice either way.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
 
 WIDE_D_MODEL = 768
-"""From this d_model on, the matrix products are cut in place of the batch. GPT-2's step on 4 × 64
-tokens then takes a third less memory beyond the weights'. A narrower model is faster the other way,
-by a sixth at d_model 512."""
+"""From this d_model on, matrix products are divided instead of the batch. A step of GPT-2 on 4 × 64
+tokens then needs a third less memory, not counting the weights. Narrower models are faster with a
+divided batch, by a sixth at d_model 512."""
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
 class Replicas(Threads):
     """Copies of a model that share its weights, while each has its own gradients and activations.
 
-    Use it in a `with` block; inside, what goes through `share_out` is shared out among the threads.
-    For a given number of threads the result is the same to the bit each time: shards are cut, and
-    their gradients added, in a fixed order.
+    Use it in a `with` block, in which `share_out` also uses these threads. For a given number of
+    threads, the results are the same to the bit each time: the batch is divided, and the gradients
+    are added, in a fixed order.
 
     Parameters
     ----------
-    model : the model to train; the first of the replicas.
-    n_threads : how many threads; 0 for one a core.
+    model : the model to train, which is the first replica.
+    n_threads : number of threads; 0 for one per core.
     """
 
     def __init__(self, model: miniGPT, n_threads: int = 0) -> None:
@@ -57,7 +57,7 @@ class Replicas(Threads):
         self.models = [model]
         for _ in range(1, self.n if model.d_model < WIDE_D_MODEL else 1):
             shared = {id(param): param for param in model.params().values()}
-            replica = copy.deepcopy(model, shared)  # which copies nothing that is in `shared`
+            replica = copy.deepcopy(model, shared)  # does not copy what is in `shared`
             replica.flat = lay_flat(replica, model.flat.params)
             self.models.append(replica)
 
@@ -66,23 +66,23 @@ class Replicas(Threads):
         return super().__enter__()
 
     def reseed(self, *seed: int) -> None:
-        """Seed all dropout from here on."""
+        """Seed the dropout of all replicas."""
         for i, model in enumerate(self.models):
             fresh = np.random.default_rng([*seed, i])
             model.rng.bit_generator.state = fresh.bit_generator.state
 
     def learn(self, x: Array, y: Array, weight: float = 1.0) -> float:
-        """Do a forward and backward pass over a batch (B, T), rows shared out among the threads.
+        """Run the forward and backward pass of a batch (B, T), its rows divided among the threads.
 
         Returns
         -------
-        `weight` times the mean loss. Its gradients are then those of the model, as if it had
-        done it alone.
+        `weight` times the mean loss. The model's gradients are then those of this number, as if no
+        other replica existed.
         """
         if len(x) != len(y):
             raise ValueError(f"x and y must have as many rows, got {len(x)} and {len(y)}")
         n = min(len(self.models), len(x))
-        if n <= 1:  # also of a batch of one row, which cannot be cut
+        if n <= 1:  # or a batch of one row, which cannot be divided
             with one_thread_of_blas():
                 return _forward_backward(self.model, x, y, weight)
         shards = [
@@ -103,23 +103,23 @@ class Replicas(Threads):
 
 
 def _keep_freed_memory() -> None:
-    """Keep the memory of freed arrays for those of the next step, where the C library is glibc.
+    """Keep the memory of freed arrays for the next step, if the C library is glibc.
 
-    It gives large arrays back to the system, which clears them before they come again: of a step
-    of a small model, that takes a sixth of the time.
+    By default, glibc returns large arrays to the system, which fills their memory with zeros before
+    it is used again. In a small model, this takes a sixth of the time of a step.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(M_MMAP_THRESHOLD, 2**25)  # the most that it takes: larger ones go back still
+        mallopt(M_MMAP_THRESHOLD, 2**25)  # the maximum: larger arrays are still returned
 
 
 def _forward_backward(model: miniGPT, x: Array, y: Array, weight: float) -> float:
-    """Write the gradients of `weight` times the loss, and return that.
+    """Write the gradients of `weight` times the loss, and return this number.
 
-    The pass is that of a twin, which other threads cannot disturb.
+    A twin of the model runs the pass, so that other threads cannot disturb it.
     """
     model = twin(model).train()
-    # Whoever asked looks at the loss, so that numbers out of range need no warning here.
+    # No warnings about overflow: the caller checks the loss.
     with np.errstate(over="ignore", invalid="ignore"):
         return model.learn(x, y, weight)

@@ -1,8 +1,8 @@
-"""Threads of our own: work on arrays, shared out among the cores.
+"""Threads for work on arrays.
 
-While a thread waits for nothing but arithmetic, NumPy lets the others run. So cores can be kept
-busy from Python: `share_out` cuts work in as many parts as there are threads, and `product` does it
-for a product of matrices. Outside of a `with` block of `Threads` both do the same work right here.
+NumPy lets other Python threads run while it computes, so Python threads can keep all cores busy.
+`share_out` splits work into one part for each thread, and `product` splits a matrix product.
+Outside a `with` block of `Threads`, both do the same work on the calling thread.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WORTH_SHARING = 2**20
-"""Of less than so many numbers, handing them to threads costs more than it brings."""
+MIN_NUMBERS_TO_SHARE = 2**20
+"""Work on fewer numbers is not shared: handing it to threads would cost more than it saves."""
 
-FEW_ROWS = 32
-"""Up to so many rows, a matrix product is bound by reading the matrix."""
+MAX_ROWS_LEFT_TO_BLAS = 32
+"""Up to this many rows, most time of a matrix product goes into reading the matrix."""
 
 MULTIPLY_ADDS_PER_ELEMENT = 64
-"""Multiplications that a matrix product does in the time of one element of an elementwise pass."""
+"""Multiply-adds of a matrix product that take as long as one element of an elementwise pass."""
 
-_here = threading.local()  # its `threads` are those that a `with` block of this thread started
+_local = threading.local()  # `_local.threads` is the `Threads` whose `with` block this thread is in
 
 
 class Threads:
@@ -48,8 +48,8 @@ class Threads:
 
     Parameters
     ----------
-    n : number of threads, including the calling one; with one, nothing is shared out. Where no
-        more can be started, those there are do all the work.
+    n : number of threads, including the calling one. If fewer can be started, these do all the
+        work.
     """
 
     def __init__(self, n: int) -> None:
@@ -60,27 +60,27 @@ class Threads:
         from concurrent.futures import ThreadPoolExecutor
 
         self.pool = ThreadPoolExecutor(max(1, self.n - 1))
-        self._outer, _here.threads = _active(), self
+        self._outer, _local.threads = _active(), self
         return self
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Do `work` on each of n items at most, all at once, with one thread of BLAS each.
+        """Call `work` on each of up to n items in parallel, and return the results in order.
 
-        The first is done right here, as handing it over takes time too. So are those that no
-        other thread has begun by then: where none can be started, all of them. NumPy's settings
-        of this thread, such as which overflows it warns of, hold on the others.
+        Each call uses one thread of BLAS. The calling thread does the first item, since handing it
+        over takes time, and then every item that no other thread has begun; if no thread can be
+        started, it does all. NumPy's error settings of the calling thread apply on all threads.
         """
         from concurrent.futures import Future, wait
 
         if self.pool is None:
-            raise RuntimeError(f"{type(self).__name__} work within a `with` block only")
+            raise RuntimeError(f"{type(self).__name__} must be used within a `with` block")
         results: list[Future[Result]] = [Future() for _ in items]
-        left = deque(zip(items, results, strict=True))
+        remaining = deque(zip(items, results, strict=True))
 
-        def work_off() -> None:
-            with suppress(IndexError):  # nothing is left
+        def do_remaining() -> None:
+            with suppress(IndexError):  # nothing remains
                 while True:
-                    do(*left.popleft())
+                    do(*remaining.popleft())
 
         def do(item: Item, result: Future[Result]) -> None:
             try:
@@ -89,50 +89,51 @@ class Threads:
                 result.set_exception(error)
 
         with one_thread_of_blas():
-            first = left.popleft()
-            with suppress(RuntimeError):  # no more threads can be started: those there are do it
+            first = remaining.popleft()
+            with suppress(RuntimeError):  # no more threads can be started: the others do the work
                 for _ in items[1:]:
-                    self.pool.submit(contextvars.copy_context().run, work_off)
-            outer = getattr(_here, "threads", None)
-            _here.threads = None  # what is shared out already is not shared out again
+                    self.pool.submit(contextvars.copy_context().run, do_remaining)
+            outer = getattr(_local, "threads", None)
+            _local.threads = None  # work that is already shared out is not split again
             try:
                 do(*first)
-                work_off()
+                do_remaining()
             finally:
-                _here.threads = outer
-            wait(results)  # nobody may work on when this has ended
+                _local.threads = outer
+            wait(results)  # no thread may still be working when this method returns
         return [result.result() for result in results]
 
     def __exit__(self, *error: object) -> None:
         if self.pool is not None:
             self.pool.shutdown()
-        self.pool = None  # should the block have been left by another thread
-        if getattr(_here, "threads", None) is self:
-            _here.threads = self._outer
+        self.pool = None  # so that no work is shared even if another thread ended the block
+        if getattr(_local, "threads", None) is self:
+            _local.threads = self._outer
 
 
 def _active() -> Threads | None:
-    threads = getattr(_here, "threads", None)
+    threads = getattr(_local, "threads", None)
     return threads if threads is not None and threads.pool is not None else None
 
 
 def share_out(
     work: Callable[[slice], Result], size: int, numbers: int | None = None
 ) -> list[Result]:
-    """Do `work` on all of range(size): a slice for each of the `Threads` at work.
+    """Call `work` on slices that together make up range(size), one for each active thread.
 
     Parameters
     ----------
-    work : is called with slices that make up the range, each on a thread of its own.
+    work : called with a slice, each call on a thread of its own.
     size : the end of the range.
-    numbers : how many numbers there are to go through in all; `size` if None. Few are not shared.
+    numbers : how many numbers the work goes through in all, `size` if None. With few of them, the
+        work is not split.
 
     Returns
     -------
-    What `work` gave, in order.
+    The results of `work`, in order.
     """
     threads = _active()
-    if threads is None or threads.n == 1 or (numbers or size) < WORTH_SHARING:
+    if threads is None or threads.n == 1 or (numbers or size) < MIN_NUMBERS_TO_SHARE:
         return [work(slice(0, size))]
     n = min(threads.n, size)
     cuts = [size * i // n for i in range(n + 1)]
@@ -140,7 +141,7 @@ def share_out(
 
 
 def in_pieces(work: Callable[[slice], object], size: int) -> None:
-    """Do `work` on all of range(size), a piece at a time: see `functional.in_pieces`."""
+    """Call `work` on all of range(size), a piece at a time: see `functional.in_pieces`."""
 
     def pieces(part: slice) -> None:
         for start in range(part.start, part.stop, PIECE_SIZE):
@@ -150,20 +151,20 @@ def in_pieces(work: Callable[[slice], object], size: int) -> None:
 
 
 def last_logits(model: miniGPT, ids: Array, cache: list[KVCache]) -> Array:
-    """Read ids and return the logits of what comes next, on all cores: see `core.generation`."""
+    """Read ids and return the logits for the next token, on all cores: see `core.generation`."""
     with on_all_cores():
         return PLAIN["last_logits"](model, ids, cache)
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
-    """Multiply matrices (n, k) @ (k, m), the longer side of the result shared out.
+    """Return the matrix product (n, k) @ (k, m), split along the longer side of the result.
 
-    BLAS has threads of its own for that, but they wait for more by running idle: whatever comes
-    next on other threads, elementwise work or attention, would share the cores with them. Few rows,
-    as while text is written, are left to BLAS: one product follows the other, each soon done.
+    BLAS has threads of its own, but they spin while they wait for more work, and so take the cores
+    from what comes next on other threads, such as elementwise work or attention. Products of few
+    rows, as in text generation, are left to BLAS: they are short and follow each other closely.
     """
     (n, k), m = a.shape, b.shape[1]
-    if n <= FEW_ROWS:
+    if n <= MAX_ROWS_LEFT_TO_BLAS:
         return np.matmul(a, b, out=out)
     if out is None:
         out = np.empty((n, m), np.result_type(a, b))
@@ -185,10 +186,10 @@ _blas_limit: Any = None
 
 @contextmanager
 def one_thread_of_blas() -> Iterator[None]:
-    """Hold BLAS to one thread within a `with` block, as its threads would share our cores.
+    """Limit BLAS to one thread within a `with` block, because its threads would compete with ours.
 
-    The setting is the whole process's. When several threads are in such blocks, the first one sets
-    it and the last one restores it. If each did so by itself, BLAS could keep one thread for good.
+    The limit applies to the whole process. When several threads are in such blocks, the first one
+    sets it and the last one restores it. If each restored what it found, the limit could stay.
     """
     global _blas_users, _blas_limit
     with _blas_lock:
@@ -205,7 +206,7 @@ def one_thread_of_blas() -> Iterator[None]:
 
 
 def can_start_threads() -> bool:
-    """Whether this process can start a thread: not in WebAssembly, nor in a tight container."""
+    """Return whether this process can start a thread. WebAssembly and tight containers cannot."""
     thread = threading.Thread(target=int)
     try:
         thread.start()
@@ -217,19 +218,19 @@ def can_start_threads() -> bool:
 
 @cache
 def blas() -> Any:
-    """Find the library that multiplies NumPy's matrices, and the switch for its threads."""
+    """Return the controller of the BLAS library that NumPy uses, to limit its threads."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def on_all_cores() -> AbstractContextManager[object]:
-    """Return a `with` block in which `share_out` uses all cores, if no threads are at work."""
+    """Return a context in which `share_out` uses all cores, unless threads are active already."""
     return nullcontext() if _active() else Threads(available_cores())
 
 
 def available_cores() -> int:
-    """Count the processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

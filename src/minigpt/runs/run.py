@@ -104,7 +104,7 @@ class Run:
             run = make()
             dataset = None if prepared_folder(run.settings.data) else run.dataset
             parts = run.folder, run.settings, run.tokenizer, dataset, run.model, run.text, run.base
-        folder, settings, tokenizer, dataset, model, text, base = world.from_first(parts)
+        folder, settings, tokenizer, dataset, model, text, base = world.broadcast(parts)
         problem = None
         if world.rank > 0:
             try:
@@ -328,7 +328,7 @@ class Run:
         parts: Any = None
         if self.world.rank == 0:
             parts = self.settings, self.progress, self.model.flat.params, self.optimizer.state
-        settings, progress, params, state = self.world.from_first(parts)
+        settings, progress, params, state = self.world.broadcast(parts)
         if self.world.rank > 0:
             self.settings, self.keeper.progress = settings, progress
             self.model.flat.params[...] = params

@@ -161,7 +161,7 @@ def take_step(
     """Run training step `number`: forward, loss, backward, clip, update.
 
     Threads share the first three inside `replicas.learn`. Processes sum their losses and gradients
-    in `world.add_up`.
+    in `world.all_reduce`.
 
     Returns
     -------
@@ -178,9 +178,9 @@ def take_step(
         return replicas.learn(x, y, weight)  # forward, loss, backward: see `miniGPT.learn`
 
     loss = _mean_of_batches(learn_batch, model.flat.grads, s.accumulate)
-    loss = world.add_up(model.flat.grads, loss)
+    loss = world.all_reduce(model.flat.grads, loss)
     # Another processor may round the norm differently, so all processes use that of rank 0.
-    norm = world.from_first(gradient_norm(model.flat.grads))
+    norm = world.broadcast(gradient_norm(model.flat.grads))
     clip_gradients(model.flat.grads, s.clip, norm)
     _check_finite(number, s, loss=loss, gradient=norm)
     optimizer.step(learning_rate)
@@ -205,7 +205,7 @@ def _validate(model: miniGPT, data: Array, s: Settings, number: int, world: Worl
     loss = 0.0
     if world.rank == 0:
         loss = evaluate(model, data, s.block_size, max_tokens=s.eval_tokens)
-    loss = world.from_first(loss)
+    loss = world.broadcast(loss)
     _check_finite(number, s, validation_loss=loss)
     return loss
 

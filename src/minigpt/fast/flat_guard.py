@@ -1,4 +1,4 @@
-"""What keeps flat arrays in one piece: one thread lays them, and nobody copies them alone."""
+"""Guard a model's flat arrays: one thread creates them, and they are not copied without it."""
 
 import threading
 from functools import cached_property
@@ -6,22 +6,22 @@ from typing import NoReturn
 
 from minigpt.core.model import Flat, lay_flat, miniGPT
 
-_laying = threading.Lock()
+_lock = threading.Lock()
 
 
 def _flat(model: miniGPT) -> Flat:
-    with _laying:  # two threads that ask at once get the same
+    with _lock:  # two threads that ask at the same time get the same arrays
         return vars(model).get("flat") or lay_flat(model)
 
 
 def _no_copy(flat: Flat, protocol: object) -> NoReturn:
     raise TypeError(
-        "flat parameters are views of each other, and copies would not be: copy or pickle the "
-        "model (and its optimizer with it), not its flat arrays"
+        "flat arrays share memory with the layers, and copies of them would not: copy or pickle "
+        "the model (with its optimizer), not its flat arrays"
     )
 
 
-def keep_in_one_piece() -> None:
+def guard_flat_arrays() -> None:
     """Guard the flat arrays of all models."""
     flat = cached_property(_flat)
     flat.__doc__ = miniGPT.flat.__doc__
