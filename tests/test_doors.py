@@ -299,7 +299,7 @@ def with_seen(seen):
         (lambda: list(train(3, DATASET, SETTINGS)), TypeError, "model must be a miniGPT"),
         (lambda: list(train(broken(), DATASET, SETTINGS)), ArithmeticError, "the loss is nan"),
         (lambda: over(small()), ValueError, "as many rows, got 2 and 1"),
-        (lambda: Replicas(small(), 2).backward(np.ones((2, 3), int), np.ones((2, 3), int)),
+        (lambda: Replicas(small(), 2).learn(np.ones((2, 3), int), np.ones((2, 3), int)),
          RuntimeError, "within a `with` block"),
         (lambda: check_gradients(3, np.ones(3)), TypeError, "forward"),
         (lambda: Settings().replace({"stepps": 3}), ValueError, "did you mean 'steps'"),
