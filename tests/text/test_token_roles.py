@@ -27,7 +27,7 @@ from minigpt.folders.pretrained import load_model_and_tokenizer
 from minigpt.show.figures.next_token import next_token
 from minigpt.text.token_roles import begin_id, drawable, end_ids
 from minigpt.training.loop import write_sample
-from minigpt.web.look.answers import Asked, Looker
+from minigpt.web.look.answers import Looker, Question
 
 TEXT = "my dear friend, the cat ran home. " * 40
 TOKENIZER = BPETokenizer(["<s>", "</s>", "<|endoftext|>"]).train(TEXT, vocab_size=270)
@@ -68,7 +68,9 @@ def test_end_of_text_comes_from_the_files(folder, eos, file):
     assert (done.ids, done.text, done.finish_reason) == ([END], "", "stop")
     assert "".join(write(folder, "my dear", 5, Sampling(), 0)) == ""
     looker = Looker(*load_model_and_tokenizer(folder))
-    assert [token["id"] for token in looker.write(Asked("my", (), ()), 5, Sampling(), 0)] == [END]
+    assert [token["id"] for token in looker.write(Question("my", (), ()), 5, Sampling(), 0)] == [
+        END
+    ]
 
 
 def test_generation_config_json_overrides_config_json(folder):
@@ -140,7 +142,7 @@ def test_ids_without_a_token_are_never_drawn(padded):
         assert max(max(each.ids) for each in done) < TOKENIZER.vocab_size
     assert "my" in write_sample(padded, TOKENIZER, "my dear", 30, seed=0)
     looker = Looker(padded, TOKENIZER)
-    written = list(looker.write(Asked("my", (), ()), 20, Sampling(), 0))
+    written = list(looker.write(Question("my", (), ()), 20, Sampling(), 0))
     assert max(token["id"] for token in written) < TOKENIZER.vocab_size
 
 
@@ -161,7 +163,7 @@ def test_ids_without_a_token_are_shown_as_numbers(padded, tmp_path):
     assert "[id 300]" in seen._repr_html_()
     seen.save(tmp_path / "seen.npz")
     np.testing.assert_array_equal(Trace.load(tmp_path / "seen.npz").drawable, seen.drawable)
-    looked = Looker(padded, TOKENIZER).look(Asked("my", (300,), ()))
+    looked = Looker(padded, TOKENIZER).look(Question("my", (300,), ()))
     assert looked["text"] == "my[id 300]"
     assert looked["next"]["candidates"][0] | {"before": 0} == {
         "id": 300, "piece": "[id 300]", "shown": "[id 300]", "before": 0, "drawn": 0.0,

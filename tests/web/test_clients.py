@@ -163,7 +163,7 @@ def n_connections(client):
 
 
 def test_idle_connections_keep_nobody_out_and_do_not_fill_the_log(client, capfd, monkeypatch):
-    monkeypatch.setattr(connections, "most_connections", lambda: 8)
+    monkeypatch.setattr(connections, "max_connections", lambda: 8)
     idle = [connect(client) for _ in range(60)]
     for _ in range(3):
         with httpx.Client(base_url=client.base_url, headers=client.headers) as another:
@@ -177,7 +177,7 @@ def test_idle_connections_keep_nobody_out_and_do_not_fill_the_log(client, capfd,
 
 
 def test_a_connection_with_the_token_outlives_those_without(models, monkeypatch):
-    monkeypatch.setattr(connections, "most_connections", lambda: 4)
+    monkeypatch.setattr(connections, "max_connections", lambda: 4)
     with serving(models) as client, connect(client) as known:
         ask_for_models(client, known)
         idle = [connect(client) for _ in range(20)]
@@ -320,11 +320,11 @@ def test_a_hundred_requests_of_one_keep_no_other_waiting(client, monkeypatch):
 
 
 def test_one_client_has_so_many_places_and_others_still_have_some(client, monkeypatch):
-    monkeypatch.setattr(work, "MOST_WAITING_EACH", 0)
+    monkeypatch.setattr(work, "MAX_WAITING_PER_CLIENT", 0)
     answer = client.post("/api/look", json={})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     monkeypatch.undo()
-    monkeypatch.setattr(work, "MOST_WRITING_EACH", 0)
+    monkeypatch.setattr(work, "MAX_WRITING_PER_CLIENT", 0)
     assert client.post("/api/write", json={}).status_code == 429
     monkeypatch.undo()
     assert client.post("/api/write", json={"n": 1}).status_code == 200

@@ -14,12 +14,12 @@ from minigpt.runs import Run
 from minigpt.runs.checkpoints import path_of
 from minigpt.show.figures.loss_curves import curves
 from minigpt.web.learn import snapshots
-from minigpt.web.learn.channel import EVENTS_WAITING, Channel
+from minigpt.web.learn.channel import MAX_QUEUED_EVENTS, Channel
 from minigpt.web.learn.following import Following
 from minigpt.web.learn.glimpse import rotation
 from minigpt.web.learn.lesson import Lesson
 from minigpt.web.learn.lesson_settings import LESSON, RANGES, Unfit, lesson_settings
-from minigpt.web.learn.session import ROWS_IN_STATE, thinned
+from minigpt.web.learn.session import MAX_ROWS, thinned
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
 TINY = {
@@ -145,7 +145,7 @@ def test_a_pause_is_one_and_the_lesson_goes_on_after_it(lesson):
 
 def test_a_step_that_was_about_to_begin_is_not_taken_after_a_pause(lesson):
     lesson.ready.wait()
-    with lesson._still:
+    with lesson._model_lock:
         lesson.run()
         time.sleep(0.05)  # now the thread waits at the door
         lesson.pause()
@@ -231,7 +231,7 @@ def test_a_lesson_has_limits(changes, message):
     with pytest.raises(ValueError, match=message):
         Lesson(changes)
     assert lesson_settings({"steps": 5}) == LESSON.replace({"steps": 5})
-    with pytest.raises(ValueError, match="characters at most"):
+    with pytest.raises(ValueError, match="at most 2,000,000 characters"):
         Lesson({}, "x" * 2_000_001)
 
 
@@ -311,7 +311,7 @@ def test_a_slow_listener_loses_points_in_between_and_nothing_else():
         for i in range(5000):
             channel.publish("step", step=i)
             channel.publish("heads", step=i)
-        assert len(slow) <= EVENTS_WAITING
+        assert len(slow) <= MAX_QUEUED_EVENTS
         channel.publish("moved", step=3)
         channel.close()
         taken = list(slow)
@@ -355,7 +355,7 @@ def test_snapshots_are_few_and_spread(monkeypatch):
     assert kept.spacing == 128
     assert kept.before(127).step == 0
     for step in range(990, 1000):
-        kept.take(step, wished=True)
+        kept.take(step, on_request=True)
     assert len(kept.latest) == 5
     assert kept.before(996).step == 996
     kept.before(300).restore(model, optimizer)
@@ -366,10 +366,10 @@ def test_snapshots_are_few_and_spread(monkeypatch):
 def test_rows_are_thinned_but_for_those_that_matter():
     assert thinned(0, lambda i: True) == []
     assert thinned(5, lambda i: False) == list(range(5))
-    chosen = thinned(10 * ROWS_IN_STATE, lambda i: i == 7)
+    chosen = thinned(10 * MAX_ROWS, lambda i: i == 7)
     assert 7 in chosen
-    assert len(chosen) == ROWS_IN_STATE + 1
-    assert chosen[-1] == 10 * ROWS_IN_STATE - 1
+    assert len(chosen) == MAX_ROWS + 1
+    assert chosen[-1] == 10 * MAX_ROWS - 1
 
 
 def test_points_are_turned_to_where_they_were():

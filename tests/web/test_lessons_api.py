@@ -20,8 +20,8 @@ from minigpt import Settings
 from minigpt.runs import Run
 from minigpt.web.learn import lessons as limits
 from minigpt.web.learn.channel import to_json
-from minigpt.web.learn.learn_asking import BEGIN, chosen
 from minigpt.web.learn.lesson import Lesson
+from minigpt.web.learn.lesson_fields import BEGIN, chosen
 from minigpt.web.learn.lessons import Lessons
 from minigpt.web.look.models import Models
 from minigpt.web.problems import Problem
@@ -267,9 +267,9 @@ def test_nobody_without_the_token_learns_here(client):
 
 
 def test_few_lessons_at_once_and_one_that_nobody_watches_makes_room(client, monkeypatch):
-    ids = [begin(client) for _ in range(limits.MOST_SESSIONS)]
+    ids = [begin(client) for _ in range(limits.MAX_SESSIONS)]
     assert "4 lessons are under way" in begin(client, 429)
-    monkeypatch.setattr(limits, "PAUSED_AFTER", 0)
+    monkeypatch.setattr(limits, "SECONDS_TO_PAUSE", 0)
     with watching(client, ids[0]) as events:
         next(events)
         more = begin(client)
@@ -280,7 +280,7 @@ def test_few_lessons_at_once_and_one_that_nobody_watches_makes_room(client, monk
 
 def test_only_so_many_watch(client, monkeypatch):
     id_ = begin(client)
-    monkeypatch.setattr(limits, "MOST_WATCHERS", 1)
+    monkeypatch.setattr(limits, "MAX_WATCHERS", 1)
     with watching(client, id_) as events:
         next(events)
         with client.stream("GET", f"/api/lessons/{id_}/events") as answer:
@@ -289,7 +289,7 @@ def test_only_so_many_watch(client, monkeypatch):
 
 
 def test_a_lesson_that_nobody_watches_pauses_and_then_ends(client, lessons, monkeypatch):
-    monkeypatch.setattr(limits, "PAUSED_AFTER", 0.1)
+    monkeypatch.setattr(limits, "SECONDS_TO_PAUSE", 0.1)
     id_ = begin(client, steps=10_000)
     with watching(client, id_) as events:
         ask(client, f"lessons/{id_}/run")
@@ -303,7 +303,7 @@ def test_a_lesson_that_nobody_watches_pauses_and_then_ends(client, lessons, monk
     time.sleep(0.2)
     lessons.sweep()
     assert session.status == "paused"
-    monkeypatch.setattr(limits, "ENDED_AFTER", 0)
+    monkeypatch.setattr(limits, "SECONDS_TO_END", 0)
     lessons.sweep()
     assert session.status == "stopped"
     with pytest.raises(Problem, match="there is no lesson"):
@@ -311,7 +311,7 @@ def test_a_lesson_that_nobody_watches_pauses_and_then_ends(client, lessons, monk
 
 
 def test_the_server_sweeps(client, lessons, monkeypatch):
-    monkeypatch.setattr(limits, "ENDED_AFTER", 0)
+    monkeypatch.setattr(limits, "SECONDS_TO_END", 0)
     begin(client)
     wait_for(lambda: lessons.list() == [])
 
@@ -501,7 +501,7 @@ def test_a_run_is_not_followed_for_nobody(tmp_path, monkeypatch):
     lessons = Lessons([tmp_path / "run"])
     session = lessons["run-0"]
     assert lessons["run-0"] is session
-    monkeypatch.setattr(limits, "PAUSED_AFTER", 0)
+    monkeypatch.setattr(limits, "SECONDS_TO_PAUSE", 0)
     lessons.sweep()
     assert session.status == "stopped"
     assert lessons["run-0"] is not session

@@ -29,11 +29,12 @@ from minigpt.core.generation import generate
 from minigpt.core.sampling import Sampling
 from minigpt.folders.pretrained import save_pretrained
 from minigpt.inside import logit_lens, without_heads
-from minigpt.web import asking, memory, work
+from minigpt.web import memory, work
 from minigpt.web.connections import server_of
 from minigpt.web.look import answers as looking
 from minigpt.web.look.models import Models
 from minigpt.web.problems import Problem
+from minigpt.web.request_fields import MAX_REQUEST_BYTES, MAX_REQUEST_TEXT
 from minigpt.web.safety import Guard
 from minigpt.web.server import make_app
 
@@ -197,8 +198,13 @@ def test_no_path_comes_from_a_request(client):
     [
         ("look", {"text": 7}, 422, "text must be a text"),
         ("look", {"txt": ""}, 422, "there is no field 'txt'; there are model, text"),
-        ("look", {"text": "x" * (asking.LONGEST_TEXT + 1)}, 413, "at most 10,000 are read"),
-        ("look", {"text": "x" * asking.LONGEST_REQUEST}, 413, "the request is too long"),
+        (
+            "look",
+            {"text": "x" * (MAX_REQUEST_TEXT + 1)},
+            413,
+            "at most 10,000 are read",
+        ),
+        ("look", {"text": "x" * MAX_REQUEST_BYTES}, 413, "the request is too long"),
         ("look", {"text": "\ud800"}, 422, "half a character"),
         ("look", {"more": [999]}, 404, "no token with the id 999, they go from 0 to"),
         ("look", {"more": [-1]}, 422, r"more[0] must be a whole number from 0"),
@@ -211,7 +217,7 @@ def test_no_path_comes_from_a_request(client):
         ("head", {"head": 3}, 404, "there is no head 3, they go from 0 to 2"),
         ("next", {"text": "my", "position": 1}, 404, "there is no token 1"),
         ("next", {"temperature": -1}, 422, "temperature must be a number from 0 to 10"),
-        ("next", {"temperature": float("nan")}, 422, "no finite number"),
+        ("next", {"temperature": float("nan")}, 422, "not finite"),
         ("next", {"top_k": 0}, 422, "top_k must be a whole number from 1"),
         ("next", {"top_p": "1"}, 422, "top_p must be a number"),
         ("write", {"n": 10**9}, 422, "n must be a whole number from 1 to 256"),
@@ -239,11 +245,11 @@ def test_what_is_no_json_and_what_is_not_there(client):
 
 
 def test_too_many_at_once_are_sent_away(client, monkeypatch):
-    monkeypatch.setattr(work, "REQUESTS_WAITING", 0)
+    monkeypatch.setattr(work, "MAX_WAITING", 0)
     answer = client.post("/api/look", json={})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     monkeypatch.undo()
-    monkeypatch.setattr(work, "MOST_WRITING", 0)
+    monkeypatch.setattr(work, "MAX_WRITING", 0)
     assert client.post("/api/write", json={}).status_code == 429
     monkeypatch.undo()
     assert client.post("/api/look", json={}).status_code == 200
@@ -252,7 +258,7 @@ def test_too_many_at_once_are_sent_away(client, monkeypatch):
 
 def test_what_takes_too_long_is_ended(client, monkeypatch):
     ended = threading.Event()
-    monkeypatch.setattr(work, "LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr(work, "MAX_SECONDS", 0.05)
     monkeypatch.setattr(looking.Looker, "look", lambda *_: ended.wait(10))
     answer = client.post("/api/look", json={})
     ended.set()
@@ -435,13 +441,13 @@ def test_the_server_ends_while_a_model_writes(models, monkeypatch):
 def test_a_trace_is_kept_for_its_other_pictures_and_not_for_ever(looker, monkeypatch):
     taken = []
     monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
-    asked = looking.Asked("my dear fox, my dear fox", (), ())
+    asked = looking.Question("my dear fox, my dear fox", (), ())
     looker.look(asked)
     looker.head(asked, 1, 1)
     looker.next(asked, None, Sampling())
     assert len(taken) == 1
     monkeypatch.setattr(memory, "BUDGET", 0)
-    looker.look(looking.Asked("lantern my fox", (), ()))
+    looker.look(looking.Question("lantern my fox", (), ()))
     assert len(looker.memory) == 0
 
 
@@ -451,7 +457,7 @@ def test_what_is_kept_of_models_without_heads_stays_within_the_budget(folder, mo
     A trace that is looked at goes last.
     """
     monkeypatch.setattr(memory, "BUDGET", 2**20)
-    looker, first = Models([str(folder)])[0], looking.Asked("my", (), ((0, 0),))
+    looker, first = Models([str(folder)])[0], looking.Question("my", (), ((0, 0),))
     made = []
     without = looking.without_heads
     monkeypatch.setattr(
@@ -460,7 +466,7 @@ def test_what_is_kept_of_models_without_heads_stays_within_the_budget(folder, mo
     taken = []
     monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
     for i in range(300):
-        looker.look(looking.Asked("my dear", (i % 8, i % 7, i % 5), ((0, i % 3), (1, i % 2))))
+        looker.look(looking.Question("my dear", (i % 8, i % 7, i % 5), ((0, i % 3), (1, i % 2))))
         looker.look(first)
         assert looker.memory.n_bytes <= 2**20
     gc.collect()
@@ -479,7 +485,7 @@ def test_what_is_kept_is_counted_with_what_it_looks_into(looker):
         before = looker.memory.n_bytes
         tracemalloc.start()
         at_first = tracemalloc.get_traced_memory()[0]
-        looker.next(looking.Asked(text, (), ((1, 1),)), None, Sampling())
+        looker.next(looking.Question(text, (), ((1, 1),)), None, Sampling())
         gc.collect()  # with it, Python gives up what it keeps to make the next objects of
         taken = tracemalloc.get_traced_memory()[0] - at_first
         tracemalloc.stop()
@@ -491,7 +497,7 @@ def test_what_is_kept_is_counted_with_what_it_looks_into(looker):
 
 def test_the_server_gives_freed_memory_back(models, monkeypatch):
     given_back = threading.Event()
-    monkeypatch.setattr(memory, "TRIMMED_EVERY", 0)
+    monkeypatch.setattr(memory, "TRIM_SECONDS", 0)
     monkeypatch.setattr(memory, "trim", given_back.set)
     with serving(models):
         assert given_back.wait(10)
@@ -551,7 +557,7 @@ def test_warming_up_leaves_what_is_wrong_to_who_asks(folder, tmp_path):
     models = Models([str(tmp_path / "damaged")])
     models.warm_up()
     with pytest.raises(Problem, match="damaged"):
-        models[0].look(looking.Asked("my", (), ()))
+        models[0].look(looking.Question("my", (), ()))
 
 
 def test_every_picture_has_its_source_with_the_file(client):

@@ -1,8 +1,8 @@
 """Opening the browser without showing the token to other users of the machine.
 
-Everyone on a machine can read the command lines of all processes. So the browser is told the name
-of a file that only its owner can read, and the form in that file sends the token to the server. In
-a form it does not get into the browser's history either.
+Everyone on a machine can read the command lines of all processes. So the browser gets the name of
+a file that only its owner can read, and the form in this file sends the token to the server. This
+also keeps the token out of the browser's history.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPENING_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mi
 
 
 def open_browser(address: str, token: str, opened: threading.Event) -> None:
-    """Open the page at `address`, and remove the file when it is `opened`, or after a minute."""
+    """Open the page at `address`, and remove the file when `opened` is set, or after a minute."""
     with suppress(webbrowser.Error), tempfile.TemporaryDirectory(prefix="minigpt-") as folder:
         file = Path(folder) / "open.html"
         page = OPENING_PAGE.format(address=html.escape(address), token=html.escape(token))

@@ -1,4 +1,4 @@
-"""What the page keeps in memory: all of it in one budget of bytes."""
+"""The memory of the page: everything that it keeps shares one budget of bytes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from minigpt.core.functional import Array
 from minigpt.web.problems import AGAIN, Problem
 
 BUDGET = 2**29
-"""Bytes of all that is kept between requests, and of the caches of texts that are being written."""
-MOST_KEPT = 64
-"""Answers that are kept: a class of twenty can look at some each."""
-TRIMMED_EVERY = 5.0
-"""Seconds after which memory that is free again goes back to the system."""
-PER_ARRAY = 200
-"""Bytes that an array takes beside its numbers, its name in a dictionary included."""
+"""Bytes for answers, for lessons, and for the caches of texts that are being written."""
+MAX_KEPT = 64
+"""Answers that are kept: a few for each member of a class of twenty."""
+TRIM_SECONDS = 5.0
+"""Time after which free memory goes back to the system."""
+BYTES_PER_ARRAY = 200
+"""Size of an array without its numbers, including its name in a dictionary."""
 
 
 class Memory:
-    """Keeps answers that may be wanted again, as many as fit; the least recently used one goes.
+    """Keeps answers for later requests, as many as fit. The least recently used one goes first.
 
     Attributes
     ----------
-    others : tells the bytes of what else is kept, which does not go by itself: lessons.
+    others : returns the bytes that lessons keep, which cannot be dropped.
     """
 
     def __init__(self) -> None:
@@ -45,11 +45,11 @@ class Memory:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all that is kept."""
+        """Bytes of everything that is kept."""
         return self.others() + self._held + sum(size for _, size in self._kept.values())
 
     def get(self, key: Any) -> Any:
-        """Return what was kept under `key`, or None."""
+        """Return the answer kept under `key`, or None."""
         with self._lock:
             if key not in self._kept:
                 return None
@@ -64,12 +64,12 @@ class Memory:
             self._make_room()
 
     def hold(self, size: int) -> None:
-        """Set `size` bytes aside until `release`.
+        """Reserve `size` bytes until `release`.
 
         Raises
         ------
         Problem
-            503 if others hold so much that it does not fit.
+            503 if others have reserved so much that they do not fit.
         """
         with self._lock:
             if self._held and self._held + size + self.others() > BUDGET:
@@ -78,43 +78,44 @@ class Memory:
             self._make_room()
 
     def release(self, size: int) -> None:
-        """Release what was held."""
+        """Release `size` reserved bytes."""
         with self._lock:
             self._held -= size
 
     def _make_room(self) -> None:
         too_many = self.n_bytes - BUDGET
-        while self._kept and (too_many > 0 or len(self._kept) > MOST_KEPT):
+        while self._kept and (too_many > 0 or len(self._kept) > MAX_KEPT):
             _, (_, size) = self._kept.popitem(last=False)
             too_many -= size
 
 
 def trim() -> None:
-    """Return freed memory back to the system, on Linux, where the C library keeps it otherwise.
+    """Return free memory to the system, on Linux.
 
-    It keeps it for each thread that has ever used it, which is a multiple of what is in use.
+    Otherwise the C library keeps it, separately for each thread that has ever used some. Together
+    that is several times as much as the memory in use.
     """
     if sys.platform == "linux":
         give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if give_back is not None:  # there is none in musl
+        if give_back is not None:  # musl has no such function
             give_back(0)
 
 
 async def keep_trimmed() -> None:
-    """Trim again and again, until this is cancelled."""
+    """Trim at intervals until cancelled."""
     while True:
-        await anyio.sleep(TRIMMED_EVERY)
+        await anyio.sleep(TRIM_SECONDS)
         await to_thread.run_sync(trim)
 
 
 def bytes_of(arrays: Iterable[Array]) -> int:
-    """Return the memory that arrays keep alive: of a view, all of the array that it looks into."""
+    """Return the bytes that arrays keep alive; a view keeps its whole base array alive."""
     wholes = {}
     n_arrays = 0
     for array in arrays:
         n_arrays += 1
         while isinstance(array.base, np.ndarray):
             array = array.base
-        if not isinstance(array, np.memmap):  # the system drops pages of a file when it must
+        if not isinstance(array, np.memmap):  # the system can drop the pages of a file
             wholes[id(array)] = array.nbytes
-    return sum(wholes.values()) + PER_ARRAY * n_arrays
+    return sum(wholes.values()) + BYTES_PER_ARRAY * n_arrays

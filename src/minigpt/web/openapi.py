@@ -1,11 +1,10 @@
-"""The API in the form that machines read, OpenAPI 3.1."""
+"""The description of the API that programs read, in OpenAPI 3.1."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from minigpt import __version__
-from minigpt.web.asking import fields
 from minigpt.web.learn import learn_openapi
 from minigpt.web.openapi_parts import (
     BOOLEAN,
@@ -19,11 +18,12 @@ from minigpt.web.openapi_parts import (
     parameter,
     post,
 )
+from minigpt.web.request_fields import look_fields
 
 
 def document(n_models: int) -> dict[str, Any]:
-    """Return the document for a server that has `n_models` models."""
-    asked = fields(n_models)
+    """Return the OpenAPI document of a server that has `n_models` models."""
+    fields = look_fields(n_models)
     token = an_object(id=INTEGER, piece=STRING, shown=STRING)
     answer = an_object(id=INTEGER, shown=STRING, probability=NUMBER)
     candidate = an_object(
@@ -71,12 +71,12 @@ def document(n_models: int) -> dict[str, Any]:
                 "The lines of source that compute each picture",
                 {"type": "object", "additionalProperties": an_array(source)},
             ),
-            "/api/look": post("All pictures of a text", asked["look"], look),
-            "/api/head": post("The attention weights of one head", asked["head"], head),
-            "/api/next": post("What comes next, and how likely", asked["next"], next_token),
+            "/api/look": post("All pictures of a text", fields["look"], look),
+            "/api/head": post("The attention weights of one head", fields["head"], head),
+            "/api/next": post("The tokens that may come next", fields["next"], next_token),
             "/api/write": post(
-                "Go on with a text: events with a token each, then the event `end`",
-                asked["write"], an_object(data=STRING), "text/event-stream",
+                "Continue a text: events with a token each, then the event `end`",
+                fields["write"], an_object(data=STRING), "text/event-stream",
             ),
             **learn_openapi.paths(),
         },

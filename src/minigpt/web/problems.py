@@ -1,4 +1,4 @@
-"""What is answered when a request cannot be."""
+"""Answers that are errors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ AGAIN = {"Retry-After": "1"}
 
 
 class Problem(Exception):
-    """An answer that is an error.
+    """A request that cannot be answered.
 
     Parameters
     ----------
-    status : of HTTP.
-    message : a sentence for the person who asked.
-    headers : such as Retry-After.
-    field : the field of the request that is wrong, where it is one.
-    offer : a value of it that works, where one is known.
+    status : the HTTP status code.
+    message : a sentence for the person who sent the request.
+    headers : for example Retry-After.
+    field : the field of the request that is wrong, if it is one.
+    offer : a value of the field that works, if one is known.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Problem(Exception):
         self.field, self.offer = field, offer
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is answered, ready for JSON."""
+        """Return the answer, ready for JSON."""
         answer: dict[str, Any] = {"error": visible(self.message)}
         if self.field is not None:
             answer["unfit"] = {"field": self.field, "offer": self.offer}

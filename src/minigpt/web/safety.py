@@ -1,8 +1,8 @@
-"""Who may ask: the token, the Host, the Origin, and what a browser may do with the answers.
+"""Who may use the server: checks of the token, the Host and the Origin, and safe headers.
 
-A page from anywhere can make a browser send requests to 127.0.0.1. Three things keep such pages
-out: they do not know the token; their Origin is theirs; and where a name of theirs is made to
-mean 127.0.0.1 ("DNS rebinding"), the Host is that name.
+Any web page can make a browser send requests to 127.0.0.1. Three checks keep such pages out. They
+do not know the token. The browser sends their own address as Origin. And if they make a name of
+their own point to 127.0.0.1 ("DNS rebinding"), the browser sends this name as Host.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import anyio
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 SECONDS_FOR_A_FORM = 5.0
-LONGEST_FORM = 1000
+MAX_FORM_BYTES = 1000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 HEADERS = {
@@ -34,33 +34,33 @@ HEADERS = {
 }
 
 COOKIE_SET = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT</title>
-<meta http-equiv="refresh" content="0; url=/"><a href="/">Go on to the page</a></html>"""
-"""A strict cookie is sent only where our own page leads on, and not the page of `opening`."""
+<meta http-equiv="refresh" content="0; url=/"><a href="/">Open the page</a></html>"""
+"""A browser sends a strict cookie only if our own page leads to the next, not a local file."""
 
 REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>miniGPT</title>
 <h1>This page needs its token</h1>
 <p>Open the address that <code>minigpt explore</code> printed in the terminal: it ends in
-<code>?token=…</code>. If you have done so in this browser already, reload.</p></html>"""
+<code>?token=…</code>. If you have already done this in this browser, reload the page.</p></html>"""
 
 
 class Guard:
-    """Passes on to `app` (ASGI) only what comes from the page itself.
+    """An ASGI application that passes only requests from the page itself on to `app`.
 
     Parameters
     ----------
-    app : the application behind.
-    token : what the address has to show once; a cookie has it from then on.
+    app : the application behind the guard.
+    token : the secret. The address must contain it once; then a cookie has it.
     host, port : where the server listens.
     """
 
     def __init__(self, app: Any, token: str, host: str, port: int) -> None:
         self.app, self.token, self.host, self.port = app, token, host, port
-        self.cookie = f"minigpt-{port}"  # browsers do not keep the cookies of ports apart
+        self.cookie = f"minigpt-{port}"  # browsers share cookies between ports
         self.opened = threading.Event()
-        """Set when a browser has come by `opening.open_browser`."""
+        """Set when a browser has sent the form of `open_browser`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request, or hand it on."""
+        """Answer a request, or pass it on."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -78,7 +78,7 @@ class Guard:
         await answer(scope, receive, send_safely)
 
     async def _answer(self, scope: Any, receive: Any) -> Response | None:
-        """Return what a request gets without reaching the application; None if it may pass."""
+        """Return the refusal of a request, or the answer to its token; None to pass it on."""
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -102,7 +102,7 @@ class Guard:
         return _refuse(401, "the token is missing or wrong", {"www-authenticate": "Bearer"})
 
     def is_ours(self, host: str) -> bool:
-        """Return whether a Host header names this server, and no name made to mean it."""
+        """Return whether a Host header is an address of this server that nobody can rebind."""
         try:
             address = urlsplit(f"//{host}")
             name, port = address.hostname or "", address.port
@@ -115,10 +115,10 @@ class Guard:
         return self.host not in LOOPBACK and (_is_number(name) or name == _own_name())
 
     async def _open(self, receive: Any) -> Response:
-        """Answer the form of `opening.open_browser`, whose origin is a file."""
+        """Answer the form of `open_browser`, whose origin is a file."""
         body = b""
         with anyio.move_on_after(SECONDS_FOR_A_FORM):
-            while len(body) <= LONGEST_FORM:
+            while len(body) <= MAX_FORM_BYTES:
                 message = await receive()
                 body += message.get("body", b"")
                 if not message.get("more_body"):
@@ -129,12 +129,12 @@ class Guard:
         return HTMLResponse(REFUSED, 403)
 
     def _with_cookie(self, answer: Response) -> Response:
-        value = f"{self.token}.{secrets.token_hex(4)}"  # who asks, so that each has their turn
+        value = f"{self.token}.{secrets.token_hex(4)}"  # the client, for its turns
         answer.set_cookie(self.cookie, value, httponly=True, samesite="strict", path="/")
         return answer
 
     def _client_of(self, headers: dict[str, str]) -> str | None:
-        """Return what tells a client from others at the same address; None without the token."""
+        """Return what distinguishes browsers at the same address; None without the token."""
         cookies = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
         for given in (value for name, _, value in cookies if name == self.cookie):
             token, _, client = given.partition(".")
@@ -152,7 +152,7 @@ def _refuse(status: int, message: str, headers: dict[str, str] | None = None) ->
 
 
 def _is_number(name: str) -> bool:
-    """Return whether a host is given by its address: nobody can rebind a number."""
+    """Return whether a host is an IP address. Nobody can rebind a number."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

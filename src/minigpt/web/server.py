@@ -1,4 +1,4 @@
-"""The application: the page, its files, the API, and the guard before them all."""
+"""The application: the page, its files, the API, and the guard in front of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from minigpt.web.learn import learn_api
+from minigpt.web.learn.learn_api import learn_routes
 from minigpt.web.learn.lessons import Lessons
-from minigpt.web.look import look_api as api
+from minigpt.web.look.look_api import look_routes
 from minigpt.web.look.models import Models
 from minigpt.web.look.source_lines import file_page
 from minigpt.web.memory import keep_trimmed
@@ -43,14 +43,41 @@ def make_app(
 
     Parameters
     ----------
-    models : what may be looked at.
+    models : the models on the page.
     token, host, port : see `Guard`.
-    work : where the models' work is done.
-    lessons : what is learned on the page; its end is that of the server.
+    work : the threads in which models compute.
+    lessons : the lessons on the page; they end with the server.
     """
     work, lessons = work or Work(), lessons or Lessons()
     models.memory.others = lessons.n_bytes
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lessons.keep_swept)
+            tasks.start_soon(keep_trimmed)
+            yield
+            tasks.cancel_scope.cancel()
+        await to_thread.run_sync(lessons.close)
+
+    app = Starlette(
+        routes=[
+            *_page_routes(),
+            *look_routes(models, work),
+            *learn_routes(lessons, lambda: work.stopping()),
+        ],
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_problem,
+            Exception: _unforeseen,
+        },
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, token, host, port)
+
+
+def _page_routes() -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
 
@@ -64,33 +91,12 @@ def make_app(
             raise Problem(404, "the page shows no such file")
         return HTMLResponse(shown)
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lessons.keep_swept)
-            tasks.start_soon(keep_trimmed)
-            yield
-            tasks.cancel_scope.cancel()
-        await to_thread.run_sync(lessons.close)
-
-    app = Starlette(
-        routes=[
-            Route("/", page),
-            Route("/plotly.js", plotly_js),
-            Route("/source/{name:path}", source),
-            *api.routes(models, work),
-            *learn_api.routes(lessons, lambda: work.stopping()),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
-        exception_handlers={
-            Problem: _problem,
-            HTTPException: _http_problem,
-            Exception: _unforeseen,
-        },
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
-    return Guard(app, token, host, port)
+    return [
+        Route("/", page),
+        Route("/plotly.js", plotly_js),
+        Route("/source/{name:path}", source),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
 
 
 async def _problem(request: Request, error: Any) -> Response:

@@ -1,4 +1,4 @@
-"""Who comes next: clients take turns, whatever number of requests each has under way."""
+"""Clients take turns, however many requests each of them has under way."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import anyio
 class Turns:
     """A few places, which clients get in turn.
 
-    A client that is alone with a hundred requests may be two people at one address: so the oldest
-    and the newest of its requests come alternately. None waits for ever, and the newest, which
-    somebody has just typed, not for all others.
+    One client with a hundred requests may be two people at one address. So its oldest and its
+    newest request are served alternately: no request waits for ever, and the newest one, which
+    somebody has just typed, does not wait for all the others.
 
     Parameters
     ----------
-    n_places : how many may work at once.
+    n_places : number of requests that are served at once.
     """
 
     def __init__(self, n_places: int) -> None:
@@ -28,7 +28,7 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, client: str) -> AsyncIterator[None]:
-        """Hold a place in a `with` block; wait until it is this client's turn."""
+        """Wait for this client's turn, and hold a place inside the `with` block."""
         if self._n_free:
             self._n_free -= 1
         else:
@@ -43,7 +43,7 @@ class Turns:
         self._waiting.setdefault(client, deque()).append(turn)
         try:
             await turn.wait()
-        except BaseException:  # cancelled: a place that came at that moment goes to the next
+        except BaseException:  # cancelled: if a place came at this moment, the next request gets it
             if turn.is_set():
                 self._pass_on()
             else:

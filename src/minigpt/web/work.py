@@ -1,4 +1,4 @@
-"""Work that takes long is done beside the server, little at once, in turn, and not for ever."""
+"""Long computations in other threads: a few at once, in turn, each with a time limit."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from minigpt.web.turns import Turns
 Result = TypeVar("Result")
 
 AT_ONCE = 2
-REQUESTS_WAITING = 512
-"""Requests at once; a class of twenty, each with some requests under way, fits."""
-MOST_WAITING_EACH = 128
-"""Requests at once of one client."""
-MOST_WRITING = 8
-"""Texts that are being written at once."""
-MOST_WRITING_EACH = 4
-LONGEST_SECONDS = 30
+MAX_WAITING = 512
+"""Requests at once; enough for a class of twenty, each with several requests under way."""
+MAX_WAITING_PER_CLIENT = 128
+MAX_WRITING = 8
+"""Texts that models write at once."""
+MAX_WRITING_PER_CLIENT = 4
+MAX_SECONDS = 30
+"""Time for one answer; a text may take twice as long."""
 
 
 def client_of(request: Request) -> str:
-    """Return who asks: an address, and a browser where it has a cookie."""
+    """Return the client of a request: its address, and the browser if it has sent a cookie."""
     client: str = request.scope["state"]["client"]
     return client
 
 
 class Work:
-    """Threads for the models' work.
+    """Threads in which models compute.
 
     Parameters
     ----------
-    hint : what is said of an answer that takes too long.
+    hint : what to do about an answer that takes too long, for the error message.
 
     Attributes
     ----------
-    n_waiting, n_writing : how many requests wait for an answer, how many texts are being written.
-    stopping : tells whether the server is about to end.
+    n_waiting, n_writing : numbers of requests that wait for an answer, and of texts being written.
+    stopping : returns whether the server is about to end.
     """
 
     def __init__(self, hint: str = "take a shorter text") -> None:
@@ -56,42 +56,43 @@ class Work:
 
     @property
     def n_writing(self) -> int:
-        """How many texts are being written."""
+        """Number of texts that are being written."""
         return self._writing.total()
 
     async def run(self, function: Callable[[], Result], request: Request) -> Result:
-        """Return the result of a function, from another thread.
+        """Return the result of a function that runs in another thread.
 
         Parameters
         ----------
-        function : the work.
-        request : whose client must wait for its turn, and may be gone when it comes.
+        function : the computation.
+        request : its client waits for a turn, and may be gone by then.
 
         Raises
         ------
         Problem
-            429 if too many wait already, 499 if nobody waits any more, 503 if it takes too long.
+            429 if too many requests wait already, 499 if the client is gone, 503 if the answer
+            takes too long.
         """
         client = client_of(request)
-        if self.n_waiting >= REQUESTS_WAITING or self._waiting[client] >= MOST_WAITING_EACH:
+        if self.n_waiting >= MAX_WAITING or self._waiting[client] >= MAX_WAITING_PER_CLIENT:
             raise Problem(429, "too many requests at once: try again in a second", AGAIN)
         self.n_waiting += 1
         self._waiting[client] += 1
         try:
-            with anyio.fail_after(LONGEST_SECONDS):
+            with anyio.fail_after(MAX_SECONDS):
                 async with self._turns.of(client):
                     if await request.is_disconnected():
-                        raise Problem(499, "nobody waits for the answer any more")
+                        raise Problem(499, "the client has closed the connection")
                     return await to_thread.run_sync(function, abandon_on_cancel=True)
         except TimeoutError:
-            message = f"no answer in {LONGEST_SECONDS} s: {self.hint}"
+            message = f"no answer in {MAX_SECONDS} s: {self.hint}"
             raise Problem(503, message, AGAIN) from None
         finally:
             self.n_waiting -= 1
             count_down(self._waiting, client)
 
     def start_writing(self, request: Request, memory: Memory, size: int) -> Callable[[], None]:
-        """Reserve one of the places for writing, and `size` bytes; return what releases them.
+        """Reserve a place for writing and `size` bytes; return a function that releases both.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class Work:
             429 if too many texts are being written, 503 if the memory is full.
         """
         client = client_of(request)
-        if self.n_writing >= MOST_WRITING or self._writing[client] >= MOST_WRITING_EACH:
+        if self.n_writing >= MAX_WRITING or self._writing[client] >= MAX_WRITING_PER_CLIENT:
             raise Problem(429, "too many texts are being written: try again in a second", AGAIN)
         memory.hold(size)
         self._writing[client] += 1
@@ -113,8 +114,11 @@ class Work:
     async def items(
         self, iterator: Generator[Any, None, None], request: Request
     ) -> AsyncIterator[Any]:
-        """Yield the items of an iterator, each from another thread, until nobody listens."""
-        end = anyio.current_time() + 2 * LONGEST_SECONDS
+        """Yield the items of an iterator, each computed in another thread.
+
+        The last is the end of the iterator, of the server or of the time limit.
+        """
+        end = anyio.current_time() + 2 * MAX_SECONDS
         try:
             while not self.stopping() and anyio.current_time() < end:
                 async with self._turns.of(client_of(request)):
@@ -127,7 +131,7 @@ class Work:
 
 
 def count_down(counts: Counter[str], client: str) -> None:
-    """Count one less for a client, and forget one that has none: there may be any number."""
+    """Subtract one from the count of a client, and remove it at zero: clients may be many."""
     counts[client] -= 1
     if not counts[client]:
         del counts[client]

@@ -1,1 +1,1 @@
-"""The tab Learn: lessons that train while somebody watches."""
+"""The tab Learn: lessons that train a small model while somebody watches."""

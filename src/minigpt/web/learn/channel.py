@@ -1,4 +1,4 @@
-"""News for any number of listeners, none of whom can hold up the sender or fill the memory."""
+"""Events for any number of listeners. None of them can delay the sender or fill the memory."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-EVENTS_WAITING = 256
-"""How many events wait for a listener; of one that is slower, points in between are lost."""
-KEPT = ("layers", "heads", "embeddings")
-"""Events whose newest is kept for those who subscribe later."""
-REPLACED = ("state", "sample", *KEPT)
-"""Events of which only the newest matters: it takes the place of one that still waits."""
+MAX_QUEUED_EVENTS = 256
+"""Events that wait for one listener. A slower listener loses some of the steps in between."""
+REPLAYED = ("layers", "heads", "embeddings")
+"""Kinds of events of which the newest is kept for later listeners."""
+REPLACED = ("state", "sample", *REPLAYED)
+"""Kinds of events of which only the newest matters: it replaces one that still waits."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """An event of a session.
 
     Attributes
     ----------
-    kind : what; see `minigpt.web.learn.session`.
-    data : the rest by name, ready for JSON.
+    kind : one of the kinds in `minigpt.web.learn.session`.
+    data : its values by name, ready for JSON.
     """
 
     kind: str
     data: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return `data` with the kind beside it, ready for JSON."""
+        """Return the kind and `data` in one dictionary, ready for JSON."""
         return {"kind": self.kind, **self.data}
 
     @cached_property
     def json(self) -> str:
-        """The same as text: written once, however many listen."""
+        """The event as JSON text, written only once for all listeners."""
         return to_json(self.to_dict())
 
 
 class Subscription:
-    """What a listener gets: loop over it, or `get` one event at a time; `close` it in the end.
+    """The events for one listener: loop over it, or `get` them one by one; `close` it at the end.
 
-    The loop ends when the channel is closed and all that was waiting is taken.
+    The loop ends when the channel is closed and no event is waiting.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -55,7 +55,7 @@ class Subscription:
         self._closed = False
 
     def get(self, timeout: float | None = None) -> Event | None:
-        """Wait for the next event; None after `timeout` seconds, or when there will be no more."""
+        """Return the next event, or None after `timeout` seconds or after the last event."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
             return self._waiting.popleft() if self._waiting else None
@@ -69,32 +69,32 @@ class Subscription:
 
     @property
     def over(self) -> bool:
-        """Whether there will be no more events."""
+        """Whether no more events will come."""
         return self._closed and not self._waiting
 
     def close(self) -> None:
-        """Listen no more. A `get` that waits returns."""
+        """Stop listening. A waiting `get` returns."""
         self._channel.leave(self)
         self.end()
 
     def end(self) -> None:
-        """Accept nothing more: end after what is waiting."""
+        """Accept no more events: the loop ends after those that are waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def put(self, event: Event) -> None:
-        """Add an event, at the expense of an older one where too many wait."""
+        """Add an event; if too many are waiting, drop an older one."""
         with self._changed:
             if event.kind in REPLACED:
                 self._drop(event.kind)
-            elif len(self._waiting) >= EVENTS_WAITING and not self._drop("step"):
+            elif len(self._waiting) >= MAX_QUEUED_EVENTS and not self._drop("step"):
                 self._waiting.popleft()
             self._waiting.append(event)
             self._changed.notify_all()
 
     def _drop(self, kind: str) -> bool:
-        """Remove the oldest event of a kind, if one waits."""
+        """Remove the oldest waiting event of a kind; return whether there was one."""
         for i, event in enumerate(self._waiting):
             if event.kind == kind:
                 del self._waiting[i]
@@ -109,7 +109,7 @@ class Subscription:
 
 
 class Channel:
-    """Sends events to all who subscribe; safe to use from any thread."""
+    """Sends events to all subscribers. It may be used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class Channel:
         self._closed = False
 
     def subscribe(self) -> Subscription:
-        """Return what will get all events from now on."""
+        """Return a subscription to all events from now on."""
         subscription = Subscription(self)
         with self._lock:
             self._listeners.append(subscription)
@@ -128,32 +128,32 @@ class Channel:
 
     @property
     def is_closed(self) -> bool:
-        """Whether no more will be sent."""
+        """Whether no more events will be sent."""
         return self._closed
 
     def catch_up(self, subscription: Subscription) -> None:
-        """Send a listener the newest of the events that are kept."""
+        """Send a listener the newest event of each kind that is replayed."""
         with self._lock:
             for event in self._newest.values():
                 subscription.put(event)
 
     def leave(self, subscription: Subscription) -> None:
-        """Send no more to a listener."""
+        """Remove a listener."""
         with self._lock:
             if subscription in self._listeners:
                 self._listeners.remove(subscription)
 
     def publish(self, kind: str, **data: Any) -> None:
-        """Send an event; it waits for nobody."""
+        """Send an event to all listeners, without waiting for any."""
         event = Event(kind, data)
         with self._lock:
-            if kind in KEPT:
+            if kind in REPLAYED:
                 self._newest[kind] = event
             for listener in self._listeners:
                 listener.put(event)
 
     def close(self) -> None:
-        """Send no more; listeners come to their end."""
+        """Send no more events, and end all subscriptions."""
         with self._lock:
             self._closed = True
             for listener in self._listeners:
@@ -164,7 +164,7 @@ class Channel:
 
 
 def to_json(value: Any) -> str:
-    """Write JSON as browsers read it: a number that is not finite becomes null."""
+    """Return JSON that browsers can read: numbers that are not finite become null."""
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Watching a run that another process trains: its folder is read, and nothing is written there."""
+"""Follow a run that another process trains. Its folder is only read."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from minigpt.text.data import Dataset
 from minigpt.training.settings import Settings
 from minigpt.web.first_text import example_of
 from minigpt.web.learn.glimpse import Glimpses
-from minigpt.web.learn.session import Row, Session, next_step, shown, thinned
+from minigpt.web.learn.session import Row, Session, next_step, thinned
 from minigpt.web.memory import bytes_of
 
 if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
 
-MOST_NEWS = 200
-"""How many new steps are told at once; `rows` has all."""
-TAIL = 2**14
-"""Bytes at the end of samples.txt in which the newest sample is looked for."""
+MAX_NEW_STEPS = 200
+"""Number of new steps that are published at once; `rows` has all."""
+TAIL_BYTES = 2**14
+"""Bytes at the end of samples.txt that are searched for the newest sample."""
 
 
 class Following(Session):
     """Follows a run: new steps, samples and checkpoints become events as they appear.
 
-    The model is that of the newest checkpoint, or of the one that `go_to` has chosen.
+    The model is the one of the newest checkpoint, or of the checkpoint that `go_to` has chosen.
 
     Parameters
     ----------
     folder : the run folder.
-    every : seconds between looks into it.
+    every : seconds between readings of the folder.
 
     Raises
     ------
@@ -57,21 +57,18 @@ class Following(Session):
         super().__init__()
         require_run(folder)
         self.folder, self.every = folder, every
-        self.now = -1
-        """After how many steps the model is as it is here."""
+        self.now = -1  # there is no model yet
         self.chosen = False
-        """Whether that was asked for, and no newer one takes its place."""
-        self._record: dict[str, Any] = {}
+        """Whether `go_to` has chosen the checkpoint, so that no newer one replaces it."""
         self._file = MetricsFile(folder / METRICS)
-        self._metrics = self._file.read()
+        self._read_metrics()
         self._sizes: dict[str, int] = {}
-        self._glimpses: Glimpses | None = None
         self._dataset: Dataset | None = None
         self._read_record()
         self._start()
 
     def go_to(self, step: int) -> None:
-        """Go to the last checkpoint up to `step`; from the newest, follow on."""
+        """Go to the last checkpoint up to `step`; if it is the newest, follow the run again."""
         check_whole(step=step)
         kept = steps_of(self.folder)
         found = [each for each in kept if each <= step]
@@ -82,13 +79,13 @@ class Following(Session):
         self.channel.publish("state", **self.state())
 
     def slow_step(self) -> SlowStep:
-        """Run the step that came after the chosen checkpoint in slow motion, on copies."""
+        """Return in slow motion the step that came after the chosen checkpoint."""
         with self.hold():
             path = path_of(self.folder, self.now)
             try:
                 model, tokenizer, optimizer = open_checkpoint(path, self.settings)
             except (OSError, ValueError) as error:
-                raise ValueError(self._told(error)) from None
+                raise ValueError(self._without_paths(error)) from None
             if self._dataset is None:
                 self._dataset = self._own_text(tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
@@ -96,64 +93,42 @@ class Following(Session):
     def _own_text(self, tokenizer: Tokenizer) -> Dataset:
         """Return the tokens that the run learns from.
 
-        Its training.json may come from a stranger, and name any file of the user's. So nothing of a
-        file is shown or said that the run has not learned from.
+        Its training.json may come from a stranger and name any file of the user. So a file is used
+        only if a checksum proves that the run has learned from it.
         """
         if "-" in self.settings.data:
             raise ValueError("its text came from standard input, and is not kept")
-        another = "what its training.json names is not the text that the run learned from"
+        another = "training.json does not name the text that the run learned from"
         if not covers_all_text(self._record.get("text")):
             raise ValueError(
-                f"{another}, or nothing proves it, as there is no checksum of all of it: older "
-                "versions wrote none, and going on with the run for a step adds it"
+                f"{another}, or nothing proves it: there is no checksum of the whole text. Older "
+                "versions wrote none; continue the run for one step to add it"
             )
         try:
             return find_run_text(self.folder, self._record, tokenizer)[-1]
         except ValueError:
-            raise ValueError(f"{another}: put it where it was when the run began") from None
+            raise ValueError(f"{another}: put the text where it was when the run began") from None
 
     @property
     def n_bytes(self) -> int:
-        """See `Session`: its numbers; the model and token files are not read into the memory."""
+        """See `Session`: the metrics. Model and token files are mapped, not read into memory."""
         data = [self._dataset.train, self._dataset.val] if self._dataset else []
         return bytes_of([*vars(self._metrics).values(), *data])
 
-    @property
-    def settings(self) -> Settings:
-        """Those of the run."""
-        return Settings().replace(self._record["settings"])
-
-    @property
-    def furthest(self) -> int:
-        """How many steps are done."""
-        numbers = self._metrics.number
-        return int(numbers[-1]) if numbers.size else 0
-
-    @property
-    def status(self) -> str:
-        """Running (as far as one can tell), done, failed or stopped."""
-        if self._stopping:
-            return "stopped"
-        if self.problem is not None:
-            return "failed"
+    def _progress(self) -> str:
         early = has_stopped_early(self._record, self.settings, self.furthest)
         return "done" if early or self.furthest >= self.settings.steps else "running"
 
-    def state(self) -> dict[str, Any]:
-        """Return by name, ready for JSON: status, step, steps, furthest, settings, problem.
+    def details(self) -> dict[str, Any]:
+        """Return checkpoints, chosen, floor and changed by name.
 
-        Also checkpoints, their steps from the oldest; chosen, whether `go_to` has chosen one that
-        is not the newest; floor, the lowest possible loss in bits per character, where it is known;
-        and changed, when something was written last, in seconds since 1970: the process that
-        trains may be gone.
+        checkpoints : their steps, the oldest first.
+        chosen : whether `go_to` has chosen one that is not the newest.
+        floor : the lowest possible loss in bits per character; None if it is not known.
+        changed : the time of the last change, in seconds since 1970. The status is running even if
+            the process that trains is gone; this time shows it.
         """
         return {
-            "status": self.status,
-            "step": self.now,
-            "steps": self.settings.steps,
-            "furthest": self.furthest,
-            "settings": shown(self.settings),
-            "problem": self.problem,
             "checkpoints": sorted(steps_of(self.folder)),
             "chosen": self.chosen,
             "floor": self._record.get("floor_bits_per_character"),
@@ -161,53 +136,54 @@ class Following(Session):
         }
 
     def rows(self) -> list[Row]:
-        """Return the rows of the steps so far; of very many not all."""
+        """Return the rows of the steps so far; if there are very many, a part of them."""
         metrics = self._metrics
         measured = np.isfinite(metrics.val_loss)
         return [row_of(metrics, i) for i in thinned(metrics.number.size, lambda i: measured[i])]
 
     def history(self) -> History:
-        """Return what the folder tells of the run."""
+        """Return the history of the run in its folder."""
         return History.read(self.folder)
 
     def layers(self) -> LayerHistory:
-        """Return what was measured of the layers."""
+        """Return the measurements of the layers."""
         return read_layers(self.folder / LAYERS)
 
     # ── the thread ──
 
     def _work(self) -> None:
         while True:
-            before = self._stand()
+            before = self._position()
             self._find_checkpoint()
             self._find_steps()
-            if self._grown(LAYERS):
-                self._tell_layers()
+            if self._has_changed(LAYERS):
+                self._publish_layers()
             self._find_sample()
-            if self._stand() != before:
+            if self._position() != before:
                 self.channel.publish("state", **self.state())
-            with self._turn:
-                if self._alone or self._turn.wait_for(lambda: self._stopping, self.every):
+            with self._condition:
+                if self._threadless or self._condition.wait_for(lambda: self._stopping, self.every):
                     return
 
-    def _stand(self) -> tuple[str, int, list[int]]:
+    def _position(self) -> tuple[str, int, list[int]]:
         return self.status, self.now, steps_of(self.folder)
 
     def _find_steps(self) -> None:
-        if not self._grown(METRICS):
+        if not self._has_changed(METRICS):
             return
-        before, self._metrics = self._metrics.number, self._file.read()
+        before = self._metrics.number
+        self._read_metrics()
         number = self._metrics.number
         known = before.size
         if number.size < known or not np.array_equal(number[:known][-1:], before[-1:]):
-            # Training went back to a checkpoint, and goes on from there.
+            # Training went back to a checkpoint and continues from there.
             self.channel.publish("moved", step=self.furthest)
             self.channel.publish("history", **self._history().data)
             return
-        for i in range(max(known, number.size - MOST_NEWS), number.size):
+        for i in range(max(known, number.size - MAX_NEW_STEPS), number.size):
             self.channel.publish("step", step=int(number[i]), **row_of(self._metrics, i))
 
-    def _tell_layers(self) -> None:
+    def _publish_layers(self) -> None:
         history = self.layers()
         if history.number.size:
             pairs = np.stack([history.gradient[-1], history.ratio[-1]], axis=1)
@@ -218,15 +194,15 @@ class Following(Session):
             self.channel.publish("layers", step=int(history.number[-1]), layers=newest)
 
     def _find_sample(self) -> None:
-        if not self._grown(SAMPLES):
+        if not self._has_changed(SAMPLES):
             return
         with open_to_read(self.folder / SAMPLES, follow=False) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            end = file.read(TAIL).decode("utf-8", "replace")
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            end = file.read(TAIL_BYTES).decode("utf-8", "replace")
         head, bar, text = end.rpartition(" ────\n")
         step = head.rpartition("──── step ")[2]
         if bar and step.isdecimal():
-            self._tell_sample(int(step), text.removesuffix("\n\n"))
+            self._publish_sample(int(step), text.removesuffix("\n\n"))
 
     def _find_checkpoint(self) -> None:
         steps = steps_of(self.folder)
@@ -242,30 +218,35 @@ class Following(Session):
             model, tokenizer = load_model_and_tokenizer(path)
         except (OSError, ValueError) as error:
             if os.path.lexists(path):
-                raise ValueError(self._told(error)) from None
-            return  # it was one too many for the run, which keeps the newest only
-        with self._still:
+                raise ValueError(self._without_paths(error)) from None
+            return  # the run keeps only the newest checkpoints, and has deleted this one
+        with self._model_lock:
             self.model, self.tokenizer, self.now = model, tokenizer, step
             self.ready.set()
-            if self._glimpses is None:
+            if not hasattr(self, "_glimpses"):
                 self._glimpses = Glimpses(tokenizer, example_of(path, model, tokenizer))
             self.channel.publish("moved", step=step)
-            for kind in ("heads", "embeddings"):
-                self.channel.publish(kind, step=step, **getattr(self._glimpses, kind)(model))
+            self._publish_pictures(model)
 
     def _fail(self, error: Exception) -> None:
-        super()._fail(type(error)(self._told(error)))
+        super()._fail(type(error)(self._without_paths(error)))
 
-    def _told(self, error: Exception) -> str:
-        """Return what an error says, with no path in it but the name of the run."""
+    def _without_paths(self, error: Exception) -> str:
+        """Return the message of an error, with the name of the run in place of its path."""
         return str(error).replace(str(self.folder), self.folder.resolve().name)
 
     def _read_record(self) -> None:
-        """Read the settings, which may change when a run goes on."""
+        """Read training.json. The settings may change when a run is continued."""
         self._record = read_run(self.folder)
+        self.settings = Settings().replace(self._record["settings"])
 
-    def _grown(self, name: str) -> bool:
-        """Return whether the size of a file is another than it was."""
+    def _read_metrics(self) -> None:
+        self._metrics = self._file.read()
+        numbers = self._metrics.number
+        self.furthest = int(numbers[-1]) if numbers.size else 0
+
+    def _has_changed(self, name: str) -> bool:
+        """Return whether the size of a file has changed since the last call."""
         try:
             size = (self.folder / name).stat().st_size
         except FileNotFoundError:
@@ -283,7 +264,7 @@ class Following(Session):
 
 
 def row_of(metrics: Metrics, i: int) -> Row:
-    """Return the numbers of the `i`-th step by name, those that there are."""
+    """Return the values of the `i`-th step by name, without missing ones."""
     row: Row = {"number": int(metrics.number[i])}
     for field in fields(Metrics)[1:]:
         value = float(getattr(metrics, field.name)[i])

@@ -1,4 +1,4 @@
-"""A quick look at a model that learns: small enough to send while it does."""
+"""Small pictures of a model while it learns: heads and embeddings, sent every second."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
 
 GLIMPSE_TOKENS = 24
+"""Tokens of the text at which the heads are shown."""
 GLIMPSE_POINTS = 400
+"""Tokens whose embeddings are shown."""
 
 
 class Glimpses:
-    """Looks at the heads and embeddings of a model again and again.
+    """Computes pictures of the heads and embeddings of a model at different steps.
 
     Parameters
     ----------
-    tokenizer : that of the model.
-    text : what the heads are shown at; its first tokens count.
+    tokenizer : the tokenizer of the model.
+    text : its first tokens are the input for the heads.
     """
 
     def __init__(self, tokenizer: Tokenizer, text: str) -> None:
@@ -39,10 +41,10 @@ class Glimpses:
         return {"pieces": pieces, "weights": np.round(seen.weights.astype(float), 3).tolist()}
 
     def embeddings(self, model: miniGPT) -> dict[str, Any]:
-        """Return "points" (N, 2) of the first tokens' vectors, and "pieces" (N,).
+        """Return "points" (N, 2) of the first N tokens' vectors, and their "pieces" (N,).
 
-        They lie along the two principal components, which turn and change sides as a model
-        learns: so they are turned to lie as near as can be to where they were the last time.
+        Their coordinates are the two principal components. These rotate and change their signs as
+        a model learns, so the points are rotated back, as near as possible to the last ones.
         """
         points = pca(model.token_embedding.weight[:GLIMPSE_POINTS]).points
         if self.points is not None:
@@ -56,7 +58,7 @@ class Glimpses:
 
 
 def rotation(points: Array, others: Array) -> Array:
-    """Find how to turn or mirror `points` (N, 2) so that they come nearest to `others`.
+    """Return the rotation or reflection (2, 2) that brings `points` (N, 2) nearest to `others`.
 
     Source: Schönemann, "A generalized solution of the orthogonal Procrustes problem", 1966.
     """

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,127 +13,164 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minigpt.inside.pieces import visible, vocabulary_of
-from minigpt.web.asking import read, schema
 from minigpt.web.learn.channel import Subscription, to_json
-from minigpt.web.learn.learn_asking import ACTS, BEGIN, chosen
-from minigpt.web.learn.lessons import MOST_SESSIONS, Lessons
+from minigpt.web.learn.lesson_fields import ACTS, BEGIN, chosen
+from minigpt.web.learn.lessons import MAX_SESSIONS, Lessons
 from minigpt.web.problems import AGAIN, Problem
+from minigpt.web.request_fields import body_schema, read_fields
 from minigpt.web.requests import Events, body_of
 from minigpt.web.work import Work, client_of, count_down
 
 if TYPE_CHECKING:
     from minigpt.web.learn.session import Session
 
-LONGEST_LESSON_REQUEST = 2**23
-"""Bytes of a request that has a text to learn from."""
-NEWS_EVERY = 0.1
-"""Seconds between looks for events; those in between go out together."""
-BEAT_EVERY = 5.0
-"""Seconds after which something is sent in any case: so it is seen when nobody listens any more."""
-MOST_WATCHING_EACH = 16
+MAX_LESSON_REQUEST_BYTES = 2**23
+"""Bytes of a request with a text to learn from."""
+SECONDS_BETWEEN_NEWS = 0.1
+"""Events that happen in this time are sent together."""
+SECONDS_BETWEEN_BEATS = 5.0
+"""After this time without events something is sent, which shows whether the client is there."""
+MAX_STREAMS_PER_CLIENT = 16
 """Streams of events of one client; each page that shows a lesson has one."""
-MOST_TEXTS = 8
+MAX_TEXTS = 8
 """Texts to learn from that are received at once."""
-MOST_TEXTS_EACH = 2
-"""Of these from one client, who may send them slowly."""
+MAX_TEXTS_PER_CLIENT = 2
+"""A client may send its texts slowly, so it cannot take all places."""
 
 
-def routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
+def learn_routes(lessons: Lessons, stopping: Callable[[], bool]) -> list[Route]:
     """Return the routes under /api/lessons; events end when the server is `stopping`."""
-    known = schema(BEGIN)
-    watching: Counter[str] = Counter()
-    receiving: Counter[str] = Counter()
-    quick, slow = Work(), Work("it goes on, and the page shows it when it is done")
+    api = LearnApi(lessons, stopping)
+    one = "/api/lessons/{id}"
+    return [
+        Route("/api/lessons", api.all_lessons, methods=["GET", "POST"]),
+        Route(one, api.one_lesson, methods=["GET", "DELETE"]),
+        Route(f"{one}/events", api.events),
+        Route(f"{one}/slow_step", api.slow_step),
+        *(Route(f"{one}/{name}", api.acting(name), methods=["POST"]) for name in ACTS),
+    ]
 
-    async def all_of_them(request: Request) -> Response:
-        return await (begin if request.method == "POST" else names)(request)
 
-    async def one_of_them(request: Request) -> Response:
-        return await (end if request.method == "DELETE" else state)(request)
+class LearnApi:
+    """The endpoints under /api/lessons.
 
-    async def names(request: Request) -> Response:
-        under_way = await to_thread.run_sync(lessons.list)
-        return JSONResponse(
-            {"runs": lessons.runs(), "lessons": under_way, "most": MOST_SESSIONS, "fields": known}
-        )
+    Parameters
+    ----------
+    lessons : the lessons of the server.
+    stopping : returns whether the server is about to end.
+    """
 
-    async def begin(request: Request) -> Response:
+    def __init__(self, lessons: Lessons, stopping: Callable[[], bool]) -> None:
+        self.lessons, self.stopping = lessons, stopping
+        self.watching: Counter[str] = Counter()
+        self.receiving: Counter[str] = Counter()
+        self.quick = Work()
+        self.slow = Work("it continues, and the page shows the result")
+
+    async def all_lessons(self, request: Request) -> Response:
+        """Answer at /api/lessons."""
+        return await (self.begin if request.method == "POST" else self.overview)(request)
+
+    async def one_lesson(self, request: Request) -> Response:
+        """Answer at the address of a lesson."""
+        return await (self.end if request.method == "DELETE" else self.state)(request)
+
+    async def overview(self, request: Request) -> Response:
+        """Return the names of the runs, the lessons, and what can be chosen for a lesson."""
+        under_way = await to_thread.run_sync(self.lessons.list)
+        answer = {
+            "runs": self.lessons.runs(),
+            "lessons": under_way,
+            "most": MAX_SESSIONS,
+            "fields": body_schema(BEGIN),
+        }
+        return JSONResponse(answer)
+
+    async def begin(self, request: Request) -> Response:
+        """Begin a lesson, and return its state."""
         client = client_of(request)
-        if receiving.total() >= MOST_TEXTS or receiving[client] >= MOST_TEXTS_EACH:
+        is_full = self.receiving.total() >= MAX_TEXTS
+        if is_full or self.receiving[client] >= MAX_TEXTS_PER_CLIENT:
             raise Problem(503, "too many lessons begin at once: try again in a second", AGAIN)
-        receiving[client] += 1
+        self.receiving[client] += 1
         try:
-            body = await body_of(request, LONGEST_LESSON_REQUEST)
-            return await answer(request, quick, lambda: lessons.start(*chosen(read(body, BEGIN))))
+            body = await body_of(request, MAX_LESSON_REQUEST_BYTES)
+            return await self._answer(
+                request,
+                self.quick,
+                lambda: self.lessons.start(*chosen(read_fields(body, BEGIN))),
+            )
         finally:
-            count_down(receiving, client)
+            count_down(self.receiving, client)
 
-    async def state(request: Request) -> Response:
-        return await answer(request, quick, lambda: request.path_params["id"])
+    async def state(self, request: Request) -> Response:
+        """Return the state of a lesson."""
+        return await self._answer(request, self.quick, lambda: request.path_params["id"])
 
-    async def answer(request: Request, work: Work, act: Callable[[], str]) -> Response:
-        """Do something that gives the id of a lesson, and tell its state."""
-        return Response(
-            await work.run(lambda: _state(lessons, act()), request),
-            media_type="application/json",
-        )
+    async def end(self, request: Request) -> Response:
+        """End a lesson."""
+        id_ = request.path_params["id"]
+        await to_thread.run_sync(self.lessons.end, id_)
+        return JSONResponse({"ended": id_})
 
-    async def end(request: Request) -> Response:
-        await to_thread.run_sync(lessons.end, request.path_params["id"])
-        return JSONResponse({"ended": request.path_params["id"]})
+    async def slow_step(self, request: Request) -> Response:
+        """Return the next step in slow motion."""
 
-    async def slow_step(request: Request) -> Response:
         def look() -> str:
-            return _slow_step(lessons[request.path_params["id"]])
+            return _slow_step(self.lessons[request.path_params["id"]])
 
-        text = await slow.run(look, request)
-        return Response(text, media_type="application/json")
+        return Response(await self.slow.run(look, request), media_type="application/json")
 
-    async def events(request: Request) -> Response:
+    async def events(self, request: Request) -> Response:
+        """Return the stream of a lesson's events."""
+
         def listen() -> Subscription:
-            lessons.check_watchers()
-            return lessons[request.path_params["id"]].subscribe()
+            self.lessons.check_watchers()
+            return self.lessons[request.path_params["id"]].subscribe()
 
         client = client_of(request)
-        if watching[client] >= MOST_WATCHING_EACH:
-            raise Problem(429, f"{watching[client]} pages of yours watch already: close one", AGAIN)
-        watching[client] += 1
+        n = self.watching[client]
+        if n >= MAX_STREAMS_PER_CLIENT:
+            raise Problem(429, f"you have {n} pages open that watch a lesson: close one", AGAIN)
+        self.watching[client] += 1
         try:
             subscription = await to_thread.run_sync(listen)
         except BaseException:
-            count_down(watching, client)
+            count_down(self.watching, client)
             raise
 
         def over() -> None:
-            count_down(watching, client)
+            count_down(self.watching, client)
             subscription.close()
 
-        return Events(_events(subscription, stopping), over)
+        return Events(_events(subscription, self.stopping), over)
 
-    def acting(name: str) -> Route:
-        work = slow if name in ("back", "go_to") else quick
+    def acting(self, name: str) -> Callable[..., Awaitable[Response]]:
+        """Return the endpoint that calls the method `name` of a lesson."""
+        work = self.slow if name in ("back", "go_to") else self.quick
 
         async def endpoint(request: Request) -> Response:
-            given = read(await body_of(request), ACTS[name])
+            given = read_fields(await body_of(request), ACTS[name])
             id_ = request.path_params["id"]
 
             def act() -> str:
                 if id_.startswith("run-") and name != "go_to":
                     raise Problem(409, "another process trains this run: it can only be watched")
-                _act(lessons[id_], name, given)
+                _act(self.lessons[id_], name, given)
                 return id_
 
-            return await answer(request, work, act)
+            return await self._answer(request, work, act)
 
-        return Route(f"/api/lessons/{{id}}/{name}", endpoint, methods=["POST"])
+        return endpoint
 
-    return [
-        Route("/api/lessons", all_of_them, methods=["GET", "POST"]),
-        Route("/api/lessons/{id}", one_of_them, methods=["GET", "DELETE"]),
-        Route("/api/lessons/{id}/events", events),
-        Route("/api/lessons/{id}/slow_step", slow_step),
-        *map(acting, ACTS),
-    ]
+    async def _answer(self, request: Request, work: Work, act: Callable[[], str]) -> Response:
+        """Call a function that returns the id of a lesson, and return the lesson's state."""
+
+        def state() -> str:
+            id_ = act()
+            return to_json({"id": id_, **self.lessons[id_].state()})
+
+        return Response(await work.run(state, request), media_type="application/json")
 
 
 def _act(session: Session, name: str, given: dict[str, Any]) -> None:
@@ -146,16 +182,12 @@ def _act(session: Session, name: str, given: dict[str, Any]) -> None:
         raise Problem(409, str(error)) from None
 
 
-def _state(lessons: Lessons, id_: str) -> str:
-    return to_json({"id": id_, **lessons[id_].state()})
-
-
 def _slow_step(session: Session) -> str:
     try:
         step = session.slow_step()
     except (RuntimeError, ValueError) as error:
         raise Problem(409, str(error)) from None
-    except OSError:  # whose text has a path in it
+    except OSError:  # its message has a path in it
         raise Problem(409, "the text of this run is not there any more") from None
     vocabulary = vocabulary_of(session.tokenizer, step.stations[-1].shape[-1])
     ids = sorted({*step.x.ravel().tolist(), *step.y.ravel().tolist()})
@@ -164,14 +196,14 @@ def _slow_step(session: Session) -> str:
 
 
 async def _events(subscription: Subscription, stopping: Callable[[], bool]) -> AsyncIterator[str]:
-    """Send events until there are no more, or nobody listens."""
+    """Yield events as text until there are no more, or the server stops."""
     last = anyio.current_time()
     while not subscription.over and not stopping():
         news = []
         while (event := subscription.get(0)) is not None:
             news.append(f"data: {event.json}\n\n")
-        if news or anyio.current_time() > last + BEAT_EVERY:
+        if news or anyio.current_time() > last + SECONDS_BETWEEN_BEATS:
             yield "".join(news) or ": still there\n\n"
             last = anyio.current_time()
-        await anyio.sleep(NEWS_EVERY)
-    yield f"event: end\ndata: {json.dumps({})}\n\n"
+        await anyio.sleep(SECONDS_BETWEEN_NEWS)
+    yield "event: end\ndata: {}\n\n"

@@ -1,10 +1,10 @@
-"""What the document of the API says of lessons."""
+"""The part of the OpenAPI document that describes lessons."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from minigpt.web.learn.learn_asking import ACTS, BEGIN
+from minigpt.web.learn.lesson_fields import ACTS, BEGIN
 from minigpt.web.openapi_parts import (
     BOOLEAN,
     INTEGER,
@@ -28,7 +28,7 @@ _ID = {
     "in": "path",
     "required": True,
     "schema": {"type": "string", "pattern": r"^([0-9a-f]{8}|run-(0|[1-9][0-9]?))$"},
-    "description": "that of a lesson, or run- and the number of a run",
+    "description": "the id of a lesson, or run- and the number of a run",
 }
 
 
@@ -56,18 +56,18 @@ def paths() -> dict[str, Any]:
     told = {
         f"{one}/{name}": _with_id(post(summary, ACTS[name], state))
         for name, summary in {
-            "run": "Go on until the end, or a pause",
-            "pause": "Stop after the step that is being taken",
+            "run": "Train until the end, or a pause",
+            "pause": "Stop after the current step",
             "step": "Take some steps, and pause",
-            "back": "Go some steps back, and pause",
-            "go_to": "Let the model be as it was after a step; of a run, the checkpoint before it",
+            "back": "Go back some steps, and pause",
+            "go_to": "Return to the model after a step; in a run, to the last checkpoint before it",
         }.items()
     }
     return {
-        "/api/lessons": get("The runs that may be followed, and the lessons under way", names)
+        "/api/lessons": get("The runs that can be followed, and the lessons under way", names)
         | begun,
         one: _with_id(
-            get("How a lesson stands", state)
+            get("The state of a lesson", state)
             | {"delete": _operation("End a lesson", an_object(ended=STRING))}
         ),
         f"{one}/events": _with_id(
@@ -101,7 +101,7 @@ def _operation(summary: str, answer: Any, kind: str = "application/json") -> dic
 
 
 def _with_id(operations: dict[str, Any]) -> dict[str, Any]:
-    """Say that the address has an id in it, and that what is asked may not go now."""
+    """Add the id in the address, and the errors of a lesson that is gone or busy."""
     for operation in operations.values():
         operation["parameters"] = [_ID]
         for code in ("404", "409", "429", "503"):

@@ -1,4 +1,4 @@
-"""Training a small model while somebody watches: run, pause, step, go back, look closely."""
+"""Train a small model while somebody watches: run, pause, step, go back, and slow motion."""
 
 from __future__ import annotations
 
@@ -29,29 +29,28 @@ from minigpt.training.optimizers import optimizer_of
 from minigpt.training.settings import Settings
 from minigpt.web.first_text import PLAY
 from minigpt.web.learn.glimpse import Glimpses
-from minigpt.web.learn.lesson_settings import MOST_CHARACTERS, Unfit, check_text, lesson_settings
-from minigpt.web.learn.session import ROWS_IN_STATE, Row, Session, next_step, shown, thinned
+from minigpt.web.learn.lesson_settings import MAX_LESSON_TEXT, Unfit, check_text, lesson_settings
+from minigpt.web.learn.session import MAX_ROWS, Row, Session, next_step, thinned
 from minigpt.web.learn.snapshots import Snapshots
 from minigpt.web.memory import bytes_of
 
-LAYERS_EVERY = 10
+STEPS_PER_MEASUREMENT = 10
 """Steps between measurements of the layers."""
-GLIMPSE_EVERY = 1.0
-"""Seconds between looks at heads and embeddings."""
+SECONDS_PER_GLIMPSE = 1.0
+"""Time between pictures of heads and embeddings."""
 GLIMPSE_CHARACTERS = 200
-"""Of the text, at which the heads are shown."""
-
-ROW = 1000
-"""About how many bytes the numbers of a step take, a sample, or those of a block."""
+"""Characters of the text at which the heads are shown."""
+BYTES_PER_ROW = 1000
+"""About the size of the row of a step, a sample, or the measurements of a block."""
 
 
 class Lesson(Session):
-    """Trains a small model in a thread; begins paused, as soon as text and tokenizer are ready.
+    """Trains a small model in a thread. It is paused at first, until `run` or `step`.
 
     Parameters
     ----------
     changes : settings that differ from `LESSON`: see `lesson_settings`.
-    text : to learn from; the built-in plays if None.
+    text : the text to learn from; the built-in plays if None.
 
     Examples
     --------
@@ -64,44 +63,44 @@ class Lesson(Session):
     def __init__(self, changes: Mapping[str, Any] | None = None, text: str | None = None) -> None:
         super().__init__()
         self.settings = lesson_settings(changes or {})
-        if text is not None and len(text) > MOST_CHARACTERS:
+        if text is not None and len(text) > MAX_LESSON_TEXT:
             raise Unfit(
-                f"a lesson learns from {MOST_CHARACTERS:,} characters at most, got {len(text):,}",
+                f"a lesson learns from at most {MAX_LESSON_TEXT:,} characters, got {len(text):,}",
                 "text",
             )
         self.now = self.furthest = 0
         self._text = text
         self._rows: dict[int, Row] = {}
         self._layers: dict[int, dict[str, list[float | None]]] = {}
-        self._ahead = 0.0  # how many steps may be taken: 0 is a pause
+        self._steps_to_take = 0.0  # number of steps to take: 0 is a pause
         self._training: Generator[Step] | None = None
-        self._looked = -math.inf
+        self._pictured_at = -math.inf
         self._start()
 
-    # ── what can be asked for, from any thread ──
+    # ── for any thread ──
 
     def run(self) -> None:
-        """Go on until the end, or a pause."""
+        """Train until the end, or a pause."""
         self._allow(math.inf)
 
     def pause(self) -> None:
-        """Stop after the step that is being taken."""
+        """Stop after the current step."""
         self._allow(0)
 
     def step(self, n: int = 1) -> None:
-        """Run `n` more steps, and pause."""
+        """Train for `n` steps, and pause."""
         check_sizes(n=n)
         self._allow(n)
 
     def back(self, n: int = 1) -> None:
-        """Go `n` steps back, as far as there are so many, and pause."""
+        """Go back `n` steps, at most to the first, and pause."""
         check_sizes(n=n)
         self.go_to(max(0, self.now - n))
 
     def go_to(self, step: int) -> None:
-        """Return to how the model was after an earlier step, and pause.
+        """Return to the model after a step that was taken before, and pause.
 
-        Its weights are the same to the bit, and so is all that comes after.
+        Its weights are the same to the bit, and so are all steps that follow.
         """
         check_whole(step=step)
         self.pause()
@@ -112,70 +111,54 @@ class Lesson(Session):
             self.problem = None
             self.channel.publish("moved", step=step)
             self.channel.publish("state", **self.state())
-            self._look(self._model)
+            self._publish_pictures(self._model)
 
     def slow_step(self) -> SlowStep:
-        """Look at the step that comes next in slow motion; it is not taken."""
+        """Return the next step in slow motion, without taking it."""
         with self.hold() as model:
             return next_step(model, self._optimizer, self._dataset, self.settings, self.now)
 
     @property
     def n_bytes(self) -> int:
-        """See `Session`: the past, the model and what the optimizer keeps, the text, the rows."""
-        size = ROW * (len(self._rows) + len(self._samples)) + sys.getsizeof(self._text)
+        """See `Session`: snapshots, model, optimizer state, text and rows."""
+        size = BYTES_PER_ROW * (len(self._rows) + len(self._samples)) + sys.getsizeof(self._text)
         if self.model is not None:
             layers = len(self.model.blocks) * len(self._layers)
             model = bytes_of([self._model.flat.params, self._model.flat.grads])
             data = bytes_of([self._dataset.train, self._dataset.val])
-            size += model + self._snapshots.size + self._snapshots.n_bytes + data + ROW * layers
+            snapshots = self._snapshots.size + self._snapshots.n_bytes
+            size += model + snapshots + data + BYTES_PER_ROW * layers
         return size
 
-    @property
-    def status(self) -> str:
-        """preparing, running, paused, done, failed or stopped."""
-        if self._stopping:
-            return "stopped"
-        if self.problem is not None:
-            return "failed"
+    def _progress(self) -> str:
         if self.model is None:
             return "preparing"
         if self.now >= self.settings.steps:
             return "done"
-        return "running" if self._ahead else "paused"
+        return "running" if self._steps_to_take else "paused"
 
-    def state(self) -> dict[str, Any]:
-        """Return by name, ready for JSON: status, step, steps, furthest, settings, problem.
+    def details(self) -> dict[str, Any]:
+        """Return parameters, vocab_size and floor by name, or nothing if there is no model yet.
 
-        As soon as there is a model also parameters and vocab_size; and floor, the lowest possible
-        loss in bits per character, where it is known.
+        The floor is the lowest possible loss in bits per character; None if it is not known.
         """
-        made = {}
-        if self.model is not None:
-            made = {
-                "parameters": int(self.model.flat.params.size),
-                "vocab_size": self.model.vocab_size,
-                "floor": self._dataset.floor,
-            }
+        if self.model is None:
+            return {}
         return {
-            "status": self.status,
-            "step": self.now,
-            "steps": self.settings.steps,
-            "furthest": self.furthest,
-            "settings": shown(self.settings),
-            "problem": self.problem,
-            "unfit": self.unfit,
-            **made,
+            "parameters": int(self.model.flat.params.size),
+            "vocab_size": self.model.vocab_size,
+            "floor": self._dataset.floor,
         }
 
     def rows(self) -> list[Row]:
-        """Return the rows of the steps so far; of very many not all."""
-        with self._turn:
+        """Return the rows of the steps so far; if there are very many, a part of them."""
+        with self._condition:
             rows = list(self._rows.values())
         return [rows[i] for i in thinned(len(rows), lambda i: "val_loss" in rows[i])]
 
     def history(self) -> History:
-        """Return the steps so far as if they had been read from a run folder, without a folder."""
-        with self._turn:
+        """Return the steps so far in the form of a run folder's history."""
+        with self._condition:
             rows = list(self._rows.values())
         names = [field.name for field in fields(Metrics)]
         columns = [np.array([row.get(name, math.nan) for row in rows], float) for name in names]
@@ -184,25 +167,25 @@ class Lesson(Session):
         return History(Path("lesson"), self.settings, floor, metrics, self.now, datetime.now())
 
     def layers(self) -> LayerHistory:
-        """Return what was measured of the layers."""
-        with self._turn:
+        """Return the measurements of the layers."""
+        with self._condition:
             return LayerHistory.of(self._layers)
 
     # ── the thread ──
 
     def _work(self) -> None:
-        with self._still:
+        with self._model_lock:
             self._prepare()
             self.ready.set()
             self.channel.publish("state", **self.state())
-            self._look(self._model)
+            self._publish_pictures(self._model)
         self._take_steps()
 
     def _take_steps(self) -> None:
         try:
             while self._wait_for_turn():
-                with self._still:
-                    if self._may_step:  # still
+                with self._model_lock:
+                    if self._may_step:  # a pause may have come meanwhile
                         self._take_step()
         finally:
             self._end_training()
@@ -231,23 +214,25 @@ class Lesson(Session):
         self.tokenizer, self.model = tokenizer, self._model
 
     def _allow(self, n: float) -> None:
-        with self._turn:
-            self._ahead = n
-            self._turn.notify_all()
+        with self._condition:
+            self._steps_to_take = n
+            self._condition.notify_all()
         self.channel.publish("state", **self.state())
-        if self._alone:
-            self._attempt(self._take_steps)
+        if self._threadless:
+            self._try(self._take_steps)
 
     @property
     def _may_step(self) -> bool:
-        return self._ahead > 0 and self.now < self.settings.steps and self.problem is None
+        return self._steps_to_take > 0 and self.now < self.settings.steps and self.problem is None
 
     def _wait_for_turn(self) -> bool:
-        """Wait until a step may be taken, and give others the precedence; False to stop."""
-        with self._turn:
-            if self._alone:
+        """Wait until a step may be taken and nobody wants the model; return False to stop."""
+        with self._condition:
+            if self._threadless:
                 return self._may_step and not self._stopping
-            self._turn.wait_for(lambda: self._stopping or (self._may_step and not self._guests))
+            self._condition.wait_for(
+                lambda: self._stopping or (self._may_step and not self._n_waiting)
+            )
             return not self._stopping
 
     def _take_step(self) -> None:
@@ -261,49 +246,52 @@ class Lesson(Session):
             return
         self.now = step.number
         self.furthest = max(self.furthest, self.now)
-        with self._turn:
-            self._ahead = max(0, self._ahead - 1)
-        one_by_one = self._ahead != math.inf
-        self._snapshots.take(self.now, wished=one_by_one)
+        with self._condition:
+            self._steps_to_take = max(0, self._steps_to_take - 1)
+        self._record_step(step)
+
+    def _record_step(self, step: Step) -> None:
+        one_by_one = self._steps_to_take != math.inf
+        self._snapshots.take(self.now, on_request=one_by_one)
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
-        with self._turn:
+        with self._condition:
             self._rows[self.now] = row
         self.channel.publish("step", step=self.now, **row)
-        if self.now % LAYERS_EVERY == 0 or one_by_one:
+        if self.now % STEPS_PER_MEASUREMENT == 0 or one_by_one:
             self._measure_layers(step)
         if sample is not None:
-            self._tell_sample(self.now, sample)
-        if one_by_one or time.monotonic() - self._looked > GLIMPSE_EVERY:
-            self._look(self._model)
-        if not self._ahead or self.now == self.settings.steps:
+            self._publish_sample(self.now, sample)
+        if one_by_one or time.monotonic() - self._pictured_at > SECONDS_PER_GLIMPSE:
+            self._publish_pictures(self._model)
+        if not self._steps_to_take or self.now == self.settings.steps:
             self.channel.publish("state", **self.state())
 
     def _measure_layers(self, step: Step) -> None:
         found = measure_layers(self._model, self._optimizer, step, self.settings.clip)
-        with self._turn:
+        with self._condition:
             self._layers[step.number] = found
-            if len(self._layers) > ROWS_IN_STATE:
+            if len(self._layers) > MAX_ROWS:
                 del self._layers[min(self._layers)]
-            self._layers = dict(sorted(self._layers.items()))  # after going back, some come late
+            self._layers = dict(sorted(self._layers.items()))  # steps taken again are added late
         self.channel.publish("layers", step=step.number, layers=found)
 
     def _train(self, settings: Settings, start: int) -> Generator[Step]:
         return train(self._model, self._dataset, settings, self.tokenizer, self._optimizer, start)
 
     def _restore(self, step: int) -> None:
-        """Begin at the last snapshot up to a step, and take the steps from there to it again."""
+        """Restore the last snapshot up to `step`, and take the steps after it again."""
         self._end_training()
         snapshot = self._snapshots.before(step)
         snapshot.restore(self._model, self._optimizer)
         self.now = step
         if snapshot.step == step:
             return
-        # Those shortly before the end are kept: who went back may go back further.
-        quiet = self.settings.replace({"eval_every": self.settings.steps + 1, "sample_every": 0})
-        steps = self._train(quiet, snapshot.step)
+        # The last steps get snapshots: after one step back, another is likely.
+        no_extras = {"eval_every": self.settings.steps + 1, "sample_every": 0}
+        steps = self._train(self.settings.replace(no_extras), snapshot.step)
         for again in steps:
-            self._snapshots.take(again.number, wished=again.number > step - 8)
+            self._snapshots.take(again.number, on_request=again.number > step - 8)
             if again.number == step or self._stopping:
                 break
         steps.close()
@@ -313,7 +301,6 @@ class Lesson(Session):
             self._training.close()
             self._training = None
 
-    def _look(self, model: miniGPT) -> None:
-        for kind in ("heads", "embeddings"):
-            self.channel.publish(kind, step=self.now, **getattr(self._glimpses, kind)(model))
-        self._looked = time.monotonic()
+    def _publish_pictures(self, model: miniGPT) -> None:
+        super()._publish_pictures(model)
+        self._pictured_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""What can be chosen for a lesson, and how large it can be: it runs while others wait."""
+"""The settings of a lesson and their limits: a lesson runs while others wait."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ LESSON = Settings(
     sample_every=50,
     sample_tokens=60,
     prompt="\n\n",
-    threads=1,  # the other cores are for those who watch
+    threads=1,  # the other cores are for the page
 )
-"""A model of 170,000 numbers that writes lines of a play after a minute."""
+"""A model of 170,000 parameters, which writes lines of a play after a minute."""
 
 RANGES: dict[str, tuple[float, float]] = {
     "n_layers": (1, 4),
@@ -39,30 +39,31 @@ RANGES: dict[str, tuple[float, float]] = {
     "dropout": (0, 0.9),
     "seed": (0, 2**31 - 1),
 }
-"""The lowest and the highest value of each number that can be chosen."""
+"""The lowest and the highest value of each number that can be chosen on the page."""
 LESSON_CHOICES: dict[str, tuple[Any, ...]] = {
     "n_heads": (1, 2, 4, 8),
     "d_model": (16, 32, 64, 128),
     "optimizer": ("adamw", "sgd"),
     "tokenizer": ("bpe", "char", "word"),
 }
-"""The values of each setting that has only a few. Every value of one goes with all of others."""
-FREE = (
+"""The values of each setting that has only a few. They all work with all values of the others."""
+ONLY_IN_PYTHON = (
     *("final_learning_rate", "warmup", "activation", "bias", "tie_weights", "weight_decay"),
     *("clip", "prompt"),
 )
-"""What can be chosen in Python, not on the page. None of all these settings is a path."""
-MOST_CHARACTERS = 2_000_000
+"""Settings that can be changed in Python, but not on the page. None of them is a path."""
+MAX_LESSON_TEXT = 2_000_000
+"""Characters of a text to learn from."""
 
 
 class Unfit(ValueError):
-    """A text that does not go with a setting, or is none to learn from.
+    """A text that does not work with a setting, or from which no model can learn.
 
     Parameters
     ----------
     message : what was given and expected, and what to do.
     field : the setting to change, or "text".
-    offer : a value of it that works; None if there is none.
+    offer : a value of this setting that works; None if there is none.
     """
 
     def __init__(self, message: str, field: str, offer: int | str | None = None) -> None:
@@ -71,14 +72,14 @@ class Unfit(ValueError):
 
 
 def lesson_settings(changes: Mapping[str, Any]) -> Settings:
-    """Return `LESSON` with some settings changed, within limits.
+    """Return `LESSON` with some settings changed, within the limits of a lesson.
 
     Raises
     ------
     ValueError, TypeError
         If a setting cannot be chosen, or its value is out of range.
     """
-    known = (*RANGES, *LESSON_CHOICES, *FREE)
+    known = (*RANGES, *LESSON_CHOICES, *ONLY_IN_PYTHON)
     for name in changes:
         if name not in known:
             can = ", ".join(known)
@@ -92,7 +93,7 @@ def lesson_settings(changes: Mapping[str, Any]) -> Settings:
             )
     for name, (low, high) in RANGES.items():
         value = getattr(settings, name)
-        if value is None and name == "vocab_size":  # as many as the text gives
+        if value is None and name == "vocab_size":  # the text decides
             continue
         if not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g} in a lesson, got {value:g}")
@@ -100,25 +101,25 @@ def lesson_settings(changes: Mapping[str, Any]) -> Settings:
 
 
 def check_text(settings: Settings, corpus: Corpus, dataset: Dataset, vocab_size: int) -> None:
-    """Raise unless a text can be learned from in a lesson with these settings.
+    """Raise an error unless a lesson with these settings can learn from a text.
 
     Parameters
     ----------
-    settings : of the lesson.
-    corpus, dataset : the text, and its tokens.
-    vocab_size : how many tokens its tokenizer knows.
+    settings : the settings of the lesson.
+    corpus, dataset : the text and its tokens.
+    vocab_size : number of tokens in the vocabulary.
 
     Raises
     ------
     Unfit
-        Which says what to change.
+        If it cannot; the message says what to change.
     """
     least, most = RANGES["block_size"][0], RANGES["vocab_size"][1]
     n_tokens, n_val = len(dataset.train), len(dataset.val)
     if vocab_size > most:
         raise Unfit(
-            f"a vocabulary has {most:,} tokens at most in a lesson, and the tokenizer "
-            f"{settings.tokenizer} finds {vocab_size:,} in this text: take the tokenizer bpe",
+            f"a vocabulary has at most {most:,} tokens in a lesson, and the tokenizer "
+            f"{settings.tokenizer} finds {vocab_size:,} in this text: use the tokenizer bpe",
             "tokenizer",
             "bpe",
         )
@@ -126,20 +127,20 @@ def check_text(settings: Settings, corpus: Corpus, dataset: Dataset, vocab_size:
         if settings.tokenizer != "char" and len(corpus.val) >= 2 and len(corpus.train) > least:
             raise Unfit(
                 f"the tokenizer {settings.tokenizer} leaves {n_tokens} + {n_val} tokens of this "
-                f"text, and {least + 1} + 2 are needed: take the tokenizer char, or a longer text",
+                f"text, and {least + 1} + 2 are needed: use the tokenizer char, or a longer text",
                 "tokenizer",
                 "char",
             )
         raise Unfit(
-            f"the text is too short: it has {n_tokens} + {n_val} tokens to learn from and to be "
-            f"examined on, and {least + 1} + 2 are needed",
+            f"the text is too short: it has {n_tokens} + {n_val} tokens for training and "
+            f"evaluation, and {least + 1} + 2 are needed",
             "text",
         )
     if n_tokens <= settings.block_size:
         raise Unfit(
             f"the text is too short for a context of {settings.block_size} tokens: it has "
-            f"{n_tokens} to learn from. Take a context (block_size) of {n_tokens - 1} or fewer, or "
-            "a longer text",
+            f"{n_tokens} for training. Use a context (block_size) of {n_tokens - 1} or fewer, or a "
+            "longer text",
             "block_size",
             n_tokens - 1,
         )

@@ -1,4 +1,4 @@
-"""The lessons of a server, and the runs that it follows: few at once, and none for nobody."""
+"""The lessons of a server, and the runs that it follows: few at once, and only while watched."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ from minigpt.web.problems import AGAIN, Problem
 if TYPE_CHECKING:
     from minigpt.web.learn.session import Session
 
-MOST_SESSIONS = 4
+MAX_SESSIONS = 4
 """Lessons and followed runs at once."""
-MOST_WATCHERS = 64
-PAUSED_AFTER = 10.0
-"""Seconds after which a lesson pauses that nobody watches; a page that is reloaded is faster."""
-ENDED_AFTER = 600.0
-"""Seconds after which it ends. A run is not followed for nobody even for `PAUSED_AFTER`."""
+MAX_WATCHERS = 64
+SECONDS_TO_PAUSE = 10.0
+"""Time after which a lesson pauses, and following a run ends, if nobody watches. Reloading a page
+takes less."""
+SECONDS_TO_END = 600.0
+"""Time after which a lesson ends if nobody watches."""
 
 
 @dataclass
 class _Kept:
     session: Session
-    alone_since: float | None = field(default_factory=time.monotonic)
+    unwatched_since: float | None = field(default_factory=time.monotonic)
 
     @property
     def is_watched(self) -> bool:
         return len(self.session.channel) > 0
 
     @property
-    def seconds_alone(self) -> float:
-        if self.is_watched or self.alone_since is None:
+    def seconds_unwatched(self) -> float:
+        if self.is_watched or self.unwatched_since is None:
             return 0.0
-        return time.monotonic() - self.alone_since
+        return time.monotonic() - self.unwatched_since
 
 
 class Lessons:
-    """What is learned while somebody watches: each lesson has an id, that of a run is its number.
+    """The lessons and followed runs of a server, by id; the id of a run is run- and its number.
 
     Parameters
     ----------
-    folders : of models; those that are run folders can be followed.
+    folders : folders of models. Those that are run folders can be followed.
     """
 
     def __init__(self, folders: Sequence[str | Path] = ()) -> None:
@@ -58,16 +59,16 @@ class Lessons:
         self._lock = threading.Lock()
 
     def runs(self) -> list[str]:
-        """Return what the runs are called that may be followed."""
+        """Return the names of the runs that can be followed."""
         return [visible(folder.resolve().name) for folder in self._runs]
 
     def start(self, changes: Mapping[str, Any], text: str | None) -> str:
-        """Begin a lesson, see `Lesson`, and give its id.
+        """Begin a lesson (see `Lesson`), and return its id.
 
         Raises
         ------
         Problem
-            429 if there are too many that are watched; one that is not makes room.
+            429 if there are too many, and all are watched. One that is not watched would end.
         """
         from minigpt.web.learn.lesson import Lesson
 
@@ -78,12 +79,12 @@ class Lessons:
         return id_
 
     def __getitem__(self, id_: str) -> Session:
-        """Return a lesson, or what follows a run; that begins when it is first asked for.
+        """Return a lesson, or the follower of a run, which begins when it is first needed.
 
         Raises
         ------
         Problem
-            404 if there is none, 429 if too many other lessons are watched.
+            404 if there is no such lesson or run, 429 if too many others are watched.
         """
         with self._lock:
             kept = self._kept.get(id_)
@@ -103,7 +104,7 @@ class Lessons:
         ]
 
     def end(self, id_: str) -> None:
-        """End a lesson; whoever watches it comes to the end of its events."""
+        """End a lesson, and with it the streams of its events."""
         with self._lock:
             kept = self._kept.pop(id_, None)
         if kept is None:
@@ -111,41 +112,42 @@ class Lessons:
         kept.session.stop()
 
     def check_watchers(self) -> None:
-        """Raise a `Problem` if there are too many who watch."""
+        """Raise a `Problem` if too many clients watch."""
         with self._lock:
             watching = sum(len(kept.session.channel) for kept in self._kept.values())
-        if watching >= MOST_WATCHERS:
+        if watching >= MAX_WATCHERS:
             raise Problem(429, f"{watching} pages watch already: close one", AGAIN)
 
     def n_bytes(self) -> int:
-        """Return about how many bytes all of them keep."""
+        """Return about how many bytes all sessions keep."""
         return sum(kept.session.n_bytes for kept in list(self._kept.values()))
 
     def sweep(self) -> None:
-        """Pause and end what nobody watches any more."""
+        """Pause or end the sessions that nobody watches any more."""
         over = []
         with self._lock:
             for id_, kept in self._kept.items():
                 if kept.is_watched:
-                    kept.alone_since = None
-                elif kept.alone_since is None:
-                    kept.alone_since = time.monotonic()
-                if kept.seconds_alone > (PAUSED_AFTER if id_.startswith("run-") else ENDED_AFTER):
+                    kept.unwatched_since = None
+                elif kept.unwatched_since is None:
+                    kept.unwatched_since = time.monotonic()
+                limit = SECONDS_TO_PAUSE if id_.startswith("run-") else SECONDS_TO_END
+                if kept.seconds_unwatched > limit:
                     over.append(id_)
-                elif kept.seconds_alone > PAUSED_AFTER and kept.session.status == "running":
+                elif kept.seconds_unwatched > SECONDS_TO_PAUSE and kept.session.status == "running":
                     kept.session.pause()
             ended = [self._kept.pop(id_) for id_ in over]
         for kept in ended:
             kept.session.stop()
 
     async def keep_swept(self) -> None:
-        """Sweep every second, until this is cancelled."""
+        """Sweep every second until cancelled."""
         while True:
             await anyio.sleep(1)
             await to_thread.run_sync(self.sweep)
 
     def close(self) -> None:
-        """End all."""
+        """End all sessions."""
         with self._lock:
             kept, self._kept = list(self._kept.values()), {}
         for each in kept:
@@ -161,20 +163,20 @@ class Lessons:
         folder = folders[id_]
         try:
             kept = self._kept[id_] = _Kept(Following(folder))
-        except (OSError, ValueError):  # whose text has the path in it
+        except (OSError, ValueError):  # the message contains the path
             name = folder.resolve().name
             raise Problem(404, f"{name} cannot be read: it is damaged or gone") from None
         return kept
 
     def _make_room(self) -> None:
-        """End the lesson that was left longest ago, if there are too many."""
-        if len(self._kept) < MOST_SESSIONS:
+        """If there are too many sessions, end the one that nobody has watched for longest."""
+        if len(self._kept) < MAX_SESSIONS:
             return
-        first = max(self._kept, key=lambda id_: self._kept[id_].seconds_alone)
-        if self._kept[first].seconds_alone < PAUSED_AFTER:
+        first = max(self._kept, key=lambda id_: self._kept[id_].seconds_unwatched)
+        if self._kept[first].seconds_unwatched < SECONDS_TO_PAUSE:
             raise Problem(
                 429,
-                f"{MOST_SESSIONS} lessons are under way on this server, and no more fit: "
+                f"{MAX_SESSIONS} lessons are under way on this server, which is the limit: "
                 "watch one of them, or end one",
             )
         self._kept.pop(first).session.stop()
@@ -191,4 +193,4 @@ def _is_run(folder: Path) -> bool:
 
 
 def _unknown(id_: str) -> Problem:
-    return Problem(404, f"there is no lesson {id_[:50]}: it was ended, or the server began anew")
+    return Problem(404, f"there is no lesson {id_[:50]}: it was ended, or the server was restarted")

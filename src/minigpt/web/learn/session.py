@@ -1,21 +1,22 @@
-"""What a lesson and the following of a run have in common: a thread, its news, and its end.
+"""What lessons and followed runs have in common: a thread, its events, and its end.
 
-The kinds of events, each with the number of its step under "step" where it has one:
+The kinds of events. Those that belong to a step have its number under "step":
 
-    history      rows: those of the steps so far, and samples: step and text of each; the first
-                 that a listener gets
-    state        all that `state` gives
-    step         one such row: number, loss, gradient_norm, learning_rate, tokens_per_second, and
-                 where measured val_loss and val_bits
+    history      rows: the rows of the steps so far, and samples: the step and text of each; the
+                 first event that a listener gets
+    state        everything that `state` returns
+    step         the row of a step: number, loss, gradient_norm, learning_rate, tokens_per_second,
+                 and if measured val_loss and val_bits
     layers       layers: see `minigpt.runs.layer_metrics.measure_layers`
     sample       text: what the model writes now
     heads        pieces, weights: see `Glimpses.heads`
     embeddings   pieces, points: see `Glimpses.embeddings`
-    moved        the model is now that of another step, before or after
-    error        message: what went wrong, such as training that diverged; unfit: see `Session`
-    end          nothing comes after it; who subscribes later gets only what was before
+    moved        the model is now the one of another step, earlier or later
+    error        message: what went wrong, for example training diverged; unfit: see `Session`
+    end          the last event
 
-Who subscribes gets history, state, and the newest layers, heads and embeddings at once.
+A new listener gets history, state, and the newest layers, heads and embeddings at once; after the
+end, it gets only these.
 """
 
 from __future__ import annotations
@@ -45,16 +46,17 @@ if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
     from minigpt.training.optimizers import Optimizer
     from minigpt.training.settings import Settings
+    from minigpt.web.learn.glimpse import Glimpses
 
-ROWS_IN_STATE = 2000
-"""How many steps `state` tells of; of more, every n-th and all with an evaluation."""
+MAX_ROWS = 2000
+"""About how many rows `rows` returns; of more steps, every n-th, and all with an evaluation."""
 
-MOST_SAMPLES = 500
-SHOWN = (
+MAX_SAMPLES = 500
+SHOWN_SETTINGS = (
     *("tokenizer", "n_layers", "n_heads", "d_model", "block_size", "batch_size", "steps"),
     *("learning_rate", "optimizer", "dropout", "clip", "seed"),
 )
-"""Settings that a page shows: none is a path of somebody's machine."""
+"""Settings that the page shows. None of them is a path on somebody's machine."""
 
 Row = dict[str, Any]
 
@@ -62,20 +64,26 @@ Row = dict[str, Any]
 class Session:
     """Works in a thread of its own until it is stopped, or the process ends.
 
-    Where no thread can be started, it does what is asked for before the method returns.
+    If no thread can be started, each method does its work before it returns.
 
     Attributes
     ----------
-    tokenizer, model : None until they are there.
-    now : after how many steps the model is as it is.
-    ready : set as soon as they are, or will never be.
+    tokenizer, model : None until they are ready.
+    settings : the settings of the training.
+    now : the number of steps after which the model is as it is.
+    furthest : the number of steps that have been taken.
+    ready : an event; set when tokenizer and model are ready, or when it is clear that they never
+        will be.
     problem : what went wrong, or None.
-    unfit : of a problem with a setting or the text, its "field" and "offer": see `Unfit`.
+    unfit : if a setting or the text is wrong, its "field" and "offer": see `Unfit`.
     """
 
     tokenizer: Tokenizer | None = None
     model: miniGPT | None = None
+    settings: Settings
     now: int
+    furthest: int
+    _glimpses: Glimpses
 
     def __init__(self) -> None:
         self.channel = Channel()
@@ -83,15 +91,15 @@ class Session:
         self.unfit: dict[str, Any] | None = None
         self.ready = threading.Event()
         self._samples: dict[int, str] = {}
-        self._still = threading.Lock()  # held while the model changes, or shall not
-        self._guests = 0  # who wait for it
-        self._turn = threading.Condition()
+        self._model_lock = threading.Lock()  # held while the model changes, or must not change
+        self._n_waiting = 0  # threads that wait for the model
+        self._condition = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
-        self._alone = False  # no thread can be started here: what is asked for is done at once
+        self._threadless = False  # no thread can be started here
 
     def subscribe(self) -> Subscription:
-        """Send a listener all events from now on, and what was before."""
+        """Return a subscription to all events from now on, which begins with the past."""
         subscription = self.channel.subscribe()
         subscription.put(self._history())
         subscription.put(Event("state", self.state()))
@@ -101,65 +109,86 @@ class Session:
         return subscription
 
     def stop(self) -> None:
-        """End the thread, after its step, and the listeners' loops. It may be called twice."""
-        with self._turn:
+        """End the thread after its step, and the listeners' loops. May be called twice."""
+        with self._condition:
             self._stopping = True
-            self._turn.notify_all()
-        if self._alone and not self.channel.is_closed:
+            self._condition.notify_all()
+        if self._threadless and not self.channel.is_closed:
             self._end()
-        elif not self._alone and self._thread is not threading.current_thread():
+        elif not self._threadless and self._thread is not threading.current_thread():
             self._thread.join()
         atexit.unregister(self.stop)
 
+    @property
+    def status(self) -> str:
+        """One word: stopped, failed, or what `_progress` returns."""
+        if self._stopping:
+            return "stopped"
+        return "failed" if self.problem is not None else self._progress()
+
+    def _progress(self) -> str:
+        raise NotImplementedError
+
     def state(self) -> dict[str, Any]:
-        """Return all there is to know by name, ready for JSON: see the class."""
+        """Return by name, ready for JSON: status, step, steps, furthest, settings, problem, unfit.
+
+        There may be more values: see `Lesson.details` and `Following.details`.
+        """
+        return {
+            "status": self.status,
+            "step": self.now,
+            "steps": self.settings.steps,
+            "furthest": self.furthest,
+            "settings": shown(self.settings),
+            "problem": self.problem,
+            "unfit": self.unfit,
+            **self.details(),
+        }
+
+    def details(self) -> dict[str, Any]:
+        """Return the part of `state` that not all sessions have."""
         raise NotImplementedError
 
     @contextmanager
     def hold(self) -> Iterator[miniGPT]:
-        """Return the model for a `with` block, in which it does not change.
+        """Return the model for a `with` block; it does not change inside the block.
 
         Raises
         ------
         RuntimeError
-            If there is none, as something went wrong before.
+            If there is no model, because of an earlier problem.
         """
         self.ready.wait()
-        with self._turn:
-            self._guests += 1
+        with self._condition:
+            self._n_waiting += 1
         try:
-            with self._still:
+            with self._model_lock:
                 if self.model is None:
                     raise RuntimeError(f"there is no model: {self.problem or 'it was stopped'}")
                 yield self.model
         finally:
-            with self._turn:
-                self._guests -= 1
-                self._turn.notify_all()
+            with self._condition:
+                self._n_waiting -= 1
+                self._condition.notify_all()
 
     @property
     def n_bytes(self) -> int:
-        """About how many bytes it keeps."""
-        raise NotImplementedError
-
-    @property
-    def status(self) -> str:
-        """What it is doing, in a word."""
+        """About how many bytes the session keeps."""
         raise NotImplementedError
 
     def pause(self) -> None:
-        """Stop after the step that is being taken, where that is in our hands."""
+        """Stop after the current step, if the training is our own."""
 
     def go_to(self, step: int) -> None:
         """Go to another step."""
         raise NotImplementedError
 
     def slow_step(self) -> SlowStep:
-        """Look at the step that comes next in slow motion; it is not taken."""
+        """Return the next step in slow motion, without taking it."""
         raise NotImplementedError
 
     def rows(self) -> list[Row]:
-        """Return the rows of the steps so far; of very many not all."""
+        """Return the rows of the steps so far; if there are very many, a part of them."""
         raise NotImplementedError
 
     def history(self) -> History:
@@ -167,7 +196,7 @@ class Session:
         raise NotImplementedError
 
     def layers(self) -> LayerHistory:
-        """Return what was measured of the layers, as `layer_curves` draws it."""
+        """Return the measurements of the layers as `layer_curves` draws them."""
         raise NotImplementedError
 
     def _start(self) -> None:
@@ -175,17 +204,17 @@ class Session:
         try:
             self._thread.start()
         except RuntimeError:
-            self._alone = True
-            self._attempt(self._work)
+            self._threadless = True
+            self._try(self._work)
 
     def _run(self) -> None:
-        self._attempt(self._work)
+        self._try(self._work)
         self._end()
 
-    def _attempt(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # whoever listens shall know, whatever it was
+        except Exception as error:  # listeners learn of any error
             self._fail(error)
         finally:
             self.ready.set()
@@ -198,15 +227,20 @@ class Session:
         raise NotImplementedError
 
     def _history(self) -> Event:
-        with self._turn:
+        with self._condition:
             samples = [{"step": step, "text": text} for step, text in self._samples.items()]
         return Event("history", {"rows": self.rows(), "samples": samples})
 
-    def _tell_sample(self, step: int, text: str) -> None:
+    def _publish_pictures(self, model: miniGPT) -> None:
+        for kind in ("heads", "embeddings"):
+            picture = getattr(self._glimpses, kind)(model)
+            self.channel.publish(kind, step=self.now, **picture)
+
+    def _publish_sample(self, step: int, text: str) -> None:
         text = visible(text)
-        with self._turn:
+        with self._condition:
             self._samples[step] = text
-            if len(self._samples) > MOST_SAMPLES:
+            if len(self._samples) > MAX_SAMPLES:
                 del self._samples[min(self._samples)]
         self.channel.publish("sample", step=step, text=text)
 
@@ -224,31 +258,31 @@ class Session:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Return the settings that a page shows, by name, ready for JSON."""
-    found = {name: getattr(settings, name) for name in SHOWN}
+    """Return the settings that the page shows, by name, ready for JSON."""
+    found = {name: getattr(settings, name) for name in SHOWN_SETTINGS}
     return found | {"tokenizer": visible(Path(settings.tokenizer).name)}
 
 
 def thinned(n: int, kept: Callable[[int], bool]) -> list[int]:
-    """Choose about `ROWS_IN_STATE` of range(n): the last, every so many before, and `kept`."""
-    every = math.ceil(n / ROWS_IN_STATE)
+    """Return about `MAX_ROWS` evenly spaced numbers of range(n), and all that `kept` accepts."""
+    every = math.ceil(n / MAX_ROWS)
     return [i for i in range(n) if (n - 1 - i) % every == 0 or kept(i)]
 
 
 def next_step(
     model: miniGPT, optimizer: Optimizer, dataset: Dataset, settings: Settings, now: int
 ) -> SlowStep:
-    """Return the step that `minigpt.train` takes after `now` steps in slow motion.
+    """Return in slow motion the step that `minigpt.train` takes after `now` steps.
 
-    Where batches are accumulated it is that of the first of them.
+    If batches are accumulated, it uses the first of them.
     """
     s, number = settings, now + 1
     x, y = get_batch(
         dataset.train, s.block_size, s.batch_size, np.random.default_rng([s.seed, number])
     )
-    # What dropout drops follows from the number too: see `Replicas.reseed`.
-    chance = np.random.default_rng([s.seed, number, 0]).bit_generator.state
-    model.rng.bit_generator.state = chance
+    # The step number also determines what dropout drops: see `Replicas.reseed`.
+    random_state = np.random.default_rng([s.seed, number, 0]).bit_generator.state
+    model.rng.bit_generator.state = random_state
     rate = warmup_cosine(
         min(now, s.steps), s.steps, s.warmup, s.learning_rate, s.final_learning_rate
     )

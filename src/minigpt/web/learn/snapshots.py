@@ -1,4 +1,4 @@
-"""The weights of a model at moments of its training, as many as fit: the way back."""
+"""Snapshots of a model during training, as many as fit, to go back to earlier steps."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ if TYPE_CHECKING:
     from minigpt.training.optimizers import Optimizer
 
 SNAPSHOT_BYTES = 2**26
-"""Bytes of all snapshots of one lesson together."""
+"""Bytes of all snapshots of one lesson."""
 
 
 class Snapshot(NamedTuple):
-    """All that training goes on from: copies of the flat parameters and the optimizer's state."""
+    """Copies of the flat parameters and the optimizer's state; training can continue from them."""
 
     step: int
     params: Array
     state: dict[str, Array]
 
     def restore(self, model: miniGPT, optimizer: Optimizer) -> None:
-        """Bring a model and its optimizer back to that moment, to the bit."""
+        """Copy the snapshot into a model and its optimizer, exact to the bit."""
         model.flat.params[...] = self.params
         for name, value in self.state.items():
             optimizer.state[name][...] = value
 
 
 class Snapshots:
-    """A bounded number of snapshots: spread evenly over all steps, and the latest wished for.
+    """A limited number of snapshots: some spread evenly over all steps, and the latest on request.
 
-    When there are too many, every second of the even ones goes. Steps in between can be reached
-    from the one before, as the batch of a step follows from its number.
+    When there are too many, every second of the even ones is dropped. A step in between is reached
+    by training again from the snapshot before it, since its number determines its batch.
 
     Parameters
     ----------
-    model, optimizer : whose snapshots are taken.
+    model, optimizer : the model and the optimizer to copy.
     """
 
     def __init__(self, model: miniGPT, optimizer: Optimizer) -> None:
@@ -52,22 +52,22 @@ class Snapshots:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all of them."""
+        """Bytes of all snapshots."""
         return self.size * (len(self.even) + len(self.latest))
 
-    def take(self, step: int, wished: bool = False) -> None:
-        """Capture one, if its turn has come or it is `wished` for."""
+    def take(self, step: int, on_request: bool = False) -> None:
+        """Add a snapshot if the step is a multiple of the spacing, or if `on_request`."""
         if step % self.spacing == 0:
             self.even[step] = self._snapshot(step)
             if len(self.even) > self.most_even:
                 self.spacing *= 2
                 for each in [each for each in self.even if each % self.spacing]:
                     del self.even[each]
-        elif wished:
+        elif on_request:
             self.latest.append(self._snapshot(step))
 
     def before(self, step: int) -> Snapshot:
-        """Return the last one of those up to `step`; there is always that of step 0."""
+        """Return the last snapshot up to `step`; there is always one of step 0."""
         found = [each for each in (*self.even.values(), *self.latest) if each.step <= step]
         return max(found, key=lambda each: each.step)
 

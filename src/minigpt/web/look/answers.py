@@ -1,4 +1,4 @@
-"""The answers: what a model does with a text, as numbers that the page draws."""
+"""The numbers that the page draws: what a model does with a text."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import Tokenizer
 
-TOKENS_LOOKED_AT = 128
-"""Tokens that are looked at, the last of a text: a picture of more has no place on a page, and all
-heads of GPT-2 have 2.4 million weights then."""
+MAX_LOOK_TOKENS = 128
+"""Only the last tokens of a text are traced. A picture of more does not fit on a page, and already
+all heads of GPT-2 have 2.4 million weights then."""
 N_CANDIDATES = 12
 N_LENS = 12
 _numbers = itertools.count()
 
 
-class Asked(NamedTuple):
-    """Which text, in which model: see `minigpt.web.asking.fields`."""
+class Question(NamedTuple):
+    """A text, ids that follow it, and heads (layer, head) that are switched off."""
 
     text: str
     more: tuple[int, ...]
@@ -41,14 +41,14 @@ class Asked(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What is drawn of a text: a small part of its trace, and what was computed of the rest.
+    """The data for all pictures of a text: a small part of its trace, and values computed from it.
 
     Attributes
     ----------
-    trace : its ids and logits; what is inside the blocks is not kept.
-    weights : (n_layers, H, T, T), of all heads.
-    surprises : (T − 1,), nats, of each token but the first.
-    lens : of its last tokens.
+    trace : its ids and logits, without the arrays inside the blocks.
+    weights : (n_layers, H, T, T), the attention weights of all heads.
+    surprises : (T − 1,), the surprise of each token after the first, nats.
+    lens : the logit lens of the last tokens.
     """
 
     trace: Trace
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
 
     @classmethod
     def of(cls, model: miniGPT, whole: Trace, n_dropped: int) -> Seen:
-        """Return what is drawn of a trace of `model`."""
+        """Return the data for the pictures of a trace of `model`."""
         none = np.empty(0, whole.logits.dtype)
         names = ("token_embedding", "position_embedding", "embedding", "final_norm")
         changes: dict[str, Any] = dict.fromkeys(names, none)
@@ -67,21 +67,21 @@ class Seen(NamedTuple):
 
     @property
     def n_bytes(self) -> int:
-        """The memory it takes."""
+        """Bytes of all arrays."""
         arrays = (self.trace.ids, self.trace.logits, self.weights, self.surprises, *self.lens)
         return bytes_of(arrays)
 
 
 class Looker:
-    """Looks into one model.
+    """Answers questions about one model.
 
-    Traces are taken one at a time; `trace` leaves the model alone, and text is written by shadows
-    of it, so that nothing else has to wait.
+    It traces one text at a time. Neither `trace` nor writing a text changes the model, so both can
+    happen at once.
 
     Parameters
     ----------
-    model, tokenizer : what is looked into.
-    memory : keeps what was asked for lately: several pictures are drawn of each text.
+    model, tokenizer : the model and its tokenizer.
+    memory : keeps recent results, since a text has several pictures.
     """
 
     def __init__(self, model: miniGPT, tokenizer: Tokenizer, memory: Memory | None = None) -> None:
@@ -94,30 +94,30 @@ class Looker:
 
     def look(
         self,
-        asked: Asked,
+        question: Question,
         layer: int = 0,
         head: int = 0,
         position: int | None = None,
         sampling: Sampling | None = None,
     ) -> dict[str, Any]:
-        """Return all pictures of a text: its tokens, all heads and the lens, and `head` and `next`.
+        """Return all pictures of a text: its tokens, all heads, the lens, `head` and `next`.
 
-        A `position` that a text, while it is typed, has no longer is the last one's.
+        A `position` after the end means the last token: the text may get shorter while it is typed.
         """
-        seen = self._seen(asked)
+        seen = self._seen(question)
         if position is not None and position >= len(seen.trace.ids):
             position = None
         L, H, T, _ = seen.weights.shape
         surprises = [None, *_rounded(np.minimum(seen.surprises, 99))]
         return {
-            "text": asked.text + text_of(self.tokenizer, asked.more),
+            "text": question.text + text_of(self.tokenizer, question.more),
             "tokens": [
                 {"id": int(i), "piece": piece, "shown": visible(piece), "surprise": nats}
                 for i, piece, nats in zip(seen.trace.ids, seen.trace.pieces, surprises, strict=True)
             ],
             "n_dropped": seen.trace.n_dropped,
-            "is_start": not self._ids(asked)[1],
-            # A byte for each weight: enough for small pictures, a tenth of what JSON takes.
+            "is_start": not self._ids(question)[1],
+            # One byte per weight is enough for small pictures, and a tenth of the size of JSON.
             "heads": {
                 "shape": [L, H, T, T],
                 "bytes": base64.b64encode(
@@ -134,22 +134,22 @@ class Looker:
                     for ids, shares in zip(seen.lens.tokens, seen.lens.probabilities, strict=True)
                 ],
             },
-            "head": self.head(asked, layer, head),
-            "next": self.next(asked, position, sampling or Sampling()),
+            "head": self.head(question, layer, head),
+            "next": self.next(question, position, sampling or Sampling()),
         }
 
-    def head(self, asked: Asked, layer: int, head: int) -> dict[str, Any]:
+    def head(self, question: Question, layer: int, head: int) -> dict[str, Any]:
         """Return the attention weights (T, T) of one head."""
         n_heads = self.model.blocks[0].attention.n_heads
         for name, value, n in (("layer", layer, self.model.n_layers), ("head", head, n_heads)):
             if value >= n:
                 raise Problem(404, f"there is no {name} {value}, they go from 0 to {n - 1}")
-        seen = self._seen(asked)
+        seen = self._seen(question)
         return {"layer": layer, "head": head, "weights": _rounded(seen.weights[layer, head])}
 
-    def next(self, asked: Asked, position: int | None, sampling: Sampling) -> dict[str, Any]:
-        """Return what may come after the token at `position`, the last if None, and how likely."""
-        seen = self._seen(asked)
+    def next(self, question: Question, position: int | None, sampling: Sampling) -> dict[str, Any]:
+        """Return the tokens that may follow the one at `position` (the last if None)."""
+        seen = self._seen(question)
         T = len(seen.trace.ids)
         if position is not None and position >= T:
             raise Problem(404, f"there is no token {position}, they go from 0 to {T - 1}")
@@ -157,8 +157,8 @@ class Looker:
         by_model = seen.trace.probabilities(at)
         drawn = seen.trace.drawn(sampling, at)
         before = by_model
-        if asked.off:
-            before = self._seen(asked._replace(off=())).trace.probabilities(at)
+        if question.off:
+            before = self._seen(question._replace(off=())).trace.probabilities(at)
 
         def candidate(i: int) -> dict[str, Any]:
             piece = self.vocabulary[i]
@@ -177,17 +177,17 @@ class Looker:
             "position": at,
             "after": visible(seen.trace.pieces[at]),
             "candidates": [candidate(int(i)) for i in likeliest],
-            "changes": [candidate(int(i)) for i in changed] if asked.off else [],
+            "changes": [candidate(int(i)) for i in changed] if question.off else [],
             "n_kept": int(np.count_nonzero(drawn)),
             "vocab_size": len(drawn),
         }
 
     def write(
-        self, asked: Asked, n: int, sampling: Sampling, seed: int | None
+        self, question: Question, n: int, sampling: Sampling, seed: int | None
     ) -> Generator[dict[str, Any], None, None]:
-        """Yield token after token of what the model goes on with, at most `n`."""
-        ids, _ = self._ids(asked)
-        model = self._without(asked.off)
+        """Yield the tokens with which the model continues the text, at most `n`."""
+        ids, _ = self._ids(question)
+        model = self._without(question.off)
         vocabulary = self.vocabulary
         ends, allowed = end_ids(model, self.tokenizer), drawable(model, self.tokenizer)
         for token in stream(model, [ids], n, sampling, seed, ends, allowed):
@@ -196,19 +196,19 @@ class Looker:
 
     @property
     def cache_size(self) -> int:
-        """Bytes that the keys and values of a text take while it is written: see `KVCache`."""
+        """Bytes of the keys and values of a text while it is written: see `KVCache`."""
         model = self.model
         return 2 * model.n_layers * model.max_len * model.d_model * model.dtype.itemsize
 
-    def _ids(self, asked: Asked) -> tuple[list[int], bool]:
-        """Return the ids of a text, and whether there is one: of none, the model begins anew."""
-        if asked.more and max(asked.more) >= self.model.vocab_size:
+    def _ids(self, question: Question) -> tuple[list[int], bool]:
+        """Return the ids of a text, and whether it has any; an empty text gets a first token."""
+        if question.more and max(question.more) >= self.model.vocab_size:
             raise Problem(
                 404,
-                f"there is no token with the id {max(asked.more)}, they go from 0 to "
+                f"there is no token with the id {max(question.more)}, they go from 0 to "
                 f"{self.model.vocab_size - 1}",
             )
-        ids = [*self.tokenizer.encode(asked.text), *asked.more]
+        ids = [*self.tokenizer.encode(question.text), *question.more]
         if ids:
             return ids, True
         begin = begin_id(self.model, self.tokenizer)
@@ -220,19 +220,21 @@ class Looker:
         except ValueError as error:
             raise Problem(404, f"there is no such head to switch off: {error}") from None
 
-    def _seen(self, asked: Asked) -> Seen:
-        """Return what is drawn of a text; what was kept of it if it is still there."""
-        ids, _ = self._ids(asked)
-        n = min(TOKENS_LOOKED_AT, self.model.max_len)
+    def _seen(self, question: Question) -> Seen:
+        """Return the data for the pictures of a text, from memory if possible."""
+        ids, _ = self._ids(question)
+        n = min(MAX_LOOK_TOKENS, self.model.max_len)
         n_dropped = max(0, len(ids) - n)
-        key = (self._number, tuple(ids[-n:]), n_dropped, tuple(sorted(set(asked.off))))
+        key = (self._number, tuple(ids[-n:]), n_dropped, tuple(sorted(set(question.off))))
         with self._lock:
             seen: Seen | None = self.memory.get(key)
             if seen is None:
-                model = self._without(asked.off)
+                model = self._without(question.off)
                 traced = trace(model, ids[-n:], self.tokenizer)
                 if not np.isfinite(traced.logits).all():
-                    raise Problem(500, "the model's scores are no numbers: its weights are damaged")
+                    raise Problem(
+                        500, "the model's scores are not finite numbers: its weights are damaged"
+                    )
                 seen = Seen.of(model, traced, n_dropped)
                 self.memory.keep(key, seen, seen.n_bytes)
             return seen

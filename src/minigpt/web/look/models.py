@@ -1,4 +1,4 @@
-"""The models that may be looked at: told at the start, and chosen by their number."""
+"""The models on the page: named at the start, and chosen by their number."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from minigpt.web.problems import Problem
 if TYPE_CHECKING:
     from minigpt.web.look.answers import Looker
 
-MOST_OPEN = 4
+MAX_OPEN_MODELS = 4
 """Models that are kept in memory."""
 
 
 class Models:
-    """The models of some folders; of a run's folder, those of its checkpoints too.
+    """The models in some folders, including the checkpoints of run folders.
 
-    Each is opened when it is first asked for.
+    A model is opened when it is first needed.
 
     Parameters
     ----------
-    names : folders, or names of models as `minigpt.support.hub.find_model` knows them.
-    which : the checkpoint that stands for a run: see `minigpt.runs.model_of_run.find_checkpoint`.
-    say : is told of one that is not the last.
+    names : folders, or names of models: see `minigpt.support.hub.find_model`.
+    which : the checkpoint that represents a run: see `minigpt.runs.model_of_run.find_checkpoint`.
+    say : called with a message if this checkpoint is not the last.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If a folder is no model.
+        If a folder is not a model.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Models:
         from minigpt.support.hub import find_model
 
         self._folders: list[tuple[str, Path]] = []
-        self._first: list[int] = []  # of each, the one that stands for its run
+        self._representatives: list[int] = []  # for each model, the index of its run's model
         self._examples: dict[int, str] = {}
         named = []
         for name in names:
             folder = find_model(name)
-            # A path is nobody's business: the page shows the last part.
+            # The page shows only the last part of a path: the rest is private.
             title = Path(name).resolve().name if folder == Path(name) else name
             chosen, note = find_checkpoint(name, which)
             if note is not None:
@@ -63,7 +63,7 @@ class Models:
             self._folders.append((title, chosen))
             for step in steps_of(folder):
                 self._folders.append((f"{title}, step {step}", path_of(folder, step)))
-            self._first += [named[-1]] * (len(self._folders) - len(self._first))
+            self._representatives += [named[-1]] * (len(self._folders) - len(self._representatives))
         self.memory = Memory()
         self._open: OrderedDict[int, Looker] = OrderedDict()
         self._lock = threading.Lock()
@@ -74,12 +74,12 @@ class Models:
         return len(self._folders)
 
     def __getitem__(self, index: int) -> Looker:
-        """Open a model.
+        """Return a model, opened if necessary.
 
         Raises
         ------
         Problem
-            404 if there is none of that number, or no longer.
+            404 if there is no model of this number, or its folder is gone or damaged.
         """
         if not 0 <= index < len(self._folders):
             raise Problem(404, f"there is no model {index}, they go from 0 to {len(self) - 1}")
@@ -87,21 +87,21 @@ class Models:
             if index not in self._open:
                 try:
                     self._read(index)
-                except (OSError, ValueError):  # whose text has the path in it
+                except (OSError, ValueError):  # the message contains the path
                     name = self._folders[index][0]
                     raise Problem(404, f"{name} cannot be read: it is damaged or gone") from None
             self._open.move_to_end(index)
             return self._open[index]
 
     def names(self) -> list[str]:
-        """Return what each is called."""
+        """Return the names of all models."""
         return [name for name, _ in self._folders]
 
     def describe(self, index: int) -> dict[str, Any]:
-        """Return the sizes of a model, and a text to begin with, one for all models of a run."""
+        """Return the sizes of a model, and a first text, the same for all models of a run."""
         from minigpt.show.summary import n_parameters
 
-        example = self._example(self._first[index]) if 0 <= index < len(self) else ""
+        example = self._example(self._representatives[index]) if 0 <= index < len(self) else ""
         model = self[index].model
         return {
             "index": index,
@@ -116,15 +116,15 @@ class Models:
         }
 
     def warm_up(self) -> None:
-        """Look once into the first model, so that whoever types first need not wait.
+        """Run the first model once, so that the first answer is fast.
 
-        Weights come from their file page by page as they are first read: for GPT-2's that takes a
-        second, a key's answer then a fifth of one.
+        The system reads a file of weights page by page when they are first used. For GPT-2 this
+        takes a second; afterwards the answer to a keystroke takes a fifth of a second.
         """
-        from minigpt.web.look.answers import Asked
+        from minigpt.web.look.answers import Question
 
-        with suppress(Problem):  # which whoever asks is told
-            self[0].look(Asked(self.describe(0)["example"], (), ()))
+        with suppress(Problem):  # the first request reports it
+            self[0].look(Question(self.describe(0)["example"], (), ()))
 
     def _example(self, index: int) -> str:
         from minigpt.web.first_text import example_of
@@ -140,5 +140,5 @@ class Models:
         from minigpt.web.look.answers import Looker
 
         self._open[index] = Looker(*load_model_and_tokenizer(self._folders[index][1]), self.memory)
-        while len(self._open) > MOST_OPEN:
+        while len(self._open) > MAX_OPEN_MODELS:
             self._open.popitem(last=False)

@@ -1,4 +1,4 @@
-"""The lines of our source that compute what a picture shows, and the files they stand in."""
+"""The source code that computes each picture, and pages that show its files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(minigpt.__file__).parent
 
 @cache
 def sources() -> dict[str, list[dict[str, Any]]]:
-    """Return name of the picture → its functions, each with file, first line and text."""
+    """Return the functions of each picture by its name: file, first line and text of each."""
     from minigpt.core.functional import attention, cross_entropy, cross_entropy_backward, softmax
     from minigpt.core.layers import Embedding, MultiHeadAttention, TransformerBlock
     from minigpt.core.model import miniGPT
@@ -64,9 +64,9 @@ code:target {{ background: Mark; color: MarkText; }}
 
 
 def file_page(name: str) -> str | None:
-    """Show a file that `sources` names, each line with an id such as L7; None if it is no such.
+    """Return a page with a file of `sources`, each line with an id such as L7; None if not found.
 
-    The name comes from a request, and is looked up: it never becomes a path.
+    The name comes from a request. It is only compared with known names before it becomes a path.
     """
     if name not in {part["file"] for parts in sources().values() for part in parts}:
         return None
