@@ -212,7 +212,7 @@ def body_schema(known: dict[str, Field]) -> dict[str, Any]:
 
 def _nearest(field: Whole | Number, value: Any) -> float | None:
     """Return the allowed number nearest to `value`, or the default if it is not a number."""
-    if type(value) not in (int, float) or math.isnan(value):
+    if type(value) not in (int, float) or value != value:  # nan; a long int is no float
         return field.default
     nearest = min(max(field.low, value), field.high)
     return round(nearest) if isinstance(field, Whole) else nearest

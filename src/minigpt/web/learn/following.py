@@ -98,7 +98,7 @@ class Following(Session):
         """
         if "-" in self.settings.data:
             raise ValueError("its text came from standard input, and is not kept")
-        another = "training.json does not name the text that the run learned from"
+        another = "the file that training.json names is not the text that the run learned from"
         if not covers_all_text(self._record.get("text")):
             raise ValueError(
                 f"{another}, or nothing proves it: there is no checksum of the whole text. Older "
