@@ -2,22 +2,18 @@
 
 import base64
 import json
-import math
-import re
 import sys
 import types
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from minigpt.show import notebook
-from minigpt.show.figures.loss_svg import loss_svg, round_numbers
+from minigpt.show.figures.loss_picture import loss_picture, loss_png
 from minigpt.show.notebook import watch
 from minigpt.training.loop import Step
 
-SVG = "{http://www.w3.org/2000/svg}"
 STEPS = [
     Step(
         *(i, 5 / i**0.5, 1.0, 1e-3, 1234.5),
@@ -28,7 +24,7 @@ STEPS = [
 ]
 
 
-def test_plot_training_passes_steps_and_prints_evaluations(capsys):
+def test_watch_passes_steps_and_prints_evaluations(capsys):
     assert list(watch(STEPS, floor=0.2)) == STEPS
     out, err = capsys.readouterr()
     assert out == ""
@@ -38,91 +34,116 @@ def test_plot_training_passes_steps_and_prints_evaluations(capsys):
 
 @pytest.fixture
 def cell(monkeypatch):
-    """Return the list of pictures that a notebook would show."""
-    pictures = []
-    handle = types.SimpleNamespace(update=pictures.append)
+    """Return the list of outputs that a notebook would show, one after the other."""
+    outputs = []
 
-    def display(picture, display_id):
+    def update(output, raw, metadata):
+        assert raw is True
+        assert metadata["image/png"]["alt"] == output["text/plain"]
+        outputs.append(output)
+
+    def display(output, display_id, **how):
         assert display_id is True
-        pictures.append(picture)
-        return handle
+        update(output, **how)
+        return types.SimpleNamespace(update=update)
 
     shell = types.SimpleNamespace(kernel=None)
     ipython = types.ModuleType("IPython")
     ipython.get_ipython = lambda: shell
+    ipython.version_info = (9, 0)  # Matplotlib asks for it
     shown = types.ModuleType("IPython.display")
-    shown.HTML, shown.display = str, display
+    shown.display = display
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", shown)
-    return pictures
+    return outputs
 
 
-def test_plot_training_redraws_one_picture_in_a_notebook(cell, monkeypatch):
-    clock = iter(np.arange(0, 100, 0.25))  # each look at the clock takes a quarter of a second
+def shows(output, steps):
+    """Return whether a notebook's output is the picture of `steps`."""
+    return base64.b64decode(output["image/png"]) == loss_png(steps)
+
+
+def test_watch_redraws_one_picture_in_a_notebook(cell, monkeypatch):
+    clock = iter(np.arange(0, 1000, 0.02))  # each look at the clock takes 20 ms
     monkeypatch.setattr(notebook.time, "monotonic", lambda: next(clock))
     assert list(watch(STEPS)) == STEPS
     assert 2 < len(cell) < len(STEPS)
-    assert cell[-1] == loss_svg(STEPS)
-    assert cell[0] == loss_svg(STEPS[:1])
+    assert shows(cell[-1], STEPS)
+    assert shows(cell[0], STEPS[:1])
+    assert cell[-1]["text/plain"].startswith("step 40: training 0.395, validation 0.316 bits/char")
 
 
-def test_plot_training_shows_the_last_step_of_an_interrupted_loop(cell):
+def test_watch_limits_the_share_of_time_for_drawing(cell, monkeypatch):
+    now = 0.0
+
+    def draw(steps, floor):
+        nonlocal now
+        now += 0.2
+        return b""
+
+    monkeypatch.setattr(notebook.time, "monotonic", lambda: now)
+    monkeypatch.setattr("minigpt.show.figures.loss_picture.loss_png", draw)
+    for _ in watch(STEPS * 10):
+        now += 0.1
+    assert len(cell) * 0.2 <= notebook.MAX_DRAWING_SHARE * now + 2 * 0.2  # first and last
+
+
+def test_watch_shows_the_last_step_of_an_interrupted_loop(cell):
     for step in (steps := watch(STEPS)):
         if step.number == 7:
             steps.close()
-    assert cell[-1] == loss_svg(STEPS[:7])
+    assert shows(cell[-1], STEPS[:7])
     assert list(watch([])) == []
 
 
-def test_plot_training_draws_no_picture_in_a_terminal(cell, monkeypatch, capsys):
+def test_watch_draws_no_picture_in_a_terminal(cell, monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
     list(watch(STEPS))
     assert cell == []
     assert "step 40" in capsys.readouterr().err
 
 
-def points(line):
-    return np.array([pair.split(",") for pair in line.get("points").split()], float)
+def test_watch_prints_lines_in_a_notebook_without_matplotlib(cell, monkeypatch, capsys):
+    monkeypatch.setattr(notebook.importlib.util, "find_spec", lambda name: None)
+    assert list(watch(STEPS)) == STEPS
+    assert cell == []
+    lines = capsys.readouterr().err.splitlines()
+    assert "install matplotlib" in lines[0]
+    assert len(lines) == 5
+    assert "step 40" in lines[-1]
 
 
-def test_training_picture_places_the_losses_correctly():
-    root = ElementTree.fromstring(loss_svg(STEPS, floor=0.2))
-    assert root.get("aria-label").startswith("step 40: training 0.395, validation 0.316 bits/char")
-    faint, _ = root.iter(f"{SVG}polyline")
-    dots = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter(f"{SVG}circle")]
+def drawn(steps, floor):
+    """Return the axes of the picture, and its lines by their style."""
+    (axes,) = loss_picture(steps, floor).axes
+    return axes, list(axes.lines)
+
+
+def test_loss_picture_places_the_losses_correctly():
+    axes, (faint, strong, dots, dashed) = drawn(STEPS, 0.2)
+    number = [step.number for step in STEPS]
     bits = np.array([step.loss / 2 for step in STEPS])  # 2 nats a token are 1 bit a character
-    drawn = points(faint)
-    assert len(drawn) == 40
-    # Heights are a linear function of the losses, also for the dots and the floor.
-    slope, shift = np.polyfit(bits, drawn[:, 1], 1)
-    assert slope < 0
-    np.testing.assert_allclose(drawn[:, 1], slope * bits + shift, atol=0.1)
-    for (x, y), step in zip(dots, STEPS[9::10], strict=True):
-        assert x == pytest.approx(drawn[step.number - 1, 0], abs=0.1)
-        assert y == pytest.approx(slope * step.val_bits + shift, abs=0.2)
-    dashed = next(p for p in root.iter(f"{SVG}path") if p.get("stroke-dasharray"))
-    height = float(re.match(r"M\d+ ([\d.]+)H", dashed.get("d"))[1])
-    assert height == pytest.approx(slope * 0.2 + shift, abs=0.2)
-    texts = [text.text for text in root.iter(f"{SVG}text")]
-    assert "bits per character" in texts
-    assert "floor 0.200" in texts
+    np.testing.assert_allclose(faint.get_xydata(), np.stack([number, bits], 1))
+    np.testing.assert_allclose(strong.get_ydata(), bits)  # a mean over 1 step
+    expected = [(step.number, step.val_bits) for step in STEPS[9::10]]
+    np.testing.assert_allclose(dots.get_xydata(), expected)
+    assert set(dashed.get_ydata()) == {0.2}
+    assert dashed.get_linestyle() == "--"
+    low, high = axes.get_ylim()
+    assert low < 0.2 < bits.max() < high
+    assert axes.get_title(loc="left").startswith(
+        "step 40: training 0.395, validation 0.316 bits/char"
+    )
+    assert axes.get_ylabel() == "bits per character"
+    assert [text.get_text() for text in axes.get_legend().texts] == ["floor 0.200"]
+    assert loss_png(STEPS, 0.2).startswith(b"\x89PNG")
 
 
-def test_training_picture_is_in_nats_before_an_evaluation():
-    root = ElementTree.fromstring(loss_svg(STEPS[:1], floor=0.2))
-    texts = [text.text for text in root.iter(f"{SVG}text")]
-    assert "nats per token" in texts
-    assert not any("floor" in text for text in texts)
-
-
-def test_axis_ticks_are_round_numbers():
-    assert round_numbers(0, 10, 5) == [0, 2, 4, 6, 8, 10]
-    assert round_numbers(0.13, 0.61, 5) == [0.2, 0.3, 0.4, 0.5, 0.6]
-    for low, high in ((1, 2), (1, 2600), (3.2, 3.2001), (-1, 1e6)):
-        chosen = round_numbers(low, high, 6)
-        assert 2 <= len(chosen) <= 7
-        assert all(low <= value <= high for value in chosen)
-        assert math.isclose(np.ptp(np.diff(chosen)), 0, abs_tol=1e-6 * (high - low))
+def test_loss_picture_is_in_nats_before_an_evaluation():
+    axes, lines = drawn(STEPS[:1], 0.2)
+    assert axes.get_ylabel() == "nats per token"
+    assert len(lines) == 2
+    assert axes.get_legend() is None
 
 
 def test_notebook_was_run_in_order_and_needs_no_scripts():
@@ -137,7 +158,9 @@ def test_notebook_was_run_in_order_and_needs_no_scripts():
     shown = [output["data"] for output in outputs if "data" in output]
     pages = ["".join(data.get("text/html", "")) for data in shown]
     assert not any("<script" in page for page in pages)
-    assert any("<svg" in page and "bits per character" in page for page in pages)  # the live plot
+    live = [data for data in shown if "".join(data.get("text/plain", "")).startswith("step 2,600:")]
+    assert len(live) == 1
+    assert base64.b64decode(live[0]["image/png"]).startswith(b"\x89PNG")
     figures = [data for data in shown if "application/vnd.plotly.v1+json" in data]
     assert len(figures) >= 5
     for data in figures:  # for viewers without Plotly, such as GitHub

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
 import math
 import sys
 import time
@@ -18,21 +20,29 @@ if TYPE_CHECKING:
     from minigpt.training.loop import Step
 
 REDRAW_SECONDS = 0.5
-"""Minimum seconds between two drawings, so that drawing does not slow training down."""
+"""Minimum seconds between two drawings."""
+MAX_DRAWING_SHARE = 0.05
+"""Maximum share of the time for drawing, so that it does not slow training down."""
 
 
 def watch(steps: Iterable[Step], floor: float | None = None) -> Generator[Step]:
-    """Yield `steps` as they come, and show how the loss falls.
+    """Yield each of `steps`, and show how the loss falls.
 
     In a notebook (Jupyter, VS Code, Colab), a picture is redrawn at most twice a second, and once
-    more at the end. Elsewhere, each evaluation is a line on stderr.
+    more at the end. This needs Matplotlib. Without it, and outside a notebook, each evaluation is
+    a line on stderr.
 
     Parameters
     ----------
     steps : from `minigpt.train`, or the `steps` of a run.
     floor : the lowest possible loss in bits per character, such as `dataset.floor`.
     """
-    shown = _Picture(floor) if in_notebook() else _Lines(floor)
+    shown = _Lines(floor)
+    if in_notebook():
+        if importlib.util.find_spec("matplotlib") is not None:
+            shown = _Picture(floor)
+        else:
+            print("to see the loss as a picture, install matplotlib", file=sys.stderr)
     try:
         for step in steps:
             shown.add(step)
@@ -69,26 +79,29 @@ class _Picture(_Lines):
     def __init__(self, floor: float | None) -> None:
         super().__init__(floor)
         self.steps: list[Step] = []
-        self.drawn = -math.inf
+        self.next_draw = -math.inf
         self.handle: Any = None
 
     def add(self, step: Step) -> None:
         self.steps.append(step)
-        if time.monotonic() - self.drawn >= REDRAW_SECONDS:
+        if (start := time.monotonic()) >= self.next_draw:
             self._draw()
+            end = time.monotonic()
+            self.next_draw = end + max(REDRAW_SECONDS, (end - start) / MAX_DRAWING_SHARE)
 
     def end(self) -> None:
         if self.steps:
             self._draw()
 
     def _draw(self) -> None:
-        from minigpt.show.figures.loss_svg import loss_svg
+        from minigpt.show.figures.loss_picture import describe, loss_png
 
-        shown: Any = import_module("IPython.display")
-        # SVG in HTML: every notebook shows it, and it loads nothing.
-        picture = shown.HTML(loss_svg(self.steps, self.floor))
+        said = describe(self.steps, self.floor)
+        png = base64.b64encode(loss_png(self.steps, self.floor)).decode()
+        output = {"image/png": png, "text/plain": said}
+        how: Any = {"raw": True, "metadata": {"image/png": {"alt": said}}}
         if self.handle is None:
-            self.handle = shown.display(picture, display_id=True)
+            shown: Any = import_module("IPython.display")
+            self.handle = shown.display(output, display_id=True, **how)
         else:
-            self.handle.update(picture)
-        self.drawn = time.monotonic()
+            self.handle.update(output, **how)
