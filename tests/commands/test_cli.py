@@ -312,7 +312,7 @@ def test_interrupted_training_loses_nothing(folder):
     assert "minigpt generate" in half.stderr
     more = interrupted(folder, "SIGTERM", 34, "once", "train", "--resume", "runs/half")
     assert more.returncode == 143, more.stderr
-    assert "going on with runs/half after step 20" in more.stderr.replace(os.sep, "/")
+    assert "continuing runs/half after step 20" in more.stderr.replace(os.sep, "/")
     twice = interrupted(folder, "SIGINT", 38, "twice", "train", "--resume", "runs/half")
     assert twice.returncode == 130, twice.stderr
     assert "Traceback" not in twice.stderr
@@ -320,7 +320,7 @@ def test_interrupted_training_loses_nothing(folder):
     on = minigpt("train", "--resume", "runs/half", cwd=folder)
     assert on.returncode == 0, on.stderr
     assert "after step 36" in on.stderr  # a second Ctrl-C does not wait for the saving
-    assert "going on with" in on.stderr
+    assert "continuing" in on.stderr
     for file in ("model.safetensors", "training_state.safetensors", "samples.txt"):
         assert (folder / "runs/half" / file).read_bytes() == (
             folder / "runs/whole" / file
@@ -400,7 +400,7 @@ def test_diverging_run_keeps_its_last_good_state(folder):
         (["generate", "runs/a", "--temp", "1"], 2, "did you mean '--temperature'"),
         (["generate", "runs/a", "--prompt", "--json"], 2, "write --prompt=--json"),
         (["train", "text.txt"], 2, "did you mean --data text.txt?"),
-        (["runs", "-x.txt"], 2, "the file of that name is ./-x.txt"),
+        (["runs", "-x.txt"], 2, "for the file of that name, write ./-x.txt"),
         (["train", "--n-layer", "3"], 2, "did you mean '--n-layers'"),
         (["train", "--preset", "shakespere-char"], 2, "did you mean 'shakespeare-char'"),
         (["train", "--steps", "many"], 2, "--steps: must be a whole number, got 'many'"),

@@ -85,7 +85,7 @@ def test_run_can_be_resumed_with_another_number_of_processes(settings, tmp_path)
         assert code == 0, said
         code, said = minigpt(then, tmp_path, "train", "--resume", name, "--steps", "80")
         assert code == 0, said
-        assert f"going on with {name} after step 40" in said
+        assert f"continuing {name} after step 40" in said
         assert len(losses(tmp_path / name)) == 80
         np.testing.assert_allclose(
             losses(tmp_path / name), losses(tmp_path / "alone"), rtol=2e-5, err_msg=name

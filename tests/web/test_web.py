@@ -615,7 +615,7 @@ def test_a_port_in_use_gives_way_to_the_next(folder, capsys, ending_at_once, mon
         given = ["--port", str(port)] if told else []
         assert cli.main(["explore", str(folder), "--no-browser", *given]) == 0
     printed = capsys.readouterr()
-    assert f"port {port} is in use: taking " in printed.err
+    assert f"port {port} is in use: using " in printed.err
     assert printed.out.startswith("http://127.0.0.1:")
     assert f":{port}/" not in printed.out
     assert "warning" not in printed.err
@@ -641,7 +641,7 @@ def test_another_host_is_warned_of(folder, capsys, ending_at_once):
 
 def test_a_host_that_is_none_of_ours(folder, capsys):
     assert cli.main(["explore", str(folder), "--no-browser", "--host", "no.such.invalid"]) == 1
-    assert "--host no.such.invalid is no address" in capsys.readouterr().err
+    assert "--host no.such.invalid is not an address" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("works", [True, False])

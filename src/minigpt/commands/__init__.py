@@ -1,4 +1,4 @@
-"""The commands: each file has one or two, what they take and what they do.
+"""The commands. A file holds one or two: their flags, and the function that runs them.
 
-Heavy imports happen in the command that needs them.
+A command imports large modules only when it runs, so that `minigpt --help` starts quickly.
 """

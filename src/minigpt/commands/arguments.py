@@ -19,9 +19,12 @@ def add_settings(
     only: Sequence[str] | None = None,
     defaults: Settings | None = None,
 ) -> None:
-    """Add a flag for every setting, or for those named; one not given stays out of the result."""
+    """Add a flag for every setting, or only for those in `only`.
+
+    A flag that is not given leaves no attribute in the parsed arguments.
+    """
     defaults = defaults or Settings()
-    star = "" if only else "; * is fitted to the size of the text if it is one of your own"
+    star = "" if only else "; * adapts to the size of your own text unless you choose a value"
     group = parser.add_argument_group(f"settings, with their defaults{star}")
     kinds = typing.get_type_hints(Settings)
     for field in dataclasses.fields(Settings):
@@ -45,18 +48,18 @@ def add_settings(
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that stood on the command line."""
+    """Return the settings that were given on the command line."""
     names = {field.name for field in dataclasses.fields(Settings)}
     return {name: value for name, value in vars(args).items() if name in names}
 
 
 def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
-    """Put settings together: a flag counts more than the file, the file more than the preset.
+    """Combine settings: flags override the file, and the file overrides the preset.
 
     Returns
     -------
-    The settings, and the names of those that nobody has chosen and that are to be fitted to the
-    text: it is one of the user's own, and no preset says how to learn it.
+    The settings, and the names of those to fit to the size of the text. These are settings that
+    the user has not chosen, for a text of their own, without a preset.
     """
     from minigpt.text.prepared import prepared_folder, tokenizer_of
 
@@ -64,7 +67,7 @@ def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
     in_file = {} if args.config is None else read_toml(args.config)
     given = in_file | given_settings(args)
     try:
-        settings = _put_together(base, given)
+        settings = _combine(base, given)
     except (ValueError, TypeError):
         _check_file(base, in_file, args.config)
         raise
@@ -77,44 +80,44 @@ def settings_from(args: argparse.Namespace) -> tuple[Settings, list[str]]:
     return settings, [name for name in FITTED if is_own and name not in given]
 
 
-def _put_together(base: Settings, given: Mapping[str, Any]) -> Settings:
+def _combine(base: Settings, given: Mapping[str, Any]) -> Settings:
     settings = base.replace(given)
-    brought = [name for name in MODEL_SETTINGS if name in given]
-    if settings.init_from is not None and brought:
-        raise ValueError(f"{brought[0]} comes from the model in init_from: leave it out")
-    useless = [name for name in ("beta1", "beta2", "weight_decay") if name in given]
-    if settings.optimizer == "sgd" and useless:
-        raise ValueError(f"{useless[0]} must be left out with sgd: it is for AdamW")
+    from_model = [name for name in MODEL_SETTINGS if name in given]
+    if settings.init_from is not None and from_model:
+        raise ValueError(f"{from_model[0]} comes from the model in init_from: leave it out")
+    unused = [name for name in ("beta1", "beta2", "weight_decay") if name in given]
+    if settings.optimizer == "sgd" and unused:
+        raise ValueError(f"{unused[0]} must be left out with sgd: only AdamW uses it")
     return settings
 
 
 def _check_preset(name: str) -> None:
-    """Raise if a preset chooses what a trained model brings along."""
-    brought = [setting for setting in MODEL_SETTINGS if setting in PRESETS[name][1]]
-    if brought:
+    """Raise if a preset contains settings that come from the trained model."""
+    from_model = [setting for setting in MODEL_SETTINGS if setting in PRESETS[name][1]]
+    if from_model:
         raise ValueError(
-            f"--preset {name} chooses {', '.join(brought)}, and so does the model in --init-from: "
-            "leave out the preset, and give single settings as flags"
+            f"--preset {name} sets {', '.join(from_model)}, which come from the model in "
+            "--init-from: leave out the preset, and give the other settings as flags"
         )
 
 
 def _check_file(base: Settings, in_file: Mapping[str, Any], path: Path) -> None:
-    """Raise an error that names the file if its settings are wrong by themselves."""
+    """Raise an error that names the file if its settings alone are already wrong."""
     try:
-        _put_together(base, in_file)
+        _combine(base, in_file)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{path}: {error}") from None
 
 
 def as_flags(values: Mapping[str, Any]) -> str:
-    """Return settings as they are typed."""
+    """Return settings as flags on a command line."""
     return " ".join(
         f"--{name.replace('_', '-')} {_shown(value)}" for name, value in sorted(values.items())
     )
 
 
 def preset_name(name: str) -> str:
-    """Return `name` if there is such a preset."""
+    """Return `name` if it is a preset; argparse reports the error if it is not."""
     try:
         preset(name)
     except ValueError as error:
@@ -128,7 +131,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         return None if text == "none" and base is not kind else base(text)
 
-    read.__name__ = base.__name__  # argparse names it in "invalid int value"
+    read.__name__ = base.__name__  # for argparse's message, "invalid int value"
     return read
 
 

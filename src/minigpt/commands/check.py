@@ -12,16 +12,16 @@ from minigpt.support.terminal import console, log_progress
 
 
 def add_check(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "check",
         check,
-        "prove that each gradient is right, and softmax, mask, cache, files and tokenizers",
+        "prove that gradients, softmax, mask, cache, files and tokenizers are correct",
         "\nruns/demo",
     )
     parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help=f"{MODEL}; without one, a new one, very small"
+        "model", nargs="?", metavar="MODEL", help=f"{MODEL} (a new, very small model)"
     )
     add_checkpoint(parser)
     parser.add_argument(
@@ -29,12 +29,12 @@ def add_check(subparsers: Any) -> None:
         type=whole_number,
         default=0,
         metavar="N",
-        help="where its weights and inputs come from (0)",
+        help="seed of the new model's weights and of all inputs (0)",
     )
 
 
 def check(args: argparse.Namespace) -> int:
-    """Print a table of proofs; 1 if one of them fails."""
+    """Print a table of proofs; return 1 if one of them fails."""
     from minigpt.check.proof import check_folder, check_fresh
     from minigpt.check.verdict import show
     from minigpt.fast.threads import can_start_threads
@@ -42,8 +42,8 @@ def check(args: argparse.Namespace) -> int:
 
     if args.model and Path(args.model).suffix == ".py":
         raise ValueError(
-            f"check opens model folders, and {args.model} is a program. To check a layer of your "
-            "own, call minigpt.check_gradients(layer, x) in it"
+            f"check opens model folders, but {args.model} is a program. To check a layer of your "
+            "own, call minigpt.check_gradients(layer, x) in that program"
         )
     if args.model:
         checks = check_folder(choose_model(args.model, args.checkpoint), args.seed)
@@ -51,7 +51,7 @@ def check(args: argparse.Namespace) -> int:
         checks = check_fresh(args.seed)
     found = []
     stderr = console(stderr=True)
-    if stderr.is_terminal and can_start_threads():  # the status line has one
+    if stderr.is_terminal and can_start_threads():  # the status line needs one
         with stderr.status("checking") as status:
             for result in checks:
                 found.append(result)

@@ -1,8 +1,9 @@
-"""The command line: parse, call, print. Results go to stdout, all else to stderr.
+"""The command line: parse, call, print. Results go to stdout, everything else to stderr.
 
-Without a command, it prints the help. Exit codes: 0 all well, 1 something is wrong (a sentence says
-what), 2 the command makes no sense, 129 stopped by SIGHUP, 130 by Ctrl-C, 143 by SIGTERM, 141
-nobody reads the results any more.
+Without a command, it prints the help. Exit codes:
+
+0 success; 1 an error, explained in one sentence; 2 a wrong command line; 129 stopped by SIGHUP;
+130 stopped by Ctrl-C; 141 the reader of stdout has closed it; 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ COMMANDS = (
     add_check,
     add_fetch,
 )
-"""In the order of --help."""
+"""The order in which --help lists them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; give its exit code."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # Windows' consoles still have their own; half a character is shown by number.
+            # The default encoding on Windows is not UTF-8. Half a character is shown as \udc80.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     with safe_output():
         return _run(sys.argv[1:] if argv is None else argv)
@@ -62,28 +63,28 @@ def _run(argv: Sequence[str]) -> int:
                 args = _parse_together(argv)
                 _assemble()
                 code = int(args.command(args))
-            except SystemExit as end:  # of argparse, which has said why
+            except SystemExit as end:  # argparse has already printed the reason
                 code = int(end.code or 0)
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
         return machines.leave(130)
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         return machines.leave(141)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
         message = error_message(error)
         return machines.leave(1, with_flags(message, args) if args else message)
     except MemoryError as error:
         return machines.leave(1, f"there is not enough memory for this: {error}")
-    except Exception:  # nobody has thought of it: a fault of ours
+    except Exception:  # unexpected, so it is our fault: show the traceback
         sys.excepthook(*sys.exc_info())
         return 1
 
 
 def _parse_together(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; if other processes train along, see that theirs is of this kind.
+    """Parse the command line, and check that all processes of this training run the same command.
 
-    Whoever leaves here would keep them waiting for ever.
+    A process that left without this check would keep the others waiting for ever.
     """
     world = machines.world()
     try:
@@ -99,7 +100,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="minigpt",
         description="GPT from scratch in NumPy: train a language model on your text, "
-        "let it write, look at its tokens.",
+        "let it write, and look inside.",
         epilog="Start with:  minigpt demo",
     )
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")

@@ -11,7 +11,7 @@ from minigpt.support.terminal import progress, say
 
 
 def add_eval(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "eval",
@@ -25,7 +25,8 @@ def add_eval(subparsers: Any) -> None:
         "--data",
         nargs="+",
         metavar="TEXT",
-        help="another text, all of it (see train --help); or the model's own, where it is now",
+        help="another text, evaluated in full (formats: see train --help), or the model's own text "
+        "if its path has changed",
     )
     add_reading(parser)
     add_allow_special(parser)
@@ -33,8 +34,8 @@ def add_eval(subparsers: Any) -> None:
         "--stride",
         type=int,
         metavar="N",
-        help="let windows overlap, and move on by N tokens each time: every token then sees more "
-        "of what stands before it, and it takes longer (none: windows one after another)",
+        help="move the window by only N tokens at a time, so that windows overlap: each token is "
+        "predicted from more context, but it takes longer (windows do not overlap)",
     )
 
 
@@ -62,7 +63,7 @@ def evaluate(args: argparse.Namespace) -> int:
     model, tokenizer = load_model_and_tokenizer(folder)
     try:
         record = record_of_run(folder)
-    except ValueError:  # damaged: of another text nothing in it matters
+    except ValueError:  # damaged, but another text does not need it
         if args.data is None:
             raise
         record = {}
@@ -70,7 +71,7 @@ def evaluate(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.model} has no text of its own: give one with --data")
     if args.data is None and "-" in record["settings"]["data"]:
         raise ValueError(
-            f"the text of {args.model} came from standard input, and is not kept: give it with "
+            f"the text of {args.model} came from standard input and was not saved: give it with "
             "--data"
         )
     how = vars(args)
@@ -115,9 +116,9 @@ def evaluate(args: argparse.Namespace) -> int:
     n_unknown = int(np.count_nonzero(ids == tokenizer.special_tokens.get(UNKNOWN, -1)))
     if n_unknown:
         print(
-            f"unknown             {UNKNOWN} stands {counted(n_unknown, 'time')}, in "
-            f"{percent(n_unknown / len(ids), 1)} of all tokens: "
-            "what spells them counts below, but not in what is per token"
+            f"unknown             {UNKNOWN} occurs {counted(n_unknown, 'time')}, "
+            f"{percent(n_unknown / len(ids), 1)} of all tokens: the cost of spelling these words "
+            "is included per byte and per character, but not per token"
         )
     per_word = f", {decimal(result.word_perplexity)} per word" if result.n_words else ""
     print(f"perplexity          {decimal(result.perplexity)} per token{per_word}")

@@ -11,12 +11,12 @@ from minigpt.commands.parsing import MODEL, add_allow_special, add_checkpoint, c
 
 
 def add_explain(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "explain",
         explain,
-        "walk through a model, step by step with its real numbers, as a page for the browser",
+        "write a web page that walks through a model step by step, with its real numbers",
         'runs/demo "my dear"\ngpt2 "My dear friend," -o friend.html\nruns/demo - < text.txt',
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)
@@ -25,7 +25,7 @@ def add_explain(subparsers: Any) -> None:
         "text",
         type=typed_text,
         metavar="TEXT",
-        help="text to explain, where \\n is a new line, or - for standard input",
+        help="text to explain, in which \\n is a new line; or - for standard input",
     )
     add_allow_special(parser)
     parser.add_argument(
@@ -34,7 +34,7 @@ def add_explain(subparsers: Any) -> None:
         type=Path,
         default=Path("explain.html"),
         metavar="FILE",
-        help="the page, an .html that needs no network (explain.html)",
+        help="the page, an .html file that works offline (explain.html)",
     )
 
 
@@ -48,9 +48,9 @@ def explain(args: argparse.Namespace) -> int:
     from minigpt.text.documents import read_stdin
 
     if args.out.suffix.lower() != ".html":
-        raise ValueError(f"the page is written as .html, got {str(args.out)!r}")
+        raise ValueError(f"the page must be an .html file, got {str(args.out)!r}")
     if not args.out.parent.is_dir():
-        raise ValueError(f"there is no folder {args.out.parent} to write the page to: make it")
+        raise ValueError(f"the folder {args.out.parent}, for the page, does not exist: create it")
     check_extra()
     text = read_stdin() if args.text == "-" else args.text
     folder = choose_model(args.model, args.checkpoint)
@@ -64,7 +64,7 @@ def explain(args: argparse.Namespace) -> int:
 
 
 def _scenes(folder: Path) -> str:
-    """Return scenes of the built-in plays if the model in `folder` has learned them, else none."""
+    """Return scenes of the built-in plays if the model in `folder` was trained on them, else ""."""
     from minigpt.runs.checkpoints import read_record
     from minigpt.text.data import load_corpus
 

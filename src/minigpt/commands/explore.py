@@ -21,38 +21,43 @@ if TYPE_CHECKING:
 
 FIRST_PORT = 8100
 PORTS_TO_TRY = 50
-"""Ports that are tried, one after another."""
+"""Number of ports to try, one after another."""
 
 
 def add_explore(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "explore",
         explore,
-        "open a page in the browser that shows a model while one types, and while it learns",
+        "open a web page that shows a model at work while you type, and while it learns",
         "runs/demo\nruns/demo gpt2 --port 9000 --no-browser",
     )
     parser.add_argument(
         "models",
         nargs="+",
         metavar="MODEL",
-        help=f"{MODEL}; of a run, its checkpoints too, and it is followed while it trains",
+        help=f"{MODEL}; for a run, the page also shows its checkpoints, and follows its training",
     )
     add_checkpoint(parser)
     parser.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)"
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (127.0.0.1)"
     )
     parser.add_argument(
-        "--port", type=whole_number, metavar="N", help="port, or the next that is free (8100)"
+        "--port",
+        type=whole_number,
+        metavar="N",
+        help="port to listen on; if it is in use, the next free one (8100)",
     )
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="only print the address; open no browser"
+    )
 
 
 def explore(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     try:
-        import uvicorn  # noqa: F401 - the next imports need it
+        import uvicorn  # noqa: F401  the next imports need it
 
         from minigpt.web.connections import server_of
         from minigpt.web.server import make_app
@@ -70,7 +75,7 @@ def explore(args: argparse.Namespace) -> int:
 
     if not can_start_threads():
         raise RuntimeError(
-            "the live page needs threads, and none can be started here. `minigpt explain` writes a "
+            "the live page needs threads, but none can be started here. `minigpt explain` writes a "
             "page that needs none"
         )
     models = Models(args.models, args.checkpoint, say)
@@ -82,10 +87,10 @@ def explore(args: argparse.Namespace) -> int:
     if args.host not in LOOPBACK:
         say(
             f"minigpt: warning: everyone who can reach {args.host} and knows the token can use "
-            "this server, and what they send is not encrypted"
+            "this server, and the connection is not encrypted"
         )
     print(f"{address}?token={token}", flush=True)
-    say("  that is the page, with the token that opens it; Ctrl-C ends the server")
+    say("  open this address, which contains the access token; Ctrl-C stops the server")
     app = make_app(models, token, args.host, port, work, Lessons(args.models))
     server = server_of(app)
     work.stopping = lambda: server.should_exit
@@ -103,7 +108,7 @@ def explore(args: argparse.Namespace) -> int:
         try:
             server.run(sockets=[listener])
         finally:
-            app.opened.set()  # the file that opens the browser goes, whether it was read or not
+            app.opened.set()  # the temporary file that opens the browser is deleted, read or not
             if opening.ident is not None:
                 opening.join(5)
     return 0
@@ -111,9 +116,9 @@ def explore(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _ending_by_signals(server: Server) -> Iterator[None]:
-    """End the server by SIGTERM and SIGHUP too, and leave `with` and `finally` blocks properly.
+    """Stop the server on SIGTERM and SIGHUP too, in a way that leaves `finally` blocks properly.
 
-    SIGHUP often comes twice, from the system and from the shell. Under nohup it is ignored.
+    SIGHUP often comes twice, from the system and from the shell. Under nohup it stays ignored.
     """
     codes = []
 
@@ -135,7 +140,7 @@ def _ending_by_signals(server: Server) -> Iterator[None]:
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """Bind a port: that one, or the next that is free."""
+    """Return a socket bound to `port`, or to the next port that is free."""
     first = FIRST_PORT if port is None else port
     for number in range(first, min(first + PORTS_TO_TRY, 65536)):
         try:
@@ -143,8 +148,9 @@ def _listen(host: str, port: int | None) -> socket.socket:
                 host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
         except (OSError, UnicodeError):
-            raise ValueError(f"--host {host} is no address of this machine") from None
-        # Told that it is TCP, asyncio sends each part of an answer at once; else it waits 40 ms.
+            raise ValueError(f"--host {host} is not an address of this machine") from None
+        # asyncio turns off Nagle's algorithm only if `proto` says TCP; without it, parts of an
+        # answer wait 40 ms.
         listener = socket.socket(family, kind, protocol)
         try:
             listener.bind(address)
@@ -153,21 +159,21 @@ def _listen(host: str, port: int | None) -> socket.socket:
             listener.close()
             if number == min(first + PORTS_TO_TRY, 65536) - 1:
                 raise ValueError(
-                    f"none of the ports from {first} on is free on {host} ({error.strerror}): "
-                    "give another with --port"
+                    f"ports {first} to {number} on {host} are all in use ({error.strerror}): "
+                    "choose another with --port"
                 ) from None
             continue
         if number != first:
-            say(f"port {first} is in use: taking {number}")
+            say(f"port {first} is in use: using {number}")
         return listener
     raise ValueError(f"--port must be less than 65536, got {port}")
 
 
 def _for_others(host: str) -> str:
-    """Return the name under which a server on `host` is reached, where that means all addresses."""
+    """Return the name that reaches a server on `host`, also if `host` means all addresses."""
     if host not in ("0.0.0.0", "::"):
         return host
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.connect(("192.0.2.1", 9))  # sends nothing: it finds the address on the way out
+        asking.connect(("192.0.2.1", 9))  # sends nothing: it only selects the outgoing address
         return str(asking.getsockname()[0])
     return socket.gethostname()

@@ -9,19 +9,19 @@ from minigpt.commands.parsing import command
 
 
 def add_fetch(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "fetch",
         fetch,
-        "download a well-known text, once, into the user's cache",
+        "download a well-known text once, into the user's cache",
         "shakespeare",
     )
-    parser.add_argument("name", metavar="NAME", help="shakespeare")
+    parser.add_argument("name", metavar="NAME", help="name of the text: shakespeare")
 
 
 def fetch(args: argparse.Namespace) -> int:
-    """Download a text, and print where it is."""
+    """Download a text and print its path."""
     from minigpt.text.corpus.fetch import fetch
 
     print(fetch(args.name))

@@ -21,12 +21,12 @@ from minigpt.support.terminal import json_line, progress
 
 
 def add_generate(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "generate",
         generate,
-        "let a model write, token by token as it chooses them",
+        "continue a text with a model, and print each token as it is chosen",
         'runs/demo --prompt "A windy tavern, at noon. Enter"\n'
         'gpt2 --prompt "My dear friend," --top-p 0.9 --stop "\\n"\n'
         'runs/demo --prompt "my dear" --prompt "a goose" --samples 3 --json\n'
@@ -39,15 +39,15 @@ def add_generate(subparsers: Any) -> None:
         action="append",
         type=typed_text,
         metavar="TEXT",
-        help="text to continue, where \\n is a new line, or - for standard input; an empty one "
-        "begins a new document; give it again for more than one (\\n)",
+        help="text to continue, in which \\n is a new line; or - for standard input; an empty text "
+        "begins a new document; repeat the flag for several prompts (\\n)",
     )
     add_allow_special(parser)
     parser.add_argument(
-        "--max-new-tokens", type=int, default=200, metavar="N", help="how many tokens to add (200)"
+        "--max-new-tokens", type=int, default=200, metavar="N", help="number of tokens to add (200)"
     )
     parser.add_argument(
-        "--samples", type=int, default=1, metavar="N", help="how many texts for each prompt (1)"
+        "--samples", type=int, default=1, metavar="N", help="number of texts for each prompt (1)"
     )
     parser.add_argument(
         "--stop",
@@ -55,13 +55,16 @@ def add_generate(subparsers: Any) -> None:
         type=typed_text,
         default=[],
         metavar="TEXT",
-        help="end before this text, where \\n is a new line; give it again for more than one",
+        help="end before this text, in which \\n is a new line; repeat the flag for several",
     )
-    parser.add_argument("--seed", type=whole_number, metavar="N", help="the same choices each time")
+    parser.add_argument(
+        "--seed", type=whole_number, metavar="N", help="the same seed makes the same choices"
+    )
     parser.add_argument(
         "--json",
         action="store_true",
-        help="one line of JSON for each text: prompt, text, ids, log-probabilities, why it ended",
+        help="print a line of JSON for each text: prompt, text, ids, log-probabilities, reason for "
+        "the end",
     )
     how = parser.add_argument_group("how a token is chosen, in this order")
     how.add_argument(
@@ -69,20 +72,34 @@ def add_generate(subparsers: Any) -> None:
         type=float,
         default=1.0,
         metavar="X",
-        help="above 1, what was said already becomes less likely (1)",
+        help="above 1, tokens that have already occurred become less likely (1)",
     )
     how.add_argument(
-        "--temperature", type=float, default=0.8, metavar="X", help="0 greedy, 1 as learned (0.8)"
+        "--temperature",
+        type=float,
+        default=0.8,
+        metavar="X",
+        help="0: always the likeliest token; 1: the probabilities as learned; more: bolder (0.8)",
     )
-    how.add_argument("--top-k", type=int, metavar="K", help="choose among the K likeliest")
-    how.add_argument("--top-p", type=float, metavar="P", help="among the likeliest that sum to P")
     how.add_argument(
-        "--min-p", type=float, metavar="P", help="among those at least P times the likeliest"
+        "--top-k", type=int, metavar="K", help="choose only among the K likeliest tokens"
+    )
+    how.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="choose only among the likeliest tokens, as many as together reach probability P",
+    )
+    how.add_argument(
+        "--min-p",
+        type=float,
+        metavar="P",
+        help="choose only among tokens at least P times as likely as the likeliest",
     )
 
 
 def generate(args: argparse.Namespace) -> int:
-    """Print what the model makes of its prompts."""
+    """Print what the model writes after each prompt."""
     from minigpt.text.documents import read_stdin
 
     sampling = Sampling(

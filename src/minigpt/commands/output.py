@@ -1,4 +1,4 @@
-"""What the commands share to read and to write text."""
+"""Functions that several commands share: choose a model, write and print text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def choose_model(name: str, which: str) -> Path:
-    """Find the folder of a model, of a run that of a checkpoint; say which where it matters."""
+    """Return the folder of a model or of a run's checkpoint, and report which checkpoint it is."""
     from minigpt.runs.model_of_run import find_checkpoint
 
     folder, note = find_checkpoint(name, which)
@@ -33,7 +33,7 @@ def write(
     stop: Sequence[str] = (),
     allow_special: bool = False,
 ) -> Iterator[str]:
-    """Yield what a model writes after `prompt`, as it writes it."""
+    """Yield the text that a model writes after `prompt`, piece by piece."""
     from minigpt.folders.pretrained import load_model_and_tokenizer
     from minigpt.text.completion import stream, stream_text
     from minigpt.text.token_roles import drawable, end_ids, prompt_ids
@@ -47,7 +47,7 @@ def write(
 
 
 def say_names(prompt: str, tokenizer: Tokenizer, allow_special: bool) -> None:
-    """Say so if a prompt has names of special tokens that are read as letters."""
+    """Print a note if a prompt contains names of special tokens that are read as letters."""
     from minigpt.text.special_names import count_special, special_note
 
     names = count_special(prompt, tokenizer)
@@ -56,6 +56,6 @@ def say_names(prompt: str, tokenizer: Tokenizer, allow_special: bool) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a text at once; to a file or a pipe exactly as it is."""
+    """Print a text immediately; a file or a pipe gets exactly its bytes."""
     out = sys.stdout if sys.stdout.isatty() else unfiltered(sys.stdout)
     print(text, end="", file=out, flush=True)

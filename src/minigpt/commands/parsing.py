@@ -1,4 +1,4 @@
-"""What the commands share to say which arguments they take."""
+"""A parser of command lines with better messages than argparse's, and shared flags."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 from minigpt.core.checks import nearest, unknown
 
-MODEL = "folder of a model; or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
+MODEL = "model folder or run folder, or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
 
-ELSEWHERE = {
+FLAGS_OF_OTHER_PROGRAMS = {
     "--lr": "--learning-rate",
     "--min-lr": "--final-learning-rate",
     "--epochs": "--steps",
@@ -29,28 +29,28 @@ ELSEWHERE = {
     "--max-tokens": "--max-new-tokens",
     "--num-samples": "--samples",
 }
-"""Flags as other programs call them, and ours."""
+"""Flags as other programs call them, and our names for them."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Fold the description to the width of the terminal; keep the lines of the examples."""
+    """Wraps the description to the width of the terminal, and keeps the lines of the examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if "\n" in text else textwrap.fill(text, width)
 
 
 class Parser(argparse.ArgumentParser):
-    """Full names only, and for an unknown one the nearest.
+    """Accepts only full names of flags, and suggests the nearest name for an unknown one.
 
-    A text may begin with a dash: `--prompt -hello`, `tokenize -hello`. argparse alone would take it
-    for a flag.
+    A text may begin with a dash: `--prompt -hello`, `tokenize -hello`. argparse alone would read
+    it as a flag.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=Formatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in a few lines, where argparse would print all flags."""
+        """Print the error in three lines, without argparse's list of all flags, and exit."""
         try:
             self.exit(
                 2, f"{self.prog}: {message}\n{self.format_usage()}For help: {self.prog} --help\n"
@@ -62,14 +62,14 @@ class Parser(argparse.ArgumentParser):
             raise
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        file.write(message)  # argparse would pass over an error
+        file.write(message)  # argparse would ignore an OSError
 
     def format_usage(self) -> str:
-        """Return one line with what must be given."""
+        """Return one line with the required arguments."""
         return f"usage: {self._usage_line()}\n"
 
     def format_help(self) -> str:
-        """Return the help, with the same line of usage: each flag is explained below it."""
+        """Return the help, with the same line of usage; the flags are explained below it."""
         self.usage = self._usage_line()
         return super().format_help()
 
@@ -82,11 +82,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str], namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse `args`; of all that can be wrong, an unknown flag is reported first."""
+        """Parse `args`; an unknown flag is reported before any other error."""
         return super().parse_known_args(self._marked(args), namespace)
 
     def _marked(self, args: Sequence[str]) -> list[str]:
-        """Write values that begin with a dash as argparse reads them: --flag=-x, or behind --."""
+        """Return `args` with values that begin with a dash written as --flag=-x or after `--`."""
         marked: list[str] = []
         dashed: list[str] = []
         n_plain, i, in_list = 0, 0, False
@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
             elif arg[:1] == "-" and arg != "-":
                 dashed.append(arg)
             elif self._subparsers is not None:
-                break  # the rest is the command's
+                break  # the rest belongs to the command
             else:
                 n_plain += not in_list
             marked.append(arg)
@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
             return [*marked, "--", dashed[0]]
         for arg in dashed:
             short = self._flag(arg[:2])
-            if short is None or short.nargs is not None:  # it is no -oFILE
+            if short is None or short.nargs is not None:  # not of the form -oFILE
                 self.error(self._unknown_flag(arg))
         return [*marked, *args[i:]]
 
@@ -124,15 +124,15 @@ class Parser(argparse.ArgumentParser):
     def _unknown_flag(self, arg: str) -> str:
         name = arg.partition("=")[0]
         flags = [each for each in self._option_string_actions if each[:2] == "--"]
-        guess = ELSEWHERE.get(name)
+        guess = FLAGS_OF_OTHER_PROGRAMS.get(name)
         guess = guess if guess in flags else nearest(name, flags)
         hint = f": did you mean {guess!r}?" if guess else ""
         if Path(arg).exists():
-            hint += f"; the file of that name is ./{arg}"
+            hint += f"; for the file of that name, write ./{arg}"
         return f"unknown flag {name!r:.100}{hint}"
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        if action.option_strings and arg_strings == ["--"]:  # Python 3.11 would take it away
+        if action.option_strings and arg_strings == ["--"]:  # Python 3.11 would remove it
             return self._get_value(action, "--")
         return super()._get_values(action, arg_strings)
 
@@ -152,7 +152,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def command(subparsers: Any, name: str, work: Any, help: str, examples: str) -> Parser:
-    """Add a command: its name, what does it, and in words what it is for."""
+    """Add a command: its name, the function that runs it, one line of help, and examples."""
     lines = "\n".join(f"  minigpt {name} {line}".rstrip() for line in examples.splitlines())
     parser: Parser = subparsers.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"examples:\n{lines}"
@@ -167,16 +167,16 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         default="best",
         metavar="WHICH",
-        help="which of a run: best, by its validation loss, last, or a number of steps (best)",
+        help="checkpoint of a run: best (by validation loss), last, or a number of steps (best)",
     )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say how texts are read; `train` has them as settings."""
+    """Add the flags for reading texts; in `train` they are settings."""
     parser.add_argument(
         "--field",
         metavar="NAME",
-        help="field of .jsonl and .json, or column of .parquet, that has the text (text)",
+        help="field of .jsonl and .json, or column of .parquet, with the text (text)",
     )
     parser.add_argument(
         "--skip-undecodable", action="store_true", help="leave out files that are not UTF-8"
@@ -184,25 +184,25 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_allow_special(parser: argparse.ArgumentParser) -> None:
-    """Add the flag for names of special tokens; `train` has it as a setting."""
+    """Add the flag for names of special tokens; in `train` it is a setting."""
     parser.add_argument(
         "--allow-special",
         action="store_true",
-        help="read the name of a special token, such as <|endoftext|>, as that token; else it is "
-        "letters",
+        help="read the name of a special token in the text, such as <|endoftext|>, as that token; "
+        "otherwise it is ordinary text",
     )
 
 
 def typed_text(text: str) -> str:
-    r"""Read a text as it is typed in a shell: \n is a new line, and \\n a backslash and n."""
+    r"""Return the text typed in a shell: \n stands for a new line, \\n for a backslash and n."""
     return re.sub(r"(\\?)\\n", lambda found: "\\n" if found[1] else "\n", text)
 
 
 def with_flags(message: str, args: argparse.Namespace) -> str:
-    """Return a message with the names in it as they are typed: d_model as --d-model.
+    """Return a message in which parameters are named as flags: d_model becomes --d-model.
 
-    The checks that write messages serve Python too, and do not know who asked. Where a file of
-    settings is at fault, which has d_model, the message stays as it is.
+    The checks that write these messages also serve Python, where the name is d_model. So it is in
+    a file of settings: a message that begins with the path of that file stays unchanged.
     """
     if message.startswith(f"{getattr(args, 'config', None)}: "):
         return message
@@ -210,7 +210,7 @@ def with_flags(message: str, args: argparse.Namespace) -> str:
         flag, name = "".join(action.option_strings[-1:]), action.dest
         if flag.startswith("--no-"):
             flag = action.option_strings[0]
-        if flag == f"--{name}":  # an ordinary word: only where it is clearly the name
+        if flag == f"--{name}":  # an ordinary word: replaced only where it must be the name
             message = re.sub(rf"^(?:n_)?{name}(?= (?:must|cannot|needs|comes)\b)", flag, message)
         elif flag:
             message = re.sub(rf"(?<![\w./\\'\"-]){name}(?![\w/\\])", flag, message)
@@ -219,7 +219,7 @@ def with_flags(message: str, args: argparse.Namespace) -> str:
 
 
 def whole_number(text: str) -> int:
-    """Read a number such as a seed."""
+    """Return the integer that is written in `text`, 0 or more."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, got {text!r}")
     return int(text)

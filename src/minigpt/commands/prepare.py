@@ -12,12 +12,12 @@ from minigpt.support.wording import counted, for_shell
 
 
 def add_prepare(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "prepare",
         prepare,
-        "make token files of texts of any size, to train on with little memory",
+        "turn texts of any size into token files, which need little memory in training",
         "books/ -o data\n"
         "books/*.txt.gz --vocab-size 8192 -o data\n"
         "stories.jsonl --field story --tokenizer gpt2 -o data",
@@ -26,31 +26,38 @@ def add_prepare(subparsers: Any) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="text (one document each), .jsonl (one a line) and .json (a list of them), all also "
-        "as .gz, .parquet (one a row), folders of such, and patterns; or shakespeare",
+        help="text files (one document each), .jsonl (one per line), .json (a list of them), these "
+        "also as .gz; .parquet (one per row); folders of files; patterns; or shakespeare",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FOLDER",
-        help="where train.bin, val.bin and tokenizer.json go; stopped, the same command goes on",
+        help="folder for train.bin, val.bin and tokenizer.json; after a stop, repeat the command "
+        "to continue",
     )  # fmt: skip
     parser.add_argument(
         "--tokenizer",
         default="bpe",
         metavar="T",
-        help="bpe, char or word, to be trained; or a tokenizer.json, its folder or gpt2 (bpe)",
+        help="bpe, char or word, to train one; or a tokenizer.json, its folder or gpt2 (bpe)",
     )
-    parser.add_argument("--vocab-size", type=int, metavar="N", help="its size (1024 for bpe)")
+    parser.add_argument(
+        "--vocab-size", type=int, metavar="N", help="tokens in the vocabulary (1024 for bpe)"
+    )
     parser.add_argument(
         "--val-fraction",
         type=float,
         default=0.1,
         metavar="X",
-        help="how much of the text, its end, is for validation (0.1)",
+        help="share of the text, taken from its end, for validation (0.1)",
     )
     add_reading(parser)
     add_allow_special(parser)
     parser.add_argument(
-        "--processes", type=whole_number, default=0, metavar="N", help="how many work (one a core)"
+        "--processes",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="number of processes (one per core)",
     )
 
 
@@ -73,7 +80,7 @@ def prepare(args: argparse.Namespace) -> int:
             args.allow_special,
         )
     except KeyboardInterrupt:
-        say("stopped; the same command goes on where it was")
+        say("stopped; the same command continues from here")
         return 130
     for part in ("train", "val"):
         print(

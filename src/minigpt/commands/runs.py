@@ -11,12 +11,12 @@ from minigpt.support.terminal import say
 
 
 def add_runs(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "runs",
         runs,
-        "list run folders, newest first: settings, how far, lowest validation loss, speed",
+        "list run folders, newest first: settings, steps done, lowest validation loss, speed",
         "\nruns/ old-runs/\n--json",
     )
     parser.add_argument(
@@ -24,18 +24,18 @@ def add_runs(subparsers: Any) -> None:
         nargs="*",
         type=Path,
         metavar="FOLDER",
-        help="run folders, or folders of them (runs/)",
+        help="run folders, or folders that contain them (runs/)",
     )
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each run")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each run")
 
 
 def add_plot(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "plot",
         plot,
-        "draw how the loss of runs came down, as a page, a picture or text",
+        "draw the loss curves of runs as a web page, a picture or text",
         "runs/demo\nruns/a runs/b -o both.html\nruns/a runs/b -o both.png\nruns/demo --text",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
@@ -46,7 +46,7 @@ def add_plot(subparsers: Any) -> None:
         type=Path,
         default=Path("curves.html"),
         metavar="FILE",
-        help="an .html, which needs no network, or a .png (curves.html)",
+        help="an .html file, which works offline, or a .png file (curves.html)",
     )
     how.add_argument("--text", action="store_true", help="draw in the terminal")
 
@@ -71,7 +71,7 @@ def runs(args: argparse.Namespace) -> int:
 
 
 def plot(args: argparse.Namespace) -> int:
-    """Draw the curves of runs; print the path of the picture, or the picture."""
+    """Draw the loss curves of runs; print the path of the file, or the curves themselves."""
     from minigpt.runs.history import History
 
     histories = [History.read(folder) for folder in args.runs]

@@ -9,12 +9,12 @@ from minigpt.commands.parsing import add_allow_special, add_reading, command, ty
 
 
 def add_tokenize(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "tokenize",
         tokenize,
-        "show the pieces tokenizers cut a text into, side by side",
+        "show how several tokenizers cut the same text into pieces",
         '"my dear friend"\n"my dear friend" --data my-text.txt --vocab-size 1000\n'
         '"my dear friend" --tokenizer runs/demo bpe char',
     )
@@ -22,24 +22,28 @@ def add_tokenize(subparsers: Any) -> None:
         "text",
         type=typed_text,
         metavar="TEXT",
-        help="text to cut, where \\n is a new line, or - for standard input",
+        help="text to cut, in which \\n is a new line; or - for standard input",
     )
     parser.add_argument(
         "--tokenizer",
         nargs="+",
         default=["bpe", "word", "char"],
         metavar="T",
-        help="bpe, word, char (trained on --data), or a tokenizer.json, its folder or gpt2 "
-        "(bpe word char)",
+        help="bpe, word or char, which are trained on --data; or a tokenizer.json, its folder or "
+        "gpt2 (bpe word char)",
     )
-    parser.add_argument("--data", nargs="+", metavar="TEXT", help="text to train them on (plays)")
+    parser.add_argument(
+        "--data", nargs="+", metavar="TEXT", help="text to train tokenizers on (plays)"
+    )
     add_reading(parser)
     add_allow_special(parser)
-    parser.add_argument("--vocab-size", type=int, metavar="N", help="their size (1024 for bpe)")
+    parser.add_argument(
+        "--vocab-size", type=int, metavar="N", help="vocabulary size in training (1024 for bpe)"
+    )
 
 
 def tokenize(args: argparse.Namespace) -> int:
-    """Print a text as its tokens, by several tokenizers."""
+    """Print the tokens of a text by several tokenizers."""
     from minigpt.show.showdown import showdown
     from minigpt.support.tables import stdout_console
     from minigpt.support.terminal import say
@@ -52,8 +56,8 @@ def tokenize(args: argparse.Namespace) -> int:
     for flag, value in (("data", args.data), ("vocab-size", args.vocab_size)):
         if value is not None and not are_trained:
             raise ValueError(
-                f"--{flag} is for tokenizers that are trained, bpe, word or char, and none of "
-                f"{', '.join(args.tokenizer)} is: leave it out"
+                f"--{flag} is for training a tokenizer: bpe, word or char. Here there is only "
+                f"{', '.join(args.tokenizer)}: leave it out"
             )
     sizes = {name: args.vocab_size if name in TOKENIZERS else None for name in args.tokenizer}
     for name, size in sizes.items():

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def add_demo(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "demo",
         demo,
-        "train a small GPT on the built-in plays, two to three minutes, and let it write",
+        "train a small GPT on the built-in plays for two to three minutes, and let it write",
         "\n--out runs/my-first --seed 1",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
@@ -44,12 +44,12 @@ def add_demo(subparsers: Any) -> None:
 
 
 def add_train(subparsers: Any) -> None:
-    """Add the command to the line."""
+    """Add the command and its flags."""
     parser = command(
         subparsers,
         "train",
         train,
-        "train a model on a text, and keep it in a run folder",
+        "train a model on a text, and save it in a run folder",
         "--data my-text.txt\n"
         "--data my-text.txt --preset shakespeare-char --out runs/mine\n"
         "--data books/ --tokenizer bpe --vocab-size 1024 --steps 5000 --dropout 0.1\n"
@@ -59,14 +59,14 @@ def add_train(subparsers: Any) -> None:
     )
     where = parser.add_argument_group("run")
     where.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/NAME)")
-    where.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run")
+    where.add_argument("--resume", type=Path, metavar="FOLDER", help="continue this run")
     where.add_argument(
         "--preset",
         type=preset_name,
         metavar="NAME",
         help="; ".join(f"{name}: {text}" for name, (text, _) in PRESETS.items()),
     )
-    where.add_argument("--config", type=Path, metavar="FILE", help="settings in a TOML file")
+    where.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
     _add_tensorboard(where)
     add_settings(parser)
 
@@ -97,7 +97,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train a model, new or half done."""
+    """Start a run, or continue one."""
     from minigpt.runs import Run
     from minigpt.text.sources import name_of
 
@@ -106,8 +106,8 @@ def train(args: argparse.Namespace) -> int:
         for name in ("preset", "config", "out"):
             if getattr(args, name) is not None:
                 raise ValueError(
-                    f"--resume goes on with the settings and the folder of the run: leave out "
-                    f"--{name}, and give single settings as flags"
+                    f"--resume continues with the settings and the folder of the run: leave out "
+                    f"--{name}, and give changed settings as flags"
                 )
         changes = given_settings(args)
         world().check_command(f"train --resume {args.resume} {as_flags(changes)}".strip())
@@ -116,7 +116,7 @@ def train(args: argparse.Namespace) -> int:
             return Run.resume(args.resume, changes, say, unfinished=True, world=world())
 
         run = Run.together(world(), resume)
-        say(f"going on with {args.resume} after step {run.step}")
+        say(f"continuing {args.resume} after step {run.step}")
     else:
         settings, free = settings_from(args)
         run = _new_run(settings, args.out, name_of(settings.data[0]), free)
@@ -141,7 +141,7 @@ def _check_tensorboard(args: argparse.Namespace) -> None:
     if args.tensorboard:
         from minigpt.runs.events import find_writer
 
-        find_writer()  # better now than when there is half a run folder
+        find_writer()  # raises now, before there is a run folder
 
 
 def _train(run: Run, tensorboard: bool = False) -> int:
@@ -162,23 +162,25 @@ def _train(run: Run, tensorboard: bool = False) -> int:
                 if tensorboard and run.world.rank == 0:
                     events = events or stack.enter_context(EventFile(run.folder, start))
                     events.show(step)
-                if stopped := run.world.any(stop.requested):  # all after the same step
+                if stopped := run.world.any(
+                    stop.requested
+                ):  # all processes stop after the same step
                     run.save()
                     break
     except TrainingDiverged as error:
         say(
-            f"minigpt: {error}. The last good state is in {run.folder}: go on from it with "
-            f"--resume {for_shell(run.folder)} and such a change, or let --on-divergence back do so"
+            f"minigpt: {error}. The last good state is in {run.folder}: continue from it with "
+            f"--resume {for_shell(run.folder)} and this change, or use --on-divergence back"
         )
         return 1
     finally:
         steps.close()
     if stopped and run.step < run.settings.steps:
-        say(f"\nstopped after step {run.step}; all is saved in {run.folder}")
+        say(f"\nstopped after step {run.step}; everything is saved in {run.folder}")
         folder, prompt = for_shell(run.folder), prompt_of(run)
-        say(f"  go on:     minigpt train --resume {folder}")
+        say(f"  continue:  minigpt train --resume {folder}")
         say(f"  generate:  minigpt generate {folder}" + (f" --prompt {prompt}" if prompt else ""))
-        return stop.code or 130  # it was another process that was told to stop
+        return stop.code or 130  # 130 if another process was told to stop
     return 0
 
 
@@ -191,15 +193,15 @@ def _say_what_next(run: Run) -> None:
     if run.stopped_early:
         say(
             f"\nstopped early, after step {run.step} of {run.settings.steps}: the last "
-            f"{run.progress.worse} evaluations brought nothing better (--patience)"
+            f"{run.progress.worse} evaluations brought no new best (--patience)"
         )
     if best is not None and best["step"] != run.step:
         say(
-            f"\nThe best on the validation text was the model after step {best['step']}: that is "
-            f"what is opened from now on. The last is in {checkpoints.path_of(folder, run.step)}"
+            f"\nThe validation loss was lowest after step {best['step']}: commands now open this "
+            f"checkpoint. The last is in {checkpoints.path_of(folder, run.step)}"
         )
     if run.world.rank == 0 and run.settings.data != ("plays",):
-        # The plays are made of a few patterns: to write these again is what is to be learned.
-        handed_out = find_checkpoint(folder)[0]
-        say(f"\n{memorised(handed_out, run.dataset, run.settings.seed)}")
+        # The plays are made of a few patterns; repeating these is what the model should learn.
+        opened = find_checkpoint(folder)[0]
+        say(f"\n{memorised(opened, run.dataset, run.settings.seed)}")
     say(f"\nThe model is in {folder}. What to try next:\n{what_next(run)}")
