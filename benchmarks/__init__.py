@@ -1,6 +1,6 @@
-"""What miniGPT claims about its speed and memory, measured: `python -m benchmarks --help`.
+"""Measurements of all that miniGPT claims about speed and memory: `python -m benchmarks --help`.
 
-Read `interleave` first, for how two sides are compared, then `ceilings`, for what the machine can
-do at best, then any subject: `training`, `memory`, `scaling`, `generation`, `tokenizers`,
+Read `interleave` first: how two sides are compared. Then `ceilings`: what the machine can do at
+best. Then any subject: `training`, `memory`, `scaling`, `generation`, `tokenizers`,
 `startup`.
 """

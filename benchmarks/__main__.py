@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m benchmarks NAME`, with `--quick` to see whether all of it works."""
+"""Run benchmarks: `python -m benchmarks NAME`; `--quick` only tests that they run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmarks.options import Options
 from benchmarks.report import save, show
 
 NAMES = {
-    "training": "the training step against PyTorch, and against the rate of matrix products",
-    "profile": "where the time of a step goes",
-    "memory": "peak memory of the training step against PyTorch",
-    "scaling": "how the step's cost grows with length, width, depth and batch",
-    "processes": "training on several processes over MPI against threads",
-    "generation": "writing against transformers, and against the rate of reading memory",
+    "training": "training step: against PyTorch, and against the rate of matrix products",
+    "profile": "training step: time of each kind of work",
+    "memory": "training step: peak memory against PyTorch",
+    "scaling": "training step: time against length, width, depth and batch",
+    "processes": "training on several processes (MPI) against threads",
+    "generation": "generation against transformers, and against memory bandwidth",
     "tokenizers": "training and encoding against tokenizers and tiktoken; worst cases",
     "startup": "import, --help, size on disk, time to the first token",
 }
@@ -30,7 +30,7 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Run what the command line says; give the exit code."""
+    """Run the benchmarks of the command line, and return the exit code."""
     args = _parse()
     if sys.platform == "win32":
         print("benchmarks: memory can only be measured on Linux and macOS", file=sys.stderr)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def _measure(args: argparse.Namespace) -> None:
-    """Measure, print and save."""
+    """Measure, print the tables, and save them."""
     names = list(NAMES) if args.name == "all" else [args.name]
     console = Console(width=None if sys.stdout.isatty() else 120)
     with machine.threads(args.threads) as n_threads:
@@ -75,13 +75,17 @@ def _parse() -> argparse.Namespace:
     lines = "\n".join(f"  {name:<12}{what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure miniGPT against its peers and against what the machine can do.",
-        epilog=f"what to measure:\n{lines}\n  all         all of it, an hour or more",
+        description="Measure miniGPT against its peers and against the limits of the machine.",
+        epilog=f"what to measure:\n{lines}\n  all         all of these, an hour or more",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=[*NAMES, "all"], metavar="NAME", help="what to measure")
     parser.add_argument(
-        "--rounds", type=_count, default=0, metavar="N", help="rounds of each comparison (10 or 5)"
+        "--rounds",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="rounds of each comparison (10, or 5 if slow)",
     )
     parser.add_argument(
         "--threads", type=_count, default=0, metavar="N", help="threads for both sides (all cores)"
@@ -90,9 +94,13 @@ def _parse() -> argparse.Namespace:
         "--only", nargs="+", choices=ALL, default=list(ALL), metavar="C",
         help=f"configurations for training and memory ({' '.join(ALL)})",
     )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see whether it works")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for JSON (benchmarks/results)")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="for pictures (docs)")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, only to test that it runs"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder for JSON (benchmarks/results)"
+    )
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="folder for pictures (docs)")
     return parser.parse_args()
 
 

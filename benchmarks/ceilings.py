@@ -1,9 +1,9 @@
-"""What the machine can do at best: the arithmetic and the memory that all else is measured by.
+"""What the machine can do at best: the rates of arithmetic and of memory that bound all else.
 
-Training is matrix products, so no step can be faster than its products at the highest rate ever
-seen. Writing token by token reads every weight for every token, so nothing can write faster than
-the memory gives weights. Both are measured in the same run as what they bound, and by whichever of
-NumPy and PyTorch is faster at it: the ceiling is the machine's, not a library's.
+Training consists of matrix products, so a step cannot be faster than its products at the highest
+measured rate. Generation reads every weight for every token, so it cannot be faster than memory
+delivers the weights. Each ceiling is measured in the same run as the work that it bounds, with the
+faster of NumPy and PyTorch: it is a limit of the machine, not of a library.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Ceiling:
 
     Attributes
     ----------
-    what : which library and which shape.
-    work : does it once.
-    amount : how much that is, in operations or bytes.
+    what : the library and the shape.
+    work : does the work once.
+    amount : operations or bytes of the work.
     rate : amount per second, in the best round.
-    found : shape → library → rate, of all the ways that were tried.
+    found : the rates of all ways that were tried, by shape and library.
     """
 
     what: str
@@ -38,15 +38,17 @@ class Ceiling:
     found: dict[str, dict[str, float]]
 
     def table(self, title: str, unit: str) -> Table:
-        """Show all the ways that were tried, `unit` being 10⁹ of what is counted."""
-        table = Table(title, ["Ours is NumPy, the peer PyTorch. The best of all is the ceiling."])
+        """Return a table of all ways that were tried; `unit` stands for 10⁹ operations or bytes."""
+        table = Table(
+            title, ["Ours is NumPy, the peer is PyTorch. The highest rate is the ceiling."]
+        )
         for shape, rates in self.found.items():
             table.add(shape, unit, *(rates[library] / 1e9 for library in ("NumPy", "PyTorch")))
         return table
 
 
 def matrix_product(quick: bool = False) -> Ceiling:
-    """Find the highest rate of float32 matrix products (n, k) @ (k, m), in operations a second.
+    """Return the highest rate of float32 matrix products (n, k) @ (k, m), in operations per second.
 
     Each of the n·m entries takes k multiplications and k additions: 2nkm operations.
     """
@@ -58,9 +60,9 @@ def matrix_product(quick: bool = False) -> Ceiling:
 
 
 def matrix_vector(quick: bool = False) -> Ceiling:
-    """Find the highest rate of float32 matrix-vector products, in bytes of the matrix a second.
+    """Return the highest rate of float32 matrix-vector products, in bytes of the matrix per second.
 
-    The matrix has 512 MiB, more than any cache holds.
+    The matrix has 512 MiB, more than any cache can hold.
     """
     shape = (1024, 1024) if quick else (65536, 2048)
     matrix = np.ones(shape, np.float32)

@@ -1,24 +1,24 @@
-"""The four sizes that are measured, and how many operations one step of each takes.
+"""The four sizes that are measured, and the number of operations in one step of each.
 
-Counting operations (Chowdhery et al., "PaLM", 2022, appendix B). A product with a matrix of n
-weights takes 2n operations a token. The backward pass takes two such products where the forward
-pass takes one, as it needs the gradients of both factors. That makes
+How operations are counted (Chowdhery et al., "PaLM", 2022, appendix B): a product with a matrix of
+n weights takes 2n operations per token. The backward pass takes two such products for each of the
+forward pass, because it needs the gradients of both factors. That makes
 
     6 · N · tokens
 
-for the N weights that take part in matrix products: of each block the 4 d² of attention and the
-2 · d · d_ff = 8 d² of the feed-forward layer, and the V · d of the head, whether it has weights of
-its own or those of the embedding. Embeddings are looked up, not multiplied.
+operations for the N weights that take part in matrix products: 4 d² in the attention and
+2 · d · d_ff = 8 d² in the feed-forward layer of each block, and V · d in the head, whether it has
+its own weights or those of the embedding. Embeddings are looked up, not multiplied.
 
-Attention multiplies activations as well: every query with T keys, and every row of T weights with
-the values, 2 · T · d operations each, so 4 · T · d a token in each layer, and three times that with
-the backward pass:
+Attention also multiplies activations: every query with T keys, and every row of T weights with the
+values. Each takes 2 · T · d operations, so a layer takes 4 · T · d per token, and three times as
+many with the backward pass:
 
     12 · n_layers · d · T · tokens
 
-By convention that counts all T keys for every query. The causal mask needs only half of them, on
-average, and who skips the other half does less than is counted: the figure with half of the
-attention is given beside it.
+By convention, all T keys count for every query. With the causal mask, on average only half of them
+are needed, and an implementation that skips the other half does less work than is counted. So the
+tables also show a figure that counts half of the attention.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from minigpt import miniGPT
 
 @dataclass(frozen=True)
 class Configuration:
-    """A model and a batch.
+    """The sizes of a model and of a batch.
 
     Attributes
     ----------
     n_layers, n_heads, d_model, T, batch, V : as everywhere in miniGPT.
-    tied : whether the head has the weights of the token embedding.
+    tied : whether the head uses the weights of the token embedding.
     """
 
     name: str
@@ -50,31 +50,31 @@ class Configuration:
 
     @property
     def tokens(self) -> int:
-        """Tokens in a step."""
+        """Number of tokens in a step."""
         return self.batch * self.T
 
     @property
     def matrix_weights(self) -> int:
-        """Weights that take part in matrix products (N)."""
+        """Number of weights that take part in matrix products (N)."""
         return 12 * self.n_layers * self.d_model**2 + self.V * self.d_model
 
     @property
     def attention_flops(self) -> int:
-        """Operations of a step between activations, as if there were no causal mask."""
+        """Operations of a step between activations, without a causal mask."""
         return 12 * self.n_layers * self.d_model * self.T * self.tokens
 
     @property
     def flops(self) -> int:
-        """Operations of a step by convention."""
+        """Operations of a step, counted by convention."""
         return 6 * self.matrix_weights * self.tokens + self.attention_flops
 
     @property
     def needed_flops(self) -> int:
-        """Operations of a step that the causal mask leaves: half of the attention."""
+        """Operations of a step with half of the attention, as the causal mask needs."""
         return self.flops - self.attention_flops // 2
 
     def model(self, **options: Any) -> miniGPT:
-        """Return the model."""
+        """Return a new model of this size."""
         sizes = (self.V, self.T, self.d_model, self.n_heads, self.n_layers)
         return miniGPT(*sizes, tie_weights=self.tied, seed=0, **options)
 

@@ -1,9 +1,9 @@
-"""Writing against transformers, and against the rate at which memory gives weights.
+"""Generation against transformers, and against the rate at which memory delivers weights.
 
-Both sides have the same weights, always take the likeliest token, and write as many as asked for.
-Before anything is timed, their ids must be equal. For every token all weights are read once but
-the tables of embeddings, of which a row is looked up; a head that is tied to the token embedding
-reads that table after all.
+Both sides have the same weights, always choose the likeliest token, and write the same number of
+tokens. Before anything is timed, their ids must be equal. Each token reads all weights once, except
+the embedding tables, where it only looks up a row. A head that is tied to the token embedding does
+read that table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEMO_TOKENS_PER_SECOND = 2000
 
 
 def gpt2_model(quick: bool) -> miniGPT:
-    """Return a model of GPT-2's size with weights drawn at random, which cost as much to read."""
+    """Return a model of GPT-2's size with random weights, as slow to read as trained ones."""
     if quick:
         return miniGPT(TINY.V, 32, TINY.d_model, TINY.n_heads, 2, tie_weights=True, seed=0)
     return miniGPT(L.V, 1024, L.d_model, L.n_heads, L.n_layers, tie_weights=True, seed=0)
@@ -43,14 +43,14 @@ def demo_model() -> miniGPT:
 
 
 def transformers_model(ours: miniGPT) -> GPT2LMHeadModel:
-    """Return transformers' model with the weights of ours."""
+    """Return the model of transformers with the weights of `ours`."""
     with tempfile.TemporaryDirectory() as folder:
         ours.save_pretrained(folder)
         return GPT2LMHeadModel.from_pretrained(folder).eval()
 
 
 def writers(ours: miniGPT, theirs: GPT2LMHeadModel, ids: Array, n_new: int) -> dict[str, Work]:
-    """Return the work of both sides, checked to write the same."""
+    """Return the work of both sides, after a check that they write the same ids."""
     prompt = torch.from_numpy(ids)
     mask = torch.ones_like(prompt)
 
@@ -71,12 +71,14 @@ def writers(ours: miniGPT, theirs: GPT2LMHeadModel, ids: Array, n_new: int) -> d
         return ours.generate(ids, n_new, temperature=0)
 
     if not np.array_equal(write_ours(), write_theirs()):
-        raise RuntimeError(f"{ids.shape} and {n_new} more: the two sides write different ids")
+        raise RuntimeError(
+            f"the two sides write different ids after a prompt {ids.shape}, {n_new} new tokens"
+        )
     return {"ours": write_ours, "transformers": write_theirs}
 
 
 def run(options: Options) -> list[Table]:
-    """Measure all cases."""
+    """Measure all cases and return their tables."""
     ours = gpt2_model(options.quick)
     theirs = transformers_model(ours)
     n_new = 8 if options.quick else N_NEW
@@ -88,13 +90,13 @@ def run(options: Options) -> list[Table]:
         (1, long_prompt, 1, 1.0),
     ]
     against = Table(
-        "Writing, against transformers",
-        [f"{name}, weights drawn at random, temperature 0, float32, all cores, both with a cache."],
+        "Generation, against transformers",
+        [f"{name}, random weights, temperature 0, float32, all cores; both sides use a cache."],
         "times as fast",
     )
-    shares = Table("Writing, against the rate of reading memory", (), "share")
+    shares = Table("Generation, against memory bandwidth", (), "share")
     ceiling = matrix_vector(options.quick)
-    shares.notes = [f"The ceiling: {ceiling.what}; a turn of it in each round."]
+    shares.notes = [f"The ceiling: {ceiling.what}, measured once in each round."]
     for batch, length, n, target in cases:
         options.say(f"batch {batch}, prompt {length}, {n} new")
         ids = np.random.default_rng(0).integers(0, ours.vocab_size, (batch, length))
@@ -118,20 +120,20 @@ def run(options: Options) -> list[Table]:
                 ceiling.amount / rounds.median("ceiling") / 1e9,
             ]
             shares.add(what, "GB/s", *rates, share, None if options.quick else 0.65)
-    against_nothing = demo_speed(options)
+    demo = demo_speed(options)
     draw_bars(options.plots / "generation.svg", against.title, against.rows, against.ratio_is)
     top = ceiling.table("Matrix times vector, float32, all cores", "GB/s")
-    return [top, against, shares, against_nothing]
+    return [top, against, shares, demo]
 
 
 def demo_speed(options: Options) -> Table:
-    """Measure how fast a model of the demo's size writes."""
+    """Measure the speed of generation with a model of the demo's size."""
     model = demo_model()
     n_new = 100
     ids = np.zeros((1, 1), int)
     work = always(lambda: model.generate(ids, n_new, seed=0))
     rounds = interleave({"ours": work}, options.small, options.at_least)
-    table = Table("Writing, a model of the demo's size")
+    table = Table("Generation, a model of the demo's size")
     target = None if options.quick else DEMO_TOKENS_PER_SECOND
     table.add(
         f"batch 1, prompt 1, {n_new} new", "tokens/s", n_new / rounds.median("ours"), target=target

@@ -1,17 +1,18 @@
-"""Compare pieces of work fairly: in turns, A B A B …, by the medians and the spread of all rounds.
+"""Compare pieces of work fairly: in turns, A B A B …, with medians and spreads over all rounds.
 
-A machine is faster in one minute than in the next, as others use it and as it grows warm. Of two
-sides measured one after the other, one gets the better minute. Taken in turns, both get the same
-weather, and the ratio within one round is worth more than the ratio of two averages.
+The speed of a machine changes from minute to minute, as other programs use it and as it grows warm.
+If two sides are measured one after the other, one of them gets the better minute. In turns, both
+get the same weather, and the ratios within the rounds are more reliable than the ratio of two
+averages.
 
-What else could favour a side, and what is done about it:
+Other things could also favour a side. This is what we do about them:
 
-- The first run pays for caches, threads and compilation: it is not counted.
-- NumPy's and PyTorch's threads are different pools, and those of a side that has just finished
-  still spin for a moment, waiting for more: the next side starts after a pause.
+- The first run fills caches, starts threads and compiles: it is not counted.
+- NumPy and PyTorch have different thread pools. The threads of a side that has just finished still
+  spin for a moment, waiting for more work: the next side starts after a pause.
 - Garbage of one side could be collected in the time of the other: it is collected before each
-  turn, and never within.
-- A clock is too coarse for short work: each turn repeats its work until it takes a while.
+  turn, and never during one.
+- A clock is too coarse for short work: each turn repeats its work until it takes long enough.
 """
 
 from __future__ import annotations
@@ -25,27 +26,27 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 Work: TypeAlias = Callable[[], Any]
-"""What is timed."""
+"""The function that is timed."""
 
 Side: TypeAlias = Callable[[], AbstractContextManager[Work]]
-"""Opens before the clock starts and closes after it has stopped; gives the work between."""
+"""Returns a context that yields the work, and that is entered and left outside the timed part."""
 
 PAUSE = 0.05
-"""Seconds in which the threads of the last side fall asleep."""
+"""Seconds in which the threads of the previous side go to sleep."""
 
 
 def always(work: Work) -> Side:
-    """Return a side of work that needs no preparation."""
+    """Return a side for work that needs no preparation."""
     return lambda: nullcontext(work)
 
 
 def fresh(prepare: Callable[[], Work]) -> Side:
-    """Return a side that prepares its work anew for each turn: nothing is remembered."""
+    """Return a side that prepares its work again for each turn, so that it remembers nothing."""
     return lambda: nullcontext(prepare())
 
 
 class Spread(NamedTuple):
-    """A median, and the quartiles that half of the rounds lie between."""
+    """The median of all rounds, and the two quartiles around it."""
 
     low: float
     median: float
@@ -53,19 +54,19 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> Spread:
-        """Describe the values of all rounds."""
+        """Return the spread of `values`, one for each round."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         return cls(*statistics.quantiles(values, n=4, method="inclusive"))
 
     def times(self, factor: float) -> Spread:
-        """Multiply by a positive constant."""
+        """Return this spread multiplied by a positive constant."""
         return Spread(*(factor * value for value in self))
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """Seconds that each side took for its work once, round by round."""
+    """The seconds that each side took for doing its work once, in each round."""
 
     seconds: Mapping[str, list[float]]
 
@@ -82,17 +83,17 @@ class Rounds:
 def interleave(
     sides: Mapping[str, Side], rounds: int, at_least: float = 0.3, warm_up: bool = True
 ) -> Rounds:
-    """Time all sides in turns.
+    """Time all sides in turns, and return the seconds of each.
 
     Parameters
     ----------
-    sides : name → side, in the order of their turns.
-    rounds : how many turns each side has.
-    at_least : seconds that a turn shall take; short work is repeated as often as that needs.
-    warm_up : False for work that is only ever done once, such as a start.
+    sides : sides by name, in the order of their turns.
+    rounds : number of turns of each side.
+    at_least : minimum duration of a turn in seconds; shorter work is repeated.
+    warm_up : False for work that is only done once in practice, such as starting a program.
     """
     gc.collect()
-    gc.freeze()  # what is there now stays, and need not be looked through again in each turn
+    gc.freeze()  # exempts existing objects from the collections before each turn
     try:
         repeats = dict.fromkeys(sides, 1)
         if warm_up:
@@ -110,7 +111,7 @@ def interleave(
 
 
 def _turn(side: Side, repeats: int) -> float:
-    """Return the seconds that the work took once."""
+    """Return the seconds that the work took, divided by `repeats`."""
     with side() as work:
         gc.collect()
         time.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""The machine and the versions that figures belong to, and how many threads both sides get."""
+"""The machine and versions that results belong to, and the number of threads of each side."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PACKAGES = ("minigpt-numpy", "numpy", "torch", "transformers", "tokenizers", "ti
 
 @contextmanager
 def threads(n: int) -> Iterator[int]:
-    """Return both sides `n` threads, 0 for one a core, and no dynamic number of them.
+    """Limit both sides to `n` threads (0: one per core) within a `with` block, and yield the number.
 
-    Call it before the libraries start their threads: some read the environment only then.
+    Enter it before the libraries start their threads: some read the environment only then.
     """
     n = n or available_cores()
     os.environ["RAYON_NUM_THREADS"] = str(n)  # Hugging Face tokenizers
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    os.environ["OMP_NUM_THREADS"] = str(n)  # for processes that are started from here
+    os.environ["OMP_NUM_THREADS"] = str(n)  # for child processes
     os.environ["OPENBLAS_NUM_THREADS"] = str(n)
     import numpy as np  # noqa: F401  loads BLAS
     import torch
@@ -38,7 +38,7 @@ def threads(n: int) -> Iterator[int]:
 
 
 def describe(n_threads: int) -> dict[str, Any]:
-    """Return all that someone needs who wants to compare figures with their own."""
+    """Return the facts needed to compare results with those of another machine."""
     from threadpoolctl import threadpool_info
 
     pools = [
@@ -67,7 +67,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """Return the name of the processor, which `platform` does not know on Linux."""
+    """Return the name of the processor; on Linux, `platform` does not know it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():

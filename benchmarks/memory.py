@@ -1,11 +1,12 @@
-"""Peak memory of the training step, each side in a process of its own.
+"""Peak memory of the training step, each side in its own process.
 
-What counts is the highest resident memory the process ever had, less that after the imports and
-the training of a tiny model, as both sides import some things only when they first train: weights,
-gradients, AdamW's two means, activations, and whatever else a side needs. Each side draws its
-weights itself, as a copy would count; the numbers of parameters are compared instead.
+The result is the highest resident memory of the process, minus the highest one after imports and
+after training a tiny model, because both sides import some modules only when they first train. So
+it includes weights, gradients, AdamW's two means, activations, and everything else a side needs.
+Each side initialises its own weights, because a copy would count as memory; only the numbers of
+parameters are compared.
 
-`python -m benchmarks.memory WHAT ARGUMENTS…` is such a process: it prints its figures as JSON.
+`python -m benchmarks.memory WHAT ARGUMENTS…` runs in such a process, and prints results as JSON.
 """
 
 from __future__ import annotations
@@ -27,16 +28,15 @@ from benchmarks.texts import batch_of
 if TYPE_CHECKING:
     from minigpt import miniGPT
 
-N_STEPS = 3  # the first makes AdamW's means, the second needs them beside the activations
-PAGE = 4096  # what a system gives at least, so that ratios exist
-TARGET = {"S": 1.0, "M": 1.0, "L": 1.0, "X": 0.8}  # "clearly lower" is a fifth
+N_STEPS = 3  # the first creates AdamW's means, the second has them and the activations
+PAGE = 4096  # smallest result, so that ratios exist
+TARGET = {"S": 1.0, "M": 1.0, "L": 1.0, "X": 0.8}  # "clearly lower" means by a fifth
 
 
 def peak_bytes() -> int:
-    """Return the highest resident memory this process had so far.
+    """Return the highest resident memory of this process so far, in bytes.
 
-    Linux tells it per program. What `getrusage` tells there is inherited from the process that
-    started this one, and so is only asked elsewhere.
+    On Linux, `getrusage` inherits the value of the parent process, so /proc is used there.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -49,7 +49,7 @@ def peak_bytes() -> int:
 
 
 def measure_work(work: Callable[[], Any]) -> dict[str, Any]:
-    """Do work; say how far the peak rose, how high it is with all imports, and the result."""
+    """Do the work; return how far the peak rose, the peak with all imports, and the result."""
     before = peak_bytes()
     result = work()
     peak = peak_bytes()
@@ -57,14 +57,14 @@ def measure_work(work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def in_a_process(what: str, *arguments: object) -> dict[str, Any]:
-    """Run one of `WORKS` in a process of its own; give its figures."""
+    """Run one of `WORKS` in its own process, and return its results."""
     command = [sys.executable, "-m", "benchmarks.memory", what, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
     return json.loads(done.stdout)
 
 
 def recomputed(name: str, n_threads: str) -> dict[str, Any]:
-    """Take some of our training steps with all blocks recomputed."""
+    """Take some of our training steps, with all blocks recomputed."""
     from minigpt.fast.recompute import recompute
 
     return ours(name, n_threads, recompute)
@@ -73,7 +73,7 @@ def recomputed(name: str, n_threads: str) -> dict[str, Any]:
 def ours(
     name: str, n_threads: str, prepare: Callable[[miniGPT], None] = lambda model: None
 ) -> dict[str, Any]:
-    """Take some of our training steps, with a model that was prepared for it."""
+    """Take some of our training steps, with a model on which `prepare` was called."""
     from minigpt import AdamW, clip_gradients
     from minigpt.fast.replicas import Replicas
 
@@ -112,9 +112,9 @@ def pytorch(name: str, n_threads: str) -> dict[str, Any]:
 
 
 def measure_training(train: Callable[[Configuration], int], name: str) -> dict[str, Any]:
-    """Measure a training, after a tiny one: both sides import things when they first train."""
+    """Measure `train` after a tiny training, in which both sides finish their imports."""
     c = (ALL | {TINY.name: TINY})[name]
-    batch_of(c)  # finds the text
+    batch_of(c)  # reads the text before the measurement
     train(replace(TINY, d_model=4))
     return measure_work(lambda: train(c))
 
@@ -134,7 +134,7 @@ def train_tokenizer(path: str, vocab_size: str, n_processes: str) -> dict[str, A
 
 
 def encode_file(path: str, out: str, quick: str, n_processes: str) -> dict[str, Any]:
-    """Encode a file to a file of ids; give their number."""
+    """Encode a text file to a file of ids, and return their number."""
     from benchmarks import texts
     from minigpt import BPETokenizer
     from minigpt.text.encoding import encode_pieces
@@ -149,7 +149,7 @@ def encode_file(path: str, out: str, quick: str, n_processes: str) -> dict[str, 
 
 
 def with_workers(found: dict[str, Any], n_processes: int) -> dict[str, Any]:
-    """Add the peak of the largest worker process to the total, for each of them."""
+    """Return `found` with the largest peak of a worker, times their number, added to the total."""
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
@@ -161,12 +161,12 @@ WORKS = {work.__name__: work for work in (ours, recomputed, pytorch, train_token
 
 
 def run(options: Options) -> list[Table]:
-    """Measure all configurations."""
+    """Measure all configurations and return their table."""
     table = Table(
         "Training step, peak memory",
         [
-            f"Highest resident memory over that of the imports, {N_STEPS} steps; PyTorch is eager.",
-            "Recomputed: with minigpt train --recompute; what it costs in time, `training` tells.",
+            f"Peak resident memory above that of the imports, {N_STEPS} steps; PyTorch is eager.",
+            "Recomputed: with minigpt train --recompute; for its cost in time, see `training`.",
         ],
         "share of PyTorch's",
     )
@@ -180,7 +180,7 @@ def run(options: Options) -> list[Table]:
         for each in rounds:
             sizes = {side: figures["result"] for side, figures in each.items()}
             if len(set(sizes.values())) != 1:
-                raise RuntimeError(f"{c}: not the same number of parameters, {sizes}")
+                raise RuntimeError(f"{c}: the numbers of parameters differ: {sizes}")
         for side, what, target in (
             ("ours", c.name, TARGET.get(c.name)),
             ("recomputed", f"{c.name}, recomputed", None),

@@ -1,4 +1,4 @@
-"""What the command line asks for."""
+"""The options of the command line."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Options:
 
     Attributes
     ----------
-    rounds : of each comparison; 0 for ten of small work and five of large.
-    threads : for both sides.
-    quick : a trial run with tiny sizes, whose figures mean nothing.
-    out : folder for the JSON files.
-    plots : folder for the pictures.
+    rounds : rounds of each comparison; 0 means ten for short work and five for long work.
+    threads : threads of both sides.
+    quick : a test run with tiny sizes, whose results mean nothing.
+    out : folder for JSON files.
+    plots : folder for pictures.
     only : names of the configurations to measure.
     """
 
@@ -33,12 +33,12 @@ class Options:
 
     @property
     def configurations(self) -> list[Configuration]:
-        """What is measured: those named, or for a trial run a tiny one."""
+        """The configurations to measure; in a test run, a tiny one."""
         return [TINY] if self.quick else [ALL[name] for name in self.only]
 
     @property
     def small(self) -> int:
-        """Rounds for work that takes less than a second or so."""
+        """Rounds for work that takes less than about a second."""
         return self.rounds or (2 if self.quick else 10)
 
     @property
@@ -52,9 +52,9 @@ class Options:
 
     @property
     def at_least(self) -> float:
-        """Seconds that a turn of short work shall take."""
+        """Minimum duration of a turn in seconds."""
         return 0.01 if self.quick else 0.3
 
     def say(self, what: str) -> None:
-        """Tell on stderr what is going on."""
+        """Print progress on stderr."""
         print(f"… {what}", file=sys.stderr, flush=True)

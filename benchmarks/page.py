@@ -1,6 +1,6 @@
-"""The tables of docs/performance.md, filled in from the JSON of the latest measurements.
+"""Write the latest measurements, saved as JSON, into the tables of docs/performance.md.
 
-What stands between `<!-- NAME -->` and `<!-- end -->` in the page is replaced; the rest is prose.
+The text between `<!-- NAME -->` and `<!-- end -->` is replaced; the rest of the page stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill(page: Path, results: Path) -> None:
-    """Write the tables in the folder `results` into the page; what was not measured stays."""
+    """Write the tables from the folder `results` into the page; tables without results stay."""
 
     def replaced(block: re.Match[str]) -> str:
         path = results / f"{block[2]}.json"
@@ -29,7 +29,7 @@ def fill(page: Path, results: Path) -> None:
 
 
 def markdown(measured: dict[str, Any]) -> str:
-    """Return the tables of one benchmark, and the machine that they come from."""
+    """Return the tables of one benchmark, and its machine, as Markdown."""
     machine = measured["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     lines = [

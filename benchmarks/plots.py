@@ -1,4 +1,4 @@
-"""The pictures of README, as SVG: bars for comparisons, curves for growth."""
+"""The pictures for README and docs, as SVG: bars for comparisons, curves for growth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS, PEER, PREDICTED = "#08519c", "#bdbdbd", "#d94801"
 
 @dataclass
 class Curve:
-    """The milliseconds of a step over one of its sizes, measured and predicted."""
+    """The milliseconds of a step as a function of one size, measured and predicted."""
 
     size: str
     values: list[int] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Curve:
 
 
 def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
-    """Draw curves side by side, on logarithmic scales: what is proportional is a straight line."""
+    """Draw curves side by side on logarithmic scales, where powers of a size are straight lines."""
     if (plt := _pyplot()) is None:
         return
     figure, all_axes = plt.subplots(1, len(curves), figsize=(12, 3.2), sharey=True)
@@ -40,13 +40,13 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         axes.set(xscale="log", yscale="log", xlabel=curve.size)
         axes.set_xticks(curve.values, [str(value) for value in curve.values])
         axes.minorticks_off()
-    all_axes[0].set_ylabel("milliseconds a step")
+    all_axes[0].set_ylabel("milliseconds per step")
     all_axes[0].legend(frameon=False)
     _save(figure, path)
 
 
 def draw_bars(path: Path, title: str, rows: Sequence[Row], unit: str) -> None:
-    """Draw how many times as fast ours is, row by row, with the quartiles and the peer at 1."""
+    """Draw the ratio of each row as a bar with its quartiles; the peer is a line at 1."""
     rows = [row for row in rows if row.ratio]
     if not rows or (plt := _pyplot()) is None:
         return
@@ -74,7 +74,7 @@ def _pyplot() -> Any:
         print("matplotlib is not installed: no pictures are drawn", file=sys.stderr)
         return None
     matplotlib.use("svg")
-    # Letters stay letters, and the same figures give the same file.
+    # Letters stay text, and equal results give equal files.
     matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "minigpt", "font.size": 10}
     from matplotlib import pyplot
 

@@ -1,7 +1,7 @@
-"""Training on several processes over MPI against as many threads, all on this machine.
+"""Training on several processes (MPI) against as many threads, all on this machine.
 
-Each figure comes from a training run of its own, started as a user would: `minigpt.train` under
-mpiexec, or without it. The runs take turns, as everywhere.
+Each result comes from its own training run, started as a user would start it: `minigpt.train` with
+or without mpiexec. The runs take turns, as in all benchmarks.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from minigpt import Dataset, Settings, train
 from minigpt.fast.machines import world
 
 WARM_UP = 3
-"""Steps that are not counted."""
+"""Number of first steps that are not counted."""
 
 
 def run(options: Options) -> list[Table]:
-    """Compare processes with threads, and with a single one of either."""
+    """Compare n processes with n threads, and with one thread."""
     n = max(2, options.threads)
     table = Table(
         "Training step, processes over MPI",
         [
-            f"{n} processes of one thread each, on one machine; same batch for all.",
-            "The sum of the gradient is part of the step; its ratio is its share of the step.",
+            f"{n} processes with one thread each, on one machine; all rows use the same batch.",
+            "The step includes the sum of the gradient; its ratio is its share of the step.",
         ],
     )
     for c in [TINY] if options.quick else [S, M]:
@@ -57,13 +57,13 @@ def run(options: Options) -> list[Table]:
 def add(
     table: Table, what: str, ours: list[float], peer: list[float], unit: str = "tokens/s"
 ) -> None:
-    """Add a row with the medians of both, and the ratios within each round."""
+    """Add a row with the medians of both, and the spread of their ratio in each round."""
     ratio = Spread.of([a / b for a, b in zip(ours, peer, strict=True)])
     table.add(what, unit, statistics.median(ours), statistics.median(peer), ratio)
 
 
 def measure(c: Configuration, n_processes: int, n_threads: int, steps: int) -> dict[str, float]:
-    """Train in processes of their own; give the pace."""
+    """Train in separate processes, and return their speed."""
     command = [sys.executable, "-m", __name__, c.name, str(n_threads), str(steps)]
     if n_processes > 1:
         mpiexec = Path(sys.executable).with_name("mpiexec")
@@ -76,7 +76,7 @@ def measure(c: Configuration, n_processes: int, n_threads: int, steps: int) -> d
 
 
 def work(name: str, n_threads: int, steps: int) -> None:
-    """Be one of the processes: train, and if it is the first, print the pace as JSON."""
+    """Train as one of the processes; the first one prints the speed as JSON."""
     c = {each.name: each for each in (S, M, TINY)}[name]
     together, model = world(), c.model()
     ids = np.random.default_rng(0).integers(0, c.V, 100_000)
@@ -92,7 +92,7 @@ def work(name: str, n_threads: int, steps: int) -> None:
     taken = list(train(model, dataset, settings, world=together))[WARM_UP:]
     sums = []
     for _ in range(steps):
-        together.any(False)  # all begin at once
+        together.any(False)  # a barrier: all processes begin together
         began = time.perf_counter()
         together.all_reduce(model.flat.grads, 0.0)
         sums.append(time.perf_counter() - began)

@@ -1,8 +1,9 @@
-"""Where the time of a training step goes, by kind of work.
+"""The time of a training step by kind of work.
 
-The methods that do the work are wrapped by a clock which stops while another of them runs within.
-Narrow models are looked at on one thread, as each of several does the same with its shard of the
-batch; wide ones as they train, one Python thread whose matrix products use all cores.
+The methods that do the work are wrapped in a clock, which stops while another of these methods runs
+inside. Narrow models are measured on one thread, because each thread does the same work on its
+share of the batch. Wide models train in one Python thread whose matrix products use all cores, and
+are measured like that.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ KINDS: dict[str, list[tuple[Any, str]]] = {
 
 
 class Clock:
-    """Adds up the seconds of each kind of work, without those of other kinds within it."""
+    """Sums the seconds of each kind of work, without other kinds that run inside it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -56,7 +57,7 @@ class Clock:
         self._since = now
 
     def timed(self, kind: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a function so that its time counts as `kind`."""
+        """Return `work` wrapped so that its time counts as `kind`."""
 
         @functools.wraps(work)
         def wrapped(*args: Any, **options: Any) -> Any:
@@ -72,7 +73,7 @@ class Clock:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Let the clock run for all of `KINDS` within a `with` block."""
+        """Measure all of `KINDS` within a `with` block."""
         with ExitStack() as stack:
             for kind, works in KINDS.items():
                 for owner, name in works:
@@ -82,12 +83,12 @@ class Clock:
 
 
 def run(options: Options) -> list[Table]:
-    """Look at all configurations."""
+    """Measure all configurations and return their tables."""
     return [profile(c, options) for c in options.configurations]
 
 
 def profile(c: Configuration, options: Options) -> Table:
-    """Look at the steps of one configuration."""
+    """Measure the steps of one configuration."""
     options.say(str(c))
     n_threads = options.threads if c.d_model >= WIDE_D_MODEL else 1
     ours, steps = Ours(c, n_threads), []
@@ -97,14 +98,14 @@ def profile(c: Configuration, options: Options) -> Table:
             with clock.watching():
                 clock.timed(REST, step)()
             steps.append(clock.seconds)
-    del steps[:2]  # they pay for caches and threads
+    del steps[:2]  # the first steps fill caches and start threads
     totals = [sum(seconds.values()) for seconds in steps]
-    title = f"{c.name}, where the time of a step goes, on {n_threads} of the threads"
+    title = f"{c.name}, time of a step by kind of work, {n_threads} threads"
     table = Table(title, (), "share")
     for kind in (*KINDS, REST):
         spent = [seconds[kind] for seconds in steps]
         shares = [part / total for part, total in zip(spent, totals, strict=True)]
         table.add(kind, "ms", 1000 * Spread.of(spent).median, None, Spread.of(shares))
     rate = c.needed_flops / Spread.of(totals).median / 1e9
-    table.add(f"all of it, at {rate:.0f} GFLOP/s", "ms", 1000 * Spread.of(totals).median)
+    table.add(f"the whole step, at {rate:.0f} GFLOP/s", "ms", 1000 * Spread.of(totals).median)
     return table

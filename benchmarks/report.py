@@ -1,4 +1,4 @@
-"""Tables of measurements: printed for people, saved as JSON with the machine they come from."""
+"""Tables of measurements, printed and saved as JSON together with their machine."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Row:
     ----------
     what : what was measured.
     unit : of `ours` and `peer`.
-    ours, peer : medians; None for a peer that does not exist, or could not run.
-    ratio : spread of the two over all rounds; what the target is about. Without it, the target is
-        about `ours`.
-    target : the bound that is claimed; None where nothing is.
+    ours, peer : medians; None for a peer that does not exist or could not run.
+    ratio : the spread of the ratio over all rounds.
+    target : the bound that is claimed for the median ratio, or for `ours` if there is no ratio;
+        None if nothing is claimed.
     at_most : whether the target is an upper bound.
-    note : what one should know about it.
+    note : a remark, printed after `what`.
     """
 
     what: str
@@ -41,7 +41,7 @@ class Row:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON."""
+        """Return all fields as JSON values."""
         ratio = self.ratio._asdict() if self.ratio else None
         return asdict(self) | {"ratio": ratio, "reached": self.reached}
 
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass
 class Table:
-    """Rows under a title, and notes on how they came about."""
+    """Rows under a title, with notes on how they were measured."""
 
     title: str
     notes: Sequence[str] = ()
@@ -68,7 +68,7 @@ class Table:
         self.rows.append(Row(*args, **options))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON."""
+        """Return all fields as JSON values."""
         return {
             "title": self.title,
             "notes": list(self.notes),
@@ -93,7 +93,7 @@ def show(table: Table, console: Console) -> None:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Write a row: what, ours, peer, ratio, target, and whether it is reached."""
+    """Return a row as texts: what, ours, peer, ratio, target, and whether the target is reached."""
     ratio, target = row["ratio"], row["target"]
     return [
         f"{row['what']} ({row['note']})" if row["note"] else row["what"],
@@ -106,14 +106,14 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def number(value: float | None, unit: str) -> str:
-    """Write a number with three digits or more, and its unit."""
+    """Return a number with at least three digits, and its unit."""
     if value is None:
         return "–"
     return f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
 
 
 def save(path: Path, name: str, tables: Sequence[Table], **about: Any) -> None:
-    """Write tables, and what is to be known `about` their origin, as JSON."""
+    """Write tables and facts `about` their origin as JSON."""
     content = {"name": name, **about, "tables": [table.to_dict() for table in tables]}
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=1, ensure_ascii=False)

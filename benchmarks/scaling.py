@@ -1,9 +1,9 @@
-"""How the cost of a training step grows with its size, next to what counting operations predicts.
+"""How the time of a training step grows with its sizes, beside a prediction.
 
-One size at a time grows, all others stay. The prediction is the operations of the step (see
-`configurations`) at the measured rate of matrix products: a straight line that nothing can cross,
-and that a good implementation runs along. Where a size is so small that a step is mostly not
-matrix products, it lies above.
+One size grows at a time, all others stay. The prediction is the number of operations of the step
+(see `configurations`) divided by the measured rate of matrix products. No implementation can be
+faster, and a good one stays close to it. At small sizes most of a step is not matrix products, so
+the measured time lies above the prediction.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SWEEPS = {
 
 
 def run(options: Options) -> list[Table]:
-    """Measure all sweeps; draw a picture of them."""
+    """Measure all sweeps, draw them, and return their table."""
     base = TINY if options.quick else BASE
     ceiling = matrix_product(options.quick)
     table = Table(
-        "Training step, how its cost grows",
+        "Training step, growth with its sizes",
         [
-            f"From: {base}.",
-            f"Predicted: operations by PaLM's convention at the rate of {ceiling.what}.",
+            f"Starting from {base}.",
+            f"Predicted: operations by PaLM's convention, at the rate of {ceiling.what}.",
         ],
         "predicted / ours",
     )

@@ -1,4 +1,4 @@
-"""How long it takes to start, and how much is installed: each time in a process of its own."""
+"""The time of a start, each in a new process, and the size of the installation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ IMPORTS = {
 
 
 def run(options: Options) -> list[Table]:
-    """Measure the import, the command line and the installed size."""
+    """Measure the imports, the command line and the installed size."""
     table = Table(
         "Start",
         [
-            "Imports are timed within a fresh process, all else from outside, Python's start "
-            "included.",
-            "The first token: of a model of the demo's size, until the command has ended.",
+            "Imports are timed inside a new process; the rest is timed from outside, with Python's "
+            "own start.",
+            "The first token: a model of the demo's size, until the command has ended.",
         ],
     )
     add_imports(options, table)
@@ -43,12 +43,12 @@ def run(options: Options) -> list[Table]:
         arguments = ["generate", folder, "--prompt", "my dear", "--max-new-tokens", "1"]
         add_command(options, table, "minigpt generate, the first token", arguments, 1.0)
     size = installed_bytes("minigpt-numpy") / 1e6
-    table.add("installed beside NumPy", "MB", size, target=20, at_most=True)
+    table.add("installed besides NumPy", "MB", size, target=20, at_most=True)
     return [table]
 
 
 def add_imports(options: Options, table: Table) -> None:
-    """Compare `import minigpt`, and the use of some names in it, with `import numpy`."""
+    """Compare `import minigpt`, with and without some of its names, with `import numpy`."""
     options.say("import minigpt")
     numpy = "import numpy"
     seconds: dict[str, list[float]] = {what: [] for what in (numpy, *IMPORTS)}
@@ -56,7 +56,7 @@ def add_imports(options: Options, table: Table) -> None:
         for what, found in seconds.items():
             command = [sys.executable, "-c", TIMED.format(what)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            if i:  # the first reads files that the system then remembers
+            if i:  # the first round reads files that the system then caches
                 found.append(float(done.stdout))
     for what, target in IMPORTS.items():
         ratio = Spread.of([a / b for a, b in zip(seconds[what], seconds[numpy], strict=True)])
@@ -67,7 +67,7 @@ def add_imports(options: Options, table: Table) -> None:
 def add_command(
     options: Options, table: Table, what: str, arguments: list[str], target: float
 ) -> None:
-    """Time a command of miniGPT's from beginning to end."""
+    """Time a miniGPT command from beginning to end."""
     options.say(what)
     command = [sys.executable, "-m", "minigpt", *arguments]
 
@@ -79,7 +79,7 @@ def add_command(
 
 
 def installed_bytes(name: str) -> int:
-    """Add up the files of a package and of all it needs, but NumPy; compiled Python included."""
+    """Return the bytes of a package and its dependencies except NumPy, compiled files included."""
     needed: dict[str, Distribution] = {}
 
     def collect(name: str) -> None:
@@ -97,6 +97,6 @@ def installed_bytes(name: str) -> int:
         for package in needed.values()
         for file in package.files or []
     }
-    # Installed as a link to a working folder, the package's own files are not in its list.
+    # In an editable installation, the package does not list its own files.
     files |= {path.resolve() for path in Path(minigpt.__file__).parent.rglob("*")}
     return sum(file.stat().st_size for file in files if file.is_file())

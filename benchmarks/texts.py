@@ -1,4 +1,4 @@
-"""The texts and vocabularies that are worked on: found on this machine, fetched, or made."""
+"""The texts and vocabularies for benchmarks: found on this machine, downloaded, or generated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minigpt.text.tokenizers.vocabulary import Vocabulary
 
 
 def find(name: str) -> Path | None:
-    """Find a file or folder in `MINIGPT_DATA`, or in `shared/data` beside the repository."""
+    """Return a path in `MINIGPT_DATA` or in `shared/data` beside the repository, or None."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     for folder in (os.environ.get("MINIGPT_DATA"), beside):
         if folder and (path := Path(folder) / name).exists():
@@ -29,7 +29,7 @@ def find(name: str) -> Path | None:
 
 @cache
 def text(quick: bool = False) -> str:
-    """Return the tiny Shakespeare text, 1.1 MB; for a trial run some built-in plays."""
+    """Return the tiny Shakespeare text, 1.1 MB; in a test run, some built-in plays."""
     if quick:
         return plays(30_000).text
     path = find("shakespeare.txt") or fetch("shakespeare")
@@ -38,7 +38,7 @@ def text(quick: bool = False) -> str:
 
 @cache
 def vocabulary(quick: bool = False) -> Vocabulary:
-    """Return GPT-2's vocabulary; for a trial run one learned from the plays."""
+    """Return GPT-2's vocabulary; in a test run, one learned from the plays."""
     if quick:
         return BPETokenizer().train(text(quick), 500).vocabulary
     if (folder := find("gpt2")) is None:
@@ -51,7 +51,7 @@ def vocabulary(quick: bool = False) -> Vocabulary:
 
 @cache
 def tokens(vocab_size: int) -> Array:
-    """Return ids: of Shakespeare, in 65 characters or GPT-2's 50,257 tokens, or of the plays."""
+    """Return the ids of Shakespeare, in 65 characters or 50,257 GPT-2 tokens, or of the plays."""
     if vocab_size == 65:
         return np.unique(list(text()), return_inverse=True)[1]
     if vocab_size == 50257:
@@ -66,10 +66,10 @@ def batch_of(c: Configuration, seed: int = 0) -> tuple[Array, Array]:
 
 
 def write_plays(path: Path, size: int, quick: bool = False) -> Path:
-    """Write a file of `size` bytes, to within a scene: the text above, then plays.
+    """Write a file of about `size` bytes: `text`, then plays until a scene exceeds the size.
 
-    The plays alone have too few different words for a large vocabulary. They come in several
-    seeds, 10 MB each.
+    The plays alone have too few different words for a large vocabulary. Each 10 MB of plays have
+    their own seed.
     """
     with path.open("w", encoding="utf-8", newline="\n") as file:
         written = file.write(text(quick)[:size])
@@ -85,6 +85,6 @@ def write_plays(path: Path, size: int, quick: bool = False) -> Path:
 
 
 def read(path: Path) -> Iterator[str]:
-    """Read a text piece by piece."""
+    """Yield a text piece by piece."""
     with path.open(encoding="utf-8", newline="") as file:
         yield from cut_between_words(iter(lambda: file.read(PIECE_CHARS), ""))

@@ -1,7 +1,7 @@
-"""Byte-pair encoding against Hugging Face tokenizers and tiktoken, and texts made to be slow.
+"""Byte-pair encoding against Hugging Face tokenizers and tiktoken, and worst cases.
 
-All know the same vocabulary, and must give the same merges and the same ids before they are timed.
-Cold means that a tokenizer has encoded nothing yet, and remembers no words.
+All have the same vocabulary, and must return the same merges and ids before they are timed. Cold
+means that a tokenizer has not encoded anything yet, so that no words are in its cache.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 LARGE, HUGE = 100_000_000, 1_000_000_000  # bytes
-MEMORY = 500  # MB
-GROWTH = 15  # times the time for ten times the text; 10 is linear, n log n is 12
+MAX_MEMORY = 500  # MB
+MAX_GROWTH = 15  # of time for ten times the text; linear time gives 10, n log n gives 12
 
 
 def hugging_face_trained(pieces: list[str], vocab_size: int) -> Tokenizer:
-    """Train Hugging Face's tokenizer on pieces of a text, which it shares out among all cores."""
+    """Train Hugging Face's tokenizer on pieces of a text, which it distributes over all cores."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -68,16 +68,16 @@ def tik_token(vocabulary: Vocabulary) -> tiktoken.Encoding:
 
 
 def run(options: Options) -> list[Table]:
-    """Measure training, encoding, memory and the worst cases."""
+    """Measure training, encoding, memory and worst cases, and return their tables."""
     training = Table("Byte-pair encoding, training", (), "times as fast")
     encode = Table(
         "Byte-pair encoding, encoding",
-        ["GPT-2's vocabulary, cold. On all cores ours uses processes; starting them counts."],
+        ["GPT-2's vocabulary, cold. On all cores, ours uses processes; their start is included."],
         "times as fast",
     )
     memory = Table(
         "Byte-pair encoding, peak memory",
-        ["All that the process and its workers have, imports included."],
+        ["Total memory of the process and its workers, with imports."],
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -91,7 +91,7 @@ def run(options: Options) -> list[Table]:
 
 
 def compare_training(options: Options, table: Table, large: Path) -> None:
-    """Train on the small and the large text, checked to learn the same merges."""
+    """Time training on the small and the large text; all sides must learn the same merges."""
     vocab_size = 400 if options.quick else 8192
     cases = (
         ("Shakespeare", texts.text(options.quick), options.small, 1.0),
@@ -103,7 +103,7 @@ def compare_training(options: Options, table: Table, large: Path) -> None:
         ours = trained(text, vocab_size, options.threads)
         theirs = hugging_face_trained(pieces, vocab_size)
         if merges_of(hugging_face(ours.vocabulary)) != merges_of(theirs):
-            raise RuntimeError(f"{name}: the merges differ from those of Hugging Face")
+            raise RuntimeError(f"{name}: our merges differ from those of Hugging Face")
         del ours, theirs
         sides = {
             "ours": always(partial(trained, text, vocab_size, options.threads)),
@@ -118,18 +118,18 @@ def compare_training(options: Options, table: Table, large: Path) -> None:
 
 
 def trained(text: str, vocab_size: int, n_processes: int) -> BPETokenizer:
-    """Train our tokenizer on a text, on all cores if it is long."""
+    """Train our tokenizer on a text; a long text uses all cores."""
     tokenizer = BPETokenizer()
     return tokenizer.learn(count_words(tokenizer, pieces_of(text), n_processes), vocab_size)
 
 
 def merges_of(tokenizer: Tokenizer) -> list[object]:
-    """Return the merges of one of Hugging Face's tokenizers, in order."""
+    """Return the merges of a Hugging Face tokenizer, in order."""
     return json.loads(tokenizer.to_str())["model"]["merges"]
 
 
 def compare_encoding(options: Options, table: Table, large: Path) -> None:
-    """Encode the small text cold, and the large one on all cores, checked to give the same ids."""
+    """Time encoding the small text cold and the large text on all cores; ids must be equal."""
     vocabulary, text = texts.vocabulary(options.quick), texts.text(options.quick)
     theirs = tik_token(vocabulary)
     n = options.threads
@@ -177,7 +177,7 @@ def add_speeds(
     options: Options, table: Table, sides: dict[str, Side], what: str, size: int, rounds: int,
     targets: dict[str, float],
 ) -> None:  # fmt: skip
-    """Time sides of which the first is ours, and add a row against each other one."""
+    """Time the sides, and add a row that compares "ours" with each peer in `targets`."""
     times = interleave(sides, rounds, at_least=0, warm_up=False)
     for peer, target in targets.items():
         speeds = [size / 1e6 / times.median(side) for side in ("ours", peer)]
@@ -186,11 +186,11 @@ def add_speeds(
 
 
 def measure_memory(options: Options, table: Table, large: Path) -> None:
-    """Train on 100 MB, and encode a file of 1 GB to a file of ids."""
+    """Measure the memory of training on 100 MB, and of encoding a file of 1 GB to a file of ids."""
     options.say("memory")
     vocab_size = 400 if options.quick else 8192
     found = in_a_process("train_tokenizer", large, vocab_size, options.threads)
-    table.add("training on 100 MB", "MB", found["total"] / 1e6, target=MEMORY, at_most=True)
+    table.add("training on 100 MB", "MB", found["total"] / 1e6, target=MAX_MEMORY, at_most=True)
     huge = large.with_name("huge.txt")
     with huge.open("wb") as file:
         for _ in range(2 if options.quick else HUGE // LARGE):
@@ -199,11 +199,11 @@ def measure_memory(options: Options, table: Table, large: Path) -> None:
     out = huge.with_suffix(".ids")
     found = in_a_process("encode_file", huge, out, options.quick, options.threads)
     what = "encoding 1 GB from file to file"
-    table.add(what, "MB", found["total"] / 1e6, target=MEMORY, at_most=True)
+    table.add(what, "MB", found["total"] / 1e6, target=MAX_MEMORY, at_most=True)
 
 
 def worst_cases(options: Options) -> Table:
-    """Encode and learn texts without borders of words; compare with ten times as much."""
+    """Time encoding and training on texts without word boundaries, and on a tenth of them."""
     n = 1_000 if options.quick else 100_000
     rng = random.Random(0)
     letters = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=10 * n))
@@ -212,7 +212,7 @@ def worst_cases(options: Options) -> Table:
     encoder = BPETokenizer.from_vocabulary(texts.vocabulary(options.quick))
     table = Table(
         f"Byte-pair encoding, {10 * n:,} characters of one word",
-        [f"Ours: {10 * n:,} characters, peer: ours with a tenth; 10 is linear in the length."],
+        [f"Ours: {10 * n:,} characters; peer: ours with a tenth. Linear time gives 10."],
         "times as long",
     )
     jobs: dict[str, Callable[[str], object]] = {
@@ -228,6 +228,6 @@ def worst_cases(options: Options) -> Table:
             }
             times = interleave(sides, options.large, at_least=0)
             seconds = times.median("whole"), times.median("tenth")
-            ratio, target = times.ratio("whole", "tenth"), None if options.quick else GROWTH
+            ratio, target = times.ratio("whole", "tenth"), None if options.quick else MAX_GROWTH
             table.add(f"{job}, {kind}", "s", *seconds, ratio, target, at_most=True)
     return table

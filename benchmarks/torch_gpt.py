@@ -1,6 +1,6 @@
-"""The peer: the same model in PyTorch, as one writes it there, with its own fast attention.
+"""The peer: the same model in idiomatic PyTorch, with PyTorch's fast attention.
 
-Modules have the names of ours, so that weights are copied by name.
+Modules have the same names as ours, so that weights can be copied by name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Attention(nn.Module):
         self.projection = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, T, C) to (B, T, C)."""
+        """Return the output of the layer, (B, T, C), for an input of the same shape."""
         B, T, C = x.shape
         q, k, v = (
             part.view(B, T, self.n_heads, -1).transpose(1, 2) for part in self.qkv(x).split(C, 2)
@@ -43,12 +43,12 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(4 * d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, T, C) to (B, T, C)."""
+        """Return the output of the layer, (B, T, C), for an input of the same shape."""
         return self.down(functional.gelu(self.up(x), approximate="tanh"))
 
 
 class Block(nn.Module):
-    """Attention and feed-forward layer, each behind a norm and beside a residual."""
+    """Attention and feed-forward layer, each after a norm and with a residual connection."""
 
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
@@ -58,13 +58,13 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, T, C) to (B, T, C)."""
+        """Return the output of the layer, (B, T, C), for an input of the same shape."""
         x = x + self.attention(self.norm_1(x))
         return x + self.feed_forward(self.norm_2(x))
 
 
 class TorchGPT(nn.Module):
-    """GPT-2's architecture; `forward` gives the loss."""
+    """GPT-2's architecture; `forward` returns the loss."""
 
     def __init__(self, c: Configuration) -> None:
         super().__init__()
@@ -86,9 +86,9 @@ class TorchGPT(nn.Module):
 
 
 def paired(ours: Mapping[str, Array], theirs: TorchGPT) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield our parameters as tensors, each with theirs of the same name, in our shape.
+    """Yield each of our parameters as a tensor, with the one of the same name in `theirs`.
 
-    Both must have the same names. A `Linear` of PyTorch multiplies by the transpose of its weight.
+    Both have our shape: PyTorch's `Linear` stores the transpose of our weight. Names must match.
     """
     named = dict(theirs.named_parameters())
     for name, value in ours.items():
@@ -97,19 +97,21 @@ def paired(ours: Mapping[str, Array], theirs: TorchGPT) -> Iterator[tuple[Tensor
         transposed = value.ndim == 2 and "embedding" not in name
         yield torch.from_numpy(value), param.T if transposed else param
     if named:
-        raise ValueError(f"the PyTorch model has parameters that ours has not: {sorted(named)}")
+        raise ValueError(
+            f"the PyTorch model has parameters that ours does not have: {sorted(named)}"
+        )
 
 
 def copy_weights(ours: Mapping[str, Array], theirs: TorchGPT) -> None:
-    """Return the PyTorch model our weights."""
+    """Copy our weights into the PyTorch model."""
     for our_param, their_param in paired(ours, theirs):
         their_param.copy_(our_param)
 
 
 def adamw(model: nn.Module, fused: bool | None = None) -> torch.optim.AdamW:
-    """Return AdamW with our defaults: decay for matrices only, in PyTorch's default implementation.
+    """Return PyTorch's AdamW with our defaults: weight decay for matrices only.
 
-    On a processor the default is a loop over the parameters; `fused` must be asked for.
+    By default PyTorch loops over the parameters on a CPU; `fused=True` selects the fused form.
     """
     params = list(model.parameters())
     groups = [
@@ -125,12 +127,12 @@ def step_of(
     optimizer: torch.optim.Optimizer,
     learning_rate: float,
 ) -> Callable[[Tensor, Tensor], float]:
-    """Return the training step: forward, backward, clip, AdamW; it gives the loss.
+    """Return a training step: forward, backward, clipping, AdamW. The step returns the loss.
 
     Parameters
     ----------
-    loss_of : the model, or what `torch.compile` made of it.
-    model, optimizer : whose parameters are trained, and by what.
+    loss_of : the model, or its form compiled by `torch.compile`.
+    model, optimizer : the model whose parameters are trained, and its optimizer.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

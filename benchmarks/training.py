@@ -1,7 +1,7 @@
-"""The training step against PyTorch: forward, backward, clipping, AdamW, in tokens a second.
+"""The training step against PyTorch: forward, backward, clipping, AdamW, in tokens per second.
 
 Both sides start from the same weights and see the same batches. Before anything is timed, three
-steps must give the same losses, and end at the same weights.
+steps must have equal losses and end at equal weights.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from minigpt.fast.recompute import recompute
 from minigpt.fast.replicas import Replicas
 
 LEARNING_RATE = 1e-4
-N_BATCHES = 20  # in turns, as a batch that is known by heart has gradients like no other
+N_BATCHES = 20  # in turns: a single batch would be memorised, with unusual gradients
 
-FASTER_THAN = {"S": (1.5, 1.2), "M": (1.25, 1.05), "L": (1.9, 1.5), "X": (1.25, 1.05)}
-SHARE_OF_CEILING = {"S": 0.55, "M": 0.80, "L": 0.70, "X": 0.70}
-SECOND_THREAD = {"S": 1.7, "M": 1.7}
-PLAIN_LOOP = {"S": 1.4, "M": 1.4}
-DROPOUT = 1.15
+TARGET_SPEEDUPS = {"S": (1.5, 1.2), "M": (1.25, 1.05), "L": (1.9, 1.5), "X": (1.25, 1.05)}
+TARGET_SHARE_OF_CEILING = {"S": 0.55, "M": 0.80, "L": 0.70, "X": 0.70}
+TARGET_TWO_THREADS = {"S": 1.7, "M": 1.7}
+MAX_PLAIN_LOOP = {"S": 1.4, "M": 1.4}
+MAX_DROPOUT_COST = 1.15
 
 
 class Ours:
-    """Our training step, as `minigpt.train` takes it."""
+    """Our training step, as `minigpt.train` does it."""
 
     def __init__(
-        self, c: Configuration, n_threads: int, dropout: float = 0.0, again: bool = False
+        self, c: Configuration, n_threads: int, dropout: float = 0.0, recomputed: bool = False
     ) -> None:
         self.model = c.model(dropout=dropout)
-        if again:
+        if recomputed:
             recompute(self.model)
         self.n_threads = n_threads
         self.replicas = Replicas(self.model, n_threads)
@@ -54,7 +54,7 @@ class Ours:
         self.batches = itertools.cycle([batch_of(c, seed) for seed in range(N_BATCHES)])
 
     def step(self) -> float:
-        """Take one step; give the loss."""
+        """Take one step and return its loss."""
         loss = self.replicas.learn(*next(self.batches))
         clip_gradients(self.model.flat.grads, 1.0)
         self.optimizer.step(LEARNING_RATE)
@@ -62,9 +62,9 @@ class Ours:
 
     @contextmanager
     def side(self) -> Iterator[Work]:
-        """Start the threads, and stop them in the end."""
+        """Start the threads, yield `step`, and stop the threads."""
         with ExitStack() as stack:
-            if self.n_threads == 1:  # and not one that multiplies matrices on all cores
+            if self.n_threads == 1:  # otherwise the thread would multiply matrices on all cores
                 stack.enter_context(threadpool_limits(1, user_api="blas"))
             stack.enter_context(self.replicas)
             yield self.step
@@ -89,11 +89,18 @@ def plain_loop(c: Configuration) -> Work:
 def pytorch_sides(
     c: Configuration, ours: Ours, backend: str = "inductor", n_checked: int = 3
 ) -> tuple[dict[str, Side], str]:
-    """Return PyTorch's sides, checked to take the same steps as ours; `backend` compiles.
+    """Return PyTorch's sides, after a check that they take the same steps as ours.
+
+    Parameters
+    ----------
+    c : the configuration.
+    ours : our side, which takes `n_checked` steps.
+    backend : the backend of `torch.compile`.
+    n_checked : number of steps to compare.
 
     Returns
     -------
-    name → side, and why the compiled one is missing if it is.
+    The sides by name; and why the compiled one is missing, or "".
     """
     start = {name: param.copy() for name, param in ours.model.params().items()}
     with ours.side() as our_step:
@@ -108,7 +115,7 @@ def pytorch_sides(
             [tuple(map(torch.tensor, batch_of(c, seed))) for seed in range(N_BATCHES)]
         )
         loss_of = torch.compile(model, backend=backend) if name == "compiled" else model
-        work = in_turn(step_of(loss_of, model, adamw(model, fused), LEARNING_RATE), batches)
+        work = with_batches(step_of(loss_of, model, adamw(model, fused), LEARNING_RATE), batches)
         try:
             their_losses = [work() for _ in range(n_checked)]
         except Exception as error:
@@ -123,48 +130,54 @@ def pytorch_sides(
     return sides, problem
 
 
-def in_turn(step: Callable[..., float], batches: Iterator[tuple[Any, ...]]) -> Callable[[], float]:
-    """Let each step have the next batch."""
+def with_batches(
+    step: Callable[..., float], batches: Iterator[tuple[Any, ...]]
+) -> Callable[[], float]:
+    """Return a function that calls `step` with the next batch each time."""
     return lambda: step(*next(batches))
 
 
 def check_losses(what: str, ours: Sequence[float], theirs: Sequence[float]) -> None:
-    """Refuse to compare what does not compute the same."""
+    """Raise unless both sides have the same losses."""
     if not np.allclose(ours, theirs, rtol=2e-4):
-        raise RuntimeError(f"{what}: the losses are {theirs}, ours are {ours}: not the same model")
+        raise RuntimeError(
+            f"{what}: the losses are {theirs}, but ours are {ours}: the models differ"
+        )
 
 
 def check_movement(
     what: str, start: Mapping[str, Array], ours: Mapping[str, Array], theirs: TorchGPT
 ) -> None:
-    """Refuse to compare steps that lead elsewhere.
+    """Raise unless the steps of both sides end at the same weights.
 
-    Rounding parts the ends by a ten-thousandth of their way at most; no weight decay, or another
-    β₂, by a thousandth at least.
+    With rounding errors, the ends differ by at most 1/10,000 of the distance moved. Without weight
+    decay, or with another β₂, they differ by at least 1/1,000.
     """
     pairs = list(paired(ours, theirs))
     apart = math.hypot(*(float((end - their_end).norm()) for end, their_end in pairs))
     moved = math.hypot(*(float(np.linalg.norm(ours[name] - start[name])) for name in ours))
     if apart > 5e-4 * moved:
-        raise RuntimeError(f"{what}: the steps end {apart / moved:.2%} of their length apart")
+        raise RuntimeError(
+            f"{what}: the ends of the steps differ by {apart / moved:.2%} of their length"
+        )
 
 
 def run(options: Options) -> list[Table]:
-    """Measure all configurations."""
+    """Measure all configurations and return their tables."""
     ceiling = matrix_product(options.quick)
     against = Table(
         "Training step, against PyTorch",
         [
             "Forward, backward, clipping, AdamW; float32, all cores on both sides.",
-            "Fused AdamW is not PyTorch's default on processors, and shown for completeness.",
+            "Fused AdamW is not PyTorch's default on CPUs; it is shown for completeness.",
         ],
         "times as fast",
     )
     shares = Table(
         "Training step, against the rate of matrix products",
         [
-            f"The ceiling: {ceiling.what}; a turn of it in each round.",
-            "Operations by PaLM's convention; half attention: without what the causal mask spares.",
+            f"The ceiling: {ceiling.what}, measured once in each round.",
+            "Operations by PaLM's convention; half attention: without those the causal mask saves.",
         ],
         "share",
     )
@@ -172,7 +185,7 @@ def run(options: Options) -> list[Table]:
     for c in options.configurations:
         options.say(str(c))
         against_pytorch(c, options, ceiling, against, shares)
-        among_ourselves(c, options, own)
+        measure_options(c, options, own)
     draw_bars(options.plots / "training.svg", against.title, against.rows, against.ratio_is)
     top = ceiling.table("Matrix products, float32, all cores", "GFLOP/s")
     return [top, against, shares, own]
@@ -183,13 +196,13 @@ def against_pytorch(
 ) -> None:
     """Measure one configuration against PyTorch and the ceiling."""
     ours = Ours(c, options.threads)
-    backend = "aot_eager" if options.quick else "inductor"  # the latter takes half a minute
+    backend = "aot_eager" if options.quick else "inductor"  # inductor takes half a minute
     theirs, problem = pytorch_sides(c, ours, backend)
     sides = {"ours": ours.side, **theirs, "ceiling": always(ceiling.work)}
     rounds = interleave(sides, options.rounds_for(c), options.at_least)
 
     speed = c.tokens / rounds.median("ours")
-    targets = dict(zip(("eager", "compiled"), FASTER_THAN.get(c.name, ()), strict=False))
+    targets = dict(zip(("eager", "compiled"), TARGET_SPEEDUPS.get(c.name, ()), strict=False))
     for name in theirs:
         against.add(
             f"{c.name}, PyTorch {name}", "tokens/s", speed, c.tokens / rounds.median(name),
@@ -199,9 +212,11 @@ def against_pytorch(
         against.add(f"{c.name}, PyTorch compiled", "tokens/s", speed, note=problem)
 
     top = ceiling.amount / rounds.median("ceiling") / 1e9
-    ratio = rounds.ratio("ceiling", "ours")  # of seconds; of rates with the operations of each
+    ratio = rounds.ratio(
+        "ceiling", "ours"
+    )  # of seconds; the operations turn it into a ratio of rates
     for what, flops, target in (
-        ("", c.flops, SHARE_OF_CEILING.get(c.name)),
+        ("", c.flops, TARGET_SHARE_OF_CEILING.get(c.name)),
         (", half attention", c.needed_flops, None),
     ):
         share: Spread = ratio.times(flops / ceiling.amount)
@@ -209,12 +224,12 @@ def against_pytorch(
         shares.add(f"{c.name}{what}", "GFLOP/s", rate, top, share, target)
 
 
-def among_ourselves(c: Configuration, options: Options, own: Table) -> None:
-    """Measure what threads bring, and what dropout, recomputing and the plain loop cost."""
+def measure_options(c: Configuration, options: Options, own: Table) -> None:
+    """Measure the gain from threads, and the cost of dropout, recomputing and the plain loop."""
     sides: dict[str, Side] = {"all": Ours(c, options.threads).side}
     sides["dropout"] = Ours(c, options.threads, dropout=0.2).side
-    sides["recomputed"] = Ours(c, options.threads, again=True).side
-    small = options.quick or c.name in PLAIN_LOOP
+    sides["recomputed"] = Ours(c, options.threads, recomputed=True).side
+    small = options.quick or c.name in MAX_PLAIN_LOOP
     if small:
         sides["plain"] = always(plain_loop(c))
         sides["one"] = Ours(c, 1).side
@@ -228,8 +243,16 @@ def among_ourselves(c: Configuration, options: Options, own: Table) -> None:
         own.add(f"{c.name}, {what}", "ms", left, right, ratio, target, at_most)
 
     if "two" in sides:
-        add("two threads, one thread", "two", "one", SECOND_THREAD.get(c.name), at_most=False)
-    add("dropout 0.2, none", "dropout", "all", None if options.quick else DROPOUT, at_most=True)
+        add("two threads, one thread", "two", "one", TARGET_TWO_THREADS.get(c.name), at_most=False)
+    add(
+        "dropout 0.2, none",
+        "dropout",
+        "all",
+        None if options.quick else MAX_DROPOUT_COST,
+        at_most=True,
+    )
     add("recomputed, not", "recomputed", "all", None, at_most=True)
     if small:
-        add("plain loop with SGD, trainer", "plain", "all", PLAIN_LOOP.get(c.name), at_most=True)
+        add(
+            "plain loop with SGD, trainer", "plain", "all", MAX_PLAIN_LOOP.get(c.name), at_most=True
+        )

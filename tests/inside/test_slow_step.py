@@ -139,7 +139,7 @@ def test_slow_step_becomes_json_and_a_figure():
     assert list(bars.x) == [station.gradient for station in slow.stations]
     assert list(dots.x) == [change.before for change in slow.changes]
     assert list(diamonds.x) == [change.after for change in slow.changes]
-    assert "shortened to 0.001" in figure.layout.title.subtitle.text
+    assert "clipped to 0.001" in figure.layout.title.subtitle.text
 
 
 def test_slow_step_refuses_invalid_arguments():

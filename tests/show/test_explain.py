@@ -375,8 +375,8 @@ def test_explain_command(model, tokenizer, tmp_path, capsys, monkeypatch):
     before = (tmp_path / "explain.html").read_bytes()
     for arguments, message in {
         (folder, ""): "there is no text to explain",
-        (folder, "a", "-o", "page.pdf"): "written as .html, got 'page.pdf'",
-        (folder, "a", "-o", "no/page.html"): "there is no folder no to write",
+        (folder, "a", "-o", "page.pdf"): "must be an .html file, got 'page.pdf'",
+        (folder, "a", "-o", "no/page.html"): "the folder no, for the page, does not exist",
         (tmp_path, "my"): "config.json",
     }.items():
         code, out, err = minigpt(*arguments)

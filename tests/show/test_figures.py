@@ -81,7 +81,7 @@ def test_surprise_figure(seen, model, tokenizer):
     assert f"{nats.mean():.2f} nats" in title(figure)
     assert f"{nats[4]:.2f} nats" in figure.data[0].hovertext[5]
     expected = seen.vocabulary[int(seen.logits[4].argmax())]
-    assert f"expected most: “{shown(expected)}”" in figure.data[0].hovertext[5]
+    assert f"likeliest: “{shown(expected)}”" in figure.data[0].hovertext[5]
     with pytest.raises(ValueError, match="at least two"):
         surprise_view.surprise(trace(model, "m", tokenizer))
 
@@ -199,7 +199,7 @@ def test_attribution_figure(seen, model):
     np.testing.assert_allclose(heatmap.z, found.heads)
     assert heatmap.zmin == -heatmap.zmax
     first, second = (shown(seen.vocabulary[i]) for i in (3, 1))
-    assert f"logit {found.logit:.2f} of “{first}” less that of “{second}”" in title(figure)
+    assert f"logit {found.logit:.2f} of “{first}” minus that of “{second}”" in title(figure)
 
 
 def test_embedding_figures(model, tokenizer):

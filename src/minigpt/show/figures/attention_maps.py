@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 
 @checked
 def attention_matrix(trace: Trace, layer: int, head: int) -> go.Figure:
-    """Show the attention weights of one head: a row is a token that looks, a column one seen."""
-    weights = _seen(_weights(trace, layer, head))
+    """Show the attention weights of one head: a row for each query, a column for each key."""
+    weights = _without_future(_weights(trace, layer, head))
     pieces = labels(trace.pieces)
     hover = [[f"“{row}” looks at “{column}”" for column in pieces] for row in pieces]
     made = figure(
         f"Attention of head {head} in block {layer}",
-        "each row sums to 100 %; what lies in a token's future stays empty",
+        "each row sums to 100 %; cells in a token's future are empty",
     )
     what = "%{text}: %{z:.1%}<extra></extra>"
     made.add_heatmap(z=weights, text=hover, hovertemplate=what, **_scale(weights))
-    made.update_xaxes(title_text="is looked at", tickangle=-60, **ticks(trace.pieces))
-    made.update_yaxes(title_text="looks", autorange="reversed", **ticks(trace.pieces))
+    made.update_xaxes(title_text="token looked at (key)", tickangle=-60, **ticks(trace.pieces))
+    made.update_yaxes(
+        title_text="token that looks (query)", autorange="reversed", **ticks(trace.pieces)
+    )
     return made.update_layout(height=max(420, 250 + 14 * min(50, len(pieces))))
 
 
@@ -39,20 +41,20 @@ def attention_matrix(trace: Trace, layer: int, head: int) -> go.Figure:
 def attention_arcs(
     trace: Trace, layer: int, head: int, position: int | None = None, threshold: float = 0.1
 ) -> go.Figure:
-    """Draw arcs from tokens back to those they attend to; the wider, the more.
+    """Draw arcs from tokens back to the tokens they attend to; a wider arc is a larger weight.
 
     Parameters
     ----------
-    trace, layer, head : whose attention.
-    position : the token whose arcs are drawn; all if None.
-    threshold : the smallest weight that gets an arc.
+    trace, layer, head : the head to draw, on the text of the trace.
+    position : the token whose arcs are drawn; None draws the arcs of all tokens.
+    threshold : the smallest weight that is drawn.
     """
     weights = _weights(trace, layer, head)
     T = len(weights)
     queries = range(T) if position is None else [check_position(position, T)]
     made = figure(
         f"What head {head} in block {layer} looks at",
-        f"arcs go from a token back to one it attends to with at least {threshold:.0%}",
+        f"arcs go from a token back to the tokens it attends to with at least {threshold:.0%}",
     )
     pieces = labels(trace.pieces)
     for query in queries:
@@ -72,7 +74,7 @@ def attention_arcs(
 
 
 def _add_arc(made: go.Figure, query: int, key: int, weight: float, pieces: list[str]) -> None:
-    """Draw half an ellipse, or a small loop for a token that looks at itself."""
+    """Draw half an ellipse, or a small loop if a token attends to itself."""
     if key == query:
         turn = np.linspace(-np.pi / 2, 1.5 * np.pi, 17)
         x, y = query + 0.25 * np.cos(turn), 0.3 + 0.3 * np.sin(turn)
@@ -93,10 +95,10 @@ def _add_arc(made: go.Figure, query: int, key: int, weight: float, pieces: list[
 
 @checked
 def attention_heads(trace: Trace) -> go.Figure:
-    """Show all heads of all blocks as small matrices: a row of them for each block."""
-    weights = _seen(trace.weights)
+    """Show all heads as small matrices, with one row of matrices for each block."""
+    weights = _without_future(trace.weights)
     L, H, T, _ = weights.shape
-    edge = T + max(1, T // 12)  # with a gap to the next
+    edge = T + max(1, T // 12)  # with a gap between matrices
     picture = np.full((L * edge, H * edge), np.nan, np.float32)
     places = np.zeros((*picture.shape, 4), np.int16)
     where = np.moveaxis(np.indices(weights.shape), 0, -1)
@@ -106,7 +108,7 @@ def attention_heads(trace: Trace) -> go.Figure:
         places[rows, columns] = where[layer, head]
     made = figure(
         f"All {L * H} heads" if L * H > 1 else "The only head",
-        "as the matrix of one: rows look, columns are looked at; brighter is more",
+        "in each matrix, a row is a token that looks, a column one it looks at; brighter is more",
     )
     made.add_heatmap(
         z=picture,
@@ -136,22 +138,22 @@ def _weights(trace: Trace, layer: int, head: int) -> Array:
     return trace.blocks[layer].weights[head]
 
 
-def _seen(weights: Array) -> Array:
-    """Leave the future out (nan)."""
+def _without_future(weights: Array) -> Array:
+    """Return the weights with NaN where the key is in the query's future."""
     return np.where(np.tri(weights.shape[-1], dtype=bool), weights, np.nan)
 
 
 def _scale(weights: Array) -> dict[str, Any]:
-    """Say how a heat map of weights is coloured."""
+    """Return the colour settings of a heat map of weights."""
     return {
         "zmin": 0,
-        "zmax": _bright(weights),
+        "zmax": _brightest_weight(weights),
         "colorscale": SHARES,
         "hoverongaps": False,
         "colorbar": {"title": {"text": "weight"}, "tickformat": ".0%", "thickness": 12},
     }
 
 
-def _bright(weights: Array) -> float:
-    """Return the weight from which all are brightest, so that few large ones leave others seen."""
+def _brightest_weight(weights: Array) -> float:
+    """Return the weight at which the colours end: a few larger ones do not darken all others."""
     return max(0.05, float(np.nanquantile(weights, 0.99)))

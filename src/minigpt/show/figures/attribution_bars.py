@@ -1,4 +1,4 @@
-"""Who wrote a logit."""
+"""What each step and each head adds to a logit."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def attribution(
     position: int = -1,
     against: int | None = None,
 ) -> go.Figure:
-    """Show the parts of a logit: step by step to their sum, and head by head.
+    """Show the parts of a logit: step by step up to their sum, and head by head.
 
-    Parameters are those of `minigpt.inside.attribute`.
+    See `minigpt.inside.attribute` for the parameters.
     """
     found = attribute(model, trace, token, position, against)
-    rival = "" if against is None else f" less that of “{label(trace.vocabulary[against])}”"
+    rival = "" if against is None else f" minus that of “{label(trace.vocabulary[against])}”"
     piece = label(trace.vocabulary[found.token])
     made = figure(
         f"Who wrote the logit {found.logit:.2f} of “{piece}”{rival}?",
-        f"after “{label(trace.pieces[found.position])}”; what each step adds directly, the scale "
-        "of the final norm held fixed",
+        f"after “{label(trace.pieces[found.position])}”; what each step adds directly, with the "
+        "scale of the final norm held fixed",
         rows=2,
         row_heights=[0.6, 0.4],
         vertical_spacing=0.25,

@@ -1,4 +1,4 @@
-"""How embeddings lie to each other, in the two directions in which they differ most."""
+"""Maps of embeddings, along the two directions in which they differ most."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @checked
 def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure:
-    """Show the vectors of the first `n` tokens; point at one for its piece."""
+    """Show the vectors of the first `n` tokens; hovering over a point shows its token."""
     check_sizes(n=n)
     vectors = model.token_embedding.weight[:n]
     pieces = vocabulary_of(tokenizer, model.vocab_size)[:n]
     found = pca(vectors)
     made = figure(
         f"The embeddings of {len(vectors):,} tokens",
-        f"of {model.d_model} directions the two in which they differ most, by principal components",
+        f"the two of {model.d_model} directions in which they differ most (principal components)",
     )
     kinds = np.array([kind_of(piece) for piece in pieces])
     for kind, colour in zip(KINDS_OF_TOKENS, PALETTE, strict=False):
@@ -49,12 +49,12 @@ def embeddings(model: miniGPT, tokenizer: Tokenizer, n: int = 2000) -> go.Figure
 
 @checked
 def positions(model: miniGPT) -> go.Figure:
-    """Show the vectors of the positions; neighbours are joined."""
+    """Show the position embeddings; a line joins neighbours."""
     found = pca(model.position_embedding.weight)
     n = len(found.points)
     made = figure(
         f"The embeddings of {n:,} positions",
-        "joined in order; what lies near to each other, the model can tell apart less",
+        "joined in order; the model can hardly tell positions apart whose points are close",
     )
     made.add_scatter(
         x=found.points[:, 0],
@@ -78,7 +78,7 @@ KINDS_OF_TOKENS = ("word", "Name", "part of a word", "other")
 
 
 def kind_of(piece: str) -> str:
-    """Sort pieces as a reader does: by a space before, capitals, and letters."""
+    """Return the kind of a piece, by its leading space, capital letter and letters."""
     word = piece.strip(" ")
     if not word.isalpha():
         return "other"
@@ -88,7 +88,7 @@ def kind_of(piece: str) -> str:
 
 
 def show_axes(made: go.Figure, found: PCA) -> go.Figure:
-    """Name the axes, and say how much of all differences they show."""
+    """Label the axes with their share of the variance, and return the figure."""
     for axis, share, number in zip(
         (made.update_xaxes, made.update_yaxes), found.shares, ("first", "second"), strict=False
     ):

@@ -1,4 +1,4 @@
-"""A figure as a file: a page for the browser that needs no network, or a PNG."""
+"""Write a figure to a file: a web page that works offline, or a PNG."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ html, body {{ height: 100%; margin: 0; background: Canvas; }}
 
 
 def save_figure(figure: go.Figure, path: Path, title: str = "miniGPT") -> None:
-    """Write `figure` to `path`, as its ending says: .html, with all it needs inside, or .png.
+    """Write `figure` to `path`: a self-contained page if it ends in .html, a picture if in .png.
 
     Raises
     ------
     ValueError
-        If the ending is another.
+        If `path` has another ending.
     ImportError, RuntimeError
-        If what makes a PNG is missing, kaleido or a browser; it says how to install it.
+        If kaleido or a browser, which make a PNG, is missing; the message says how to install it.
     """
     check_ending(path)
     if path.suffix.lower() == ".html":
@@ -53,11 +53,11 @@ def save_figure(figure: go.Figure, path: Path, title: str = "miniGPT") -> None:
 def check_ending(path: Path) -> None:
     """Raise unless `path` ends in .html or .png."""
     if path.suffix.lower() not in (".html", ".png"):
-        raise ValueError(f"a figure is written as .html or .png, got {str(path)!r}")
+        raise ValueError(f"a figure must be an .html or .png file, got {str(path)!r}")
 
 
 def page(figure: go.Figure, title: str) -> str:
-    """Return a whole page with `figure`, as wide and high as the window, light or dark as it is."""
+    """Return an HTML page with `figure`, which fills the window, in its light or dark mode."""
     config = {"displaylogo": False, "responsive": True}
     inside = figure.to_html(
         full_html=False, include_plotlyjs=True, config=config, default_height="100vh"
@@ -66,7 +66,7 @@ def page(figure: go.Figure, title: str) -> str:
 
 
 def png(figure: go.Figure, width: int = 1000, height: int = 700, scale: int = 2) -> bytes:
-    """Draw `figure` on white; `scale` pixels for each unit of `width` and `height`."""
+    """Return `figure` on white as a PNG of width · scale by height · scale pixels."""
     try:
         import kaleido
         from kaleido import errors
@@ -77,7 +77,7 @@ def png(figure: go.Figure, width: int = 1000, height: int = 700, scale: int = 2)
     on_white = Figure(figure).update_layout(paper_bgcolor="white", font_color="#333333")
     options = {"format": "png", "width": width, "height": height, "scale": scale}
     try:
-        # Without mathjax=False, the page that draws would ask the network for it.
+        # With MathJax, the page that draws would load it from the network.
         return bytes(
             kaleido.calc_fig_sync(on_white.to_dict(), opts=options, kopts={"mathjax": False})
         )
@@ -88,6 +88,6 @@ def png(figure: go.Figure, width: int = 1000, height: int = 700, scale: int = 2)
         errors.KaleidoError,
     ) as error:
         raise RuntimeError(
-            "a PNG is drawn by a browser, and none was found that works: install Chrome or "
-            "Chromium (Debian: apt install chromium), or name one in BROWSER_PATH; or write .html"
+            "a PNG is drawn by a browser, but no working browser was found: install Chrome or "
+            "Chromium (Debian: apt install chromium), set BROWSER_PATH, or write .html instead"
         ) from error

@@ -1,4 +1,4 @@
-"""Which heads do something that has a name."""
+"""Which heads attend to a relation that has a name."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-HEADS_NAMED = 3
-"""How many heads are named; the colours show the others."""
+MAX_NAMED_HEADS = 3
+"""Number of heads named in the subtitle; the colours show the others."""
 
 
 @checked
 def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
-    """Show how much of its attention each head spends on each relation; name those that stand out.
+    """Show what share of its attention each head spends on each relation, and name the strongest.
 
     Parameters
     ----------
-    scores : of `minigpt.inside.head_scores`, or of `score_heads` on a text.
-    threshold : the smallest score that names a head.
+    scores : from `minigpt.inside.head_scores`, or from `score_heads` on a text.
+    threshold : the smallest score for which a head is named.
     """
     R, L, H = scores.values.shape
     found = sorted(scores.found(threshold), key=lambda head: -head[-1])
     named = [
         f"{layer}.{head} {name} {percent(score)}"
-        for layer, head, name, score in found[:HEADS_NAMED]
+        for layer, head, name, score in found[:MAX_NAMED_HEADS]
     ]
-    more = f"; and {len(found) - HEADS_NAMED} more" if len(found) > HEADS_NAMED else ""
+    more = f"; and {len(found) - MAX_NAMED_HEADS} more" if len(found) > MAX_NAMED_HEADS else ""
     made = figure(
         "What heads attend to",
         f"block.head: {'; '.join(named)}{more}" if named else "no head stands out",
@@ -49,8 +49,8 @@ def heads(scores: HeadScores, threshold: float = 0.5) -> go.Figure:
             z=values,
             coloraxis="coloraxis",
             texttemplate="%{z:.0%}",
-            hovertemplate=f"block %{{y}}, head %{{x}}: {name} %{{z:.1%}}; even attention "
-            f"would have {percent(float(even), 1)}<extra></extra>",
+            hovertemplate=f"block %{{y}}, head %{{x}}: {name} %{{z:.1%}}; uniform attention "
+            f"would give {percent(float(even), 1)}<extra></extra>",
             xgap=2,
             ygap=2,
             row=1,

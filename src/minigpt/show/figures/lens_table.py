@@ -1,4 +1,4 @@
-"""What each layer would answer."""
+"""What the model would predict after each block."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lens(model: miniGPT, trace: Trace, last: int = 16) -> go.Figure:
     ]
     made = figure(
         "What each layer would answer",
-        "final norm and head put on the residual stream after each block; colour: how sure",
+        "final norm and head, applied to the residual stream after each block; colour: how sure",
     )
     made.add_heatmap(
         z=shares,

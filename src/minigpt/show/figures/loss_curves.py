@@ -1,4 +1,4 @@
-"""Pictures of training: how the loss came down."""
+"""Loss curves of one or more runs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 BITS, NATS = "bits per character", "nats per token"
 UNKNOWN_AS_ONE = "an unknown word counts as one token"
 CURVE_POINTS = 4000
-"""Points of a line that are drawn; a screen has fewer columns."""
+"""Maximum number of points of a line; a screen has fewer columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """The losses of a run in the unit of a comparison.
+    """The losses of a run, in the unit in which runs are compared.
 
     Attributes
     ----------
-    name, color : of the run.
+    name, color : name and colour of the run.
     step : int64 array (N,), steps done.
-    loss, smooth : float64 arrays (N,), the training loss and its mean over the steps around.
-    validation : float64 array (N,), NaN at steps without an evaluation.
-    floor : the lowest possible loss, where known in this unit.
-    unknown : what counts in it for text that is unknown to the tokenizer; "" if there is none.
-    history : all else.
+    loss, smooth : float64 arrays (N,), the training loss and its moving mean.
+    validation : float64 array (N,), the validation loss; NaN at steps without an evaluation.
+    floor : the lowest possible loss, if it is known in this unit.
+    unknown : how unknown words count in the loss; "" if there are none.
+    history : the history of the run.
     """
 
     name: str
@@ -55,16 +55,16 @@ class Curve:
 
 @checked
 def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
-    """Return the losses of runs in a unit that all have, and that unit.
+    """Return the losses of runs in one common unit, and the name of the unit.
 
-    Bits per character can be compared whatever the tokenizers; nats per token is what remains if
-    a run has no evaluation yet. A training loss becomes bits per character as the validation loss
-    does, by the tokens per character of the validation text, and what its unknown words cost.
+    The unit is bits per character, in which runs with different tokenizers can be compared. It is
+    nats per token if a run has no evaluation yet. A training loss is converted like the validation
+    loss: with the tokens per character and the cost of unknown words in the validation text.
 
     Raises
     ------
     ValueError
-        If none of the runs has done a step.
+        If no run has done a step.
     """
     if not any(history.metrics.number.size for history in histories):
         where = " ".join(str(history.folder) for history in histories)
@@ -94,7 +94,7 @@ def curves(histories: Sequence[History]) -> tuple[list[Curve], str]:
 
 
 def shared_floor(drawn: Sequence[Curve]) -> float | None:
-    """Return the lowest loss possible, or None if it is not the same for all curves."""
+    """Return the lowest possible loss, or None if the curves do not share one."""
     floors = {curve.floor for curve in drawn}
     return floors.pop() if len(floors) == 1 else None
 
@@ -105,13 +105,13 @@ def loss_curves(histories: Sequence[History]) -> go.Figure:
 
     Parameters
     ----------
-    histories : of one or more runs; those without a step are left out.
+    histories : the histories of one or more runs; runs without a step are left out.
 
     Returns
     -------
-    A Plotly figure. In the first panel each run has a faint line (the loss of each step), a strong
-    one (its moving mean) and dots (validation); a dashed line is the lowest loss possible, if it is
-    the same for all.
+    A Plotly figure. In the first panel, each run has a faint line (the loss of each step), a strong
+    line (its moving mean) and dots (validation losses). A dashed line is the lowest possible loss,
+    if all runs share it.
     """
     drawn, unit = curves(histories)
     floor = shared_floor(drawn)
@@ -181,7 +181,7 @@ def _add(made: go.Figure, row: int, curve: Curve, x: Any, y: Any, **how: Any) ->
 def thin(
     x: NDArray[np.int64], y: Floats, most: int = CURVE_POINTS
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Leave out points of a long line so that it looks the same: extremes stay, also spikes."""
+    """Return fewer points of a long line, which looks the same: minima and maxima are kept."""
     if len(x) <= most:
         return x, y
     keep = set()

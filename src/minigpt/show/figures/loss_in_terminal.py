@@ -1,4 +1,4 @@
-"""Loss curves in a terminal, out of Braille characters: each is a block of 2 × 4 dots."""
+"""Loss curves in a terminal, drawn with Braille characters: each is a block of 2 × 4 dots."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 BRAILLE_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""The bit of each dot in a Braille character, rows first; the character with none is U+2800."""
-MARGIN = 8
-"""Columns for the numbers of the vertical axis."""
+"""The bit of each dot in a Braille character, (4 rows, 2 columns); U+2800 has no dots."""
+LABEL_COLUMNS = 8
+"""Columns for the numbers on the vertical axis."""
 
 
 @checked
@@ -29,30 +29,30 @@ def loss_text(histories: Sequence[History], width: int = 80, height: int = 20) -
 
     Parameters
     ----------
-    histories : of one or more runs; those without a step are left out.
-    width, height : of the whole picture, in characters; at least 30 and 5. Lines below name runs.
+    histories : the histories of one or more runs; runs without a step are left out.
+    width, height : size of the picture in characters, at least 30 and 5; a legend follows below.
 
     Returns
     -------
-    A rich Text. Lines are the training loss, smoothed; the letter of a run is its validation loss;
-    a row of dashes is the lowest loss possible, if it is the same for all.
+    A rich Text. Lines are smoothed training losses, the letter of a run marks its validation
+    losses, and a row of dashes is the lowest possible loss, if all runs share it.
     """
     from rich.text import Text
 
     drawn, unit = curves(histories)
-    canvas = _Canvas(drawn, max(width, 30) - MARGIN, max(height, 5))
+    canvas = _Canvas(drawn, max(width, 30) - LABEL_COLUMNS, max(height, 5))
     picture = Text(f"{unit}\n", no_wrap=True)
     for row in range(canvas.height):
         value = decimal(canvas.value(row)) if row % 4 == 0 or row == canvas.height - 1 else ""
-        label = value if len(value) < MARGIN else f"{canvas.value(row):.0e}"
-        picture.append(f"{label:>{MARGIN - 2}} │")
+        label = value if len(value) < LABEL_COLUMNS else f"{canvas.value(row):.0e}"
+        picture.append(f"{label:>{LABEL_COLUMNS - 2}} │")
         for character, color in zip(canvas.characters[row], canvas.colors[row], strict=True):
             picture.append(str(character), style=str(color))
         picture.append("\n")
-    picture.append(" " * (MARGIN - 1) + "└" + "─" * canvas.width + "\n")
+    picture.append(" " * (LABEL_COLUMNS - 1) + "└" + "─" * canvas.width + "\n")
     first, last = (str(step) for step in canvas.steps)
     room = canvas.width - len(first)
-    picture.append(f"{'':{MARGIN}}{first}{last + ' steps':>{room}}\n")
+    picture.append(f"{'':{LABEL_COLUMNS}}{first}{last + ' steps':>{room}}\n")
     for letter, curve in zip(_letters(len(drawn)), drawn, strict=True):
         picture.append(f"  {letter}  {visible(curve.name)}", style=curve.color)
         own = "" if curve.floor is None or canvas.floor else f", lowest possible {curve.floor:.3f}"
@@ -74,7 +74,7 @@ def _last(curve: Curve) -> str:
 
 
 class _Canvas:
-    """Characters and their colours, both arrays (height, width), with the curves drawn in."""
+    """The drawn curves: arrays (height, width) of characters and of their colours."""
 
     def __init__(self, drawn: Sequence[Curve], width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -96,11 +96,11 @@ class _Canvas:
             self._points(letter, curve)
 
     def value(self, row: int) -> float:
-        """Return the loss at the middle of a row."""
+        """Return the loss at the middle of a row of characters."""
         return float(self.high - (self.high - self.low) * row / (self.height - 1))
 
     def _dot(self, value: Any) -> Any:
-        """Return the row of dots where `value` is; the lowest and highest are amid their rows."""
+        """Return the row of dots for `value`; the extremes are in the middle of characters."""
         row = (self.high - value) / (self.high - self.low) * (self.height - 1)
         return np.rint(row * 4 + 1.5).astype(int)
 

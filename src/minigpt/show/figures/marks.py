@@ -1,4 +1,4 @@
-"""Tokens in figures: how they are written, on axes and as strips of coloured cells."""
+"""Tokens in figures: their labels, on axes and in strips of coloured cells."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 SHARES = "Cividis"
-"""Colours from little to much: lightness alone tells them apart. Source: Nuñez et al., 2018."""
+"""Colours from low to high, which differ in lightness too. Source: Nuñez et al., 2018."""
 SIGNED = "RdBu"
-"""Colours from below 0 (red) to above (blue), pale between."""
+"""Colours for numbers below 0 (red) and above 0 (blue), pale near 0."""
 TEXT_COLUMNS = 72
 
 
 def label(piece: str) -> str:
-    """Write a piece so that a figure shows it as it is: Plotly takes < and & for HTML."""
+    """Return a piece escaped for Plotly, which reads < and & as HTML."""
     return html.escape(visible(piece), quote=False)
 
 
 def labels(pieces: Sequence[str]) -> list[str]:
-    """Write all pieces so."""
+    """Return the label of each piece."""
     return [label(piece) for piece in pieces]
 
 
 def ticks(pieces: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of an axis with tokens; of many, the last and every n-th before."""
+    """Return the settings of an axis with tokens: at most 50 labels, always with the last token."""
     step = 1 + len(pieces) // 50
     first = (len(pieces) - 1) % step
     return {
@@ -43,7 +43,7 @@ def ticks(pieces: Sequence[str]) -> dict[str, Any]:
 
 
 class Cells(NamedTuple):
-    """Where the pieces of a text stand: in rows from the top, each as wide as it is long."""
+    """The places of a text's pieces: column, width in characters, and row from the top."""
 
     starts: list[int]
     widths: list[int]
@@ -54,7 +54,7 @@ class Cells(NamedTuple):
 
 
 def flow(pieces: Sequence[str], columns: int = TEXT_COLUMNS, first_row: int = 0) -> Cells:
-    """Set pieces one after another, and a new row where it is full or a line ends."""
+    """Place pieces one after another; begin a new row if a row is full or a line ends."""
     cells, x, row = Cells([], [], []), 0, first_row
     for piece in pieces:
         width = max(2, len(visible(piece)) + 1)
@@ -78,7 +78,7 @@ def add_strip(
     ink: Sequence[str],
     panel: int = 1,
 ) -> None:
-    """Draw pieces in cells, coloured by `marker`, written in `ink`."""
+    """Draw `pieces` in `cells`; `marker` has the colours of cells, `ink` those of letters."""
     figure.add_bar(
         orientation="h",
         base=cells.starts,
@@ -106,5 +106,5 @@ def add_strip(
 
 
 def ink_on(values: Array, low: float, high: float) -> list[str]:
-    """Choose white on the dark lower half of `SHARES`, black on the upper."""
+    """Return the colour of letters on `SHARES`: white on its dark lower half, otherwise black."""
     return ["white" if 2 * value < low + high else "black" for value in values]

@@ -1,4 +1,4 @@
-"""Neurons, and what fires them."""
+"""The places of a text that activate neurons most."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import Tokenizer
 
-BEFORE, AFTER = 9, 2
+TOKENS_BEFORE, TOKENS_AFTER = 9, 2
 
 
 @checked
@@ -32,15 +32,15 @@ def neurons(
     numbers: Sequence[int] | None = None,
     n_contexts: int = 5,
 ) -> go.Figure:
-    """Show the places of a text that fire some neurons most, each token coloured by how much.
+    """Show where in a text neurons are most active, with tokens coloured by activation.
 
     Parameters
     ----------
-    model, tokenizer : whose neurons.
-    text : a long one shows more; some 5000 tokens take a second.
+    model, tokenizer : the model and its tokenizer.
+    text : a longer text finds stronger places; 5000 tokens take about a second.
     layer : the block.
-    numbers : which neurons; if None, three that are mostly silent and seldom loud.
-    n_contexts : how many places for each.
+    numbers : the neurons; None chooses three that are active at few tokens only.
+    n_contexts : number of places for each neuron.
     """
     check_sizes(n_contexts=n_contexts)
     ids = np.array(tokenizer.encode(text), int)
@@ -53,8 +53,8 @@ def neurons(
     vocabulary = vocabulary_of(tokenizer, model.vocab_size)
     pieces = [vocabulary[i] for i in ids]
     made = figure(
-        f"What fires neurons of block {layer}",
-        "the places in the text where each is loudest; brighter is louder",
+        f"What activates neurons of block {layer}",
+        "the places in the text where each neuron is most active; brighter is more",
         rows=len(chosen),
         vertical_spacing=0.25 / len(chosen),
         subplot_titles=[f"neuron {number}" for number in chosen],
@@ -70,8 +70,8 @@ def _add_contexts(
 ) -> None:
     shown: list[int] = []
     cells = Cells([], [], [])
-    for row, place in enumerate(strongest(values, n_contexts, BEFORE)):
-        tokens = range(max(0, place - BEFORE), min(len(pieces), place + AFTER + 1))
+    for row, place in enumerate(strongest(values, n_contexts, TOKENS_BEFORE)):
+        tokens = range(max(0, place - TOKENS_BEFORE), min(len(pieces), place + TOKENS_AFTER + 1))
         line = flow([pieces[t].replace("\n", "⏎") for t in tokens], 10**6)
         shown += tokens
         cells.starts.extend(line.starts)

@@ -1,4 +1,4 @@
-"""What may come next, and what sampling makes of it."""
+"""The probabilities of the next token, before and after sampling settings."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def next_token(
     trace: Trace, sampling: Sampling | None = None, n: int = 12, position: int = -1
 ) -> go.Figure:
-    """Show the likeliest next tokens: the model's probabilities, and those they are drawn with.
+    """Show the likeliest next tokens: their probability in the model, and when sampling.
 
     Parameters
     ----------
     trace : Trace
-    sampling : temperature, top_k, top_p and so on; what it cuts stays hollow.
-    n : how many tokens.
-    position : after which token of the text.
+    sampling : temperature, top_k, top_p and so on; bars of excluded tokens are hollow.
+    n : number of tokens to show.
+    position : the token of the text after which the next one is predicted.
     """
     check_sizes(n=n)
     sampling = sampling or Sampling()
@@ -42,7 +42,7 @@ def next_token(
     made = figure(
         f"What comes after “{label(trace.pieces[position])}”?",
         f"{_settings(sampling)}: {np.count_nonzero(drawn):,} of {len(drawn):,} tokens can be "
-        f"drawn, {percent(max(rest, 0), 1)} others",
+        f"drawn; {percent(max(rest, 0), 1)} go to tokens not shown",
     )
     hover = [
         f"“{name}”: the model says {percent(p, 2)}, "

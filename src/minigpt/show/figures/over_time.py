@@ -1,4 +1,4 @@
-"""How a model came to be: what changes from checkpoint to checkpoint, with a slider."""
+"""How a model learned: what changes from checkpoint to checkpoint, with a slider."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def head_over_time(
     n_tokens: int = 40,
     seed: int = 0,
 ) -> go.Figure:
-    """Show the attention of one head on a text at each stage, and below how the model goes on.
+    """Show the attention of one head on a text at each stage, and how the model continues it.
 
     Parameters
     ----------
-    stages : see `minigpt.runs.stages.stages`; each is opened in its turn.
-    text, tokenizer : what is looked at, and what the samples begin with.
-    layer, head : which head.
-    n_tokens : how long the samples are.
-    seed : so that only the model changes from one to the next.
+    stages : see `minigpt.runs.stages.stages`; only one model is open at a time.
+    text, tokenizer : the text whose attention is shown and that samples continue.
+    layer, head : the head.
+    n_tokens : length of the samples in tokens.
+    seed : seed of the samples, the same at each stage, so that only the model differs.
     """
     check_sizes(n_tokens=n_tokens)
     steps, samples = [], []
@@ -57,8 +57,8 @@ def head_over_time(
             made.add_traces(one.data)
         steps.append(stage.step)
         samples.append(write_sample(stage.model, tokenizer, text, n_tokens, seed))
-    made = _some(made)
-    for matrix in made.data:  # one scale for all, or a slide would change what a colour means
+    made = _check_any(made)
+    for matrix in made.data:  # one scale for all stages, so that a colour keeps its meaning
         matrix.update(zmax=max(matrix.zmax for matrix in made.data))
     changes = [{"annotations": [_note(sample)]} for sample in samples]
     made.update_layout(
@@ -71,10 +71,10 @@ def head_over_time(
 
 @checked
 def embeddings_over_time(stages: Iterable[Stage], tokenizer: Tokenizer, n: int = 1000) -> go.Figure:
-    """Show where the vectors of the first `n` tokens lie at each stage.
+    """Show the embeddings of the first `n` tokens at each stage.
 
-    The axes are the same throughout: the two directions in which those of the last stage differ
-    most. So one sees what the vectors had to do with each other before they got there.
+    The axes stay the same: the two directions in which the embeddings of the last stage differ
+    most. So the figure shows how the vectors moved to their final places.
     """
     check_sizes(n=n)
     steps, vectors = [], []
@@ -82,19 +82,19 @@ def embeddings_over_time(stages: Iterable[Stage], tokenizer: Tokenizer, n: int =
         steps.append(stage.step)
         vectors.append(stage.model.token_embedding.weight[:n].astype(float))
         vocab_size = stage.model.vocab_size
-    _some(vectors)
+    _check_any(vectors)
     found = pca(vectors[-1])
     middle = vectors[-1].mean(axis=0)
     pieces = vocabulary_of(tokenizer, vocab_size)[:n]
     kinds = np.array([kind_of(piece) for piece in pieces])
     made = figure(
         f"The embeddings of {len(pieces):,} tokens as they learn",
-        "along the two directions in which they differ most after the last of these steps",
+        "along the two directions in which they differ most after the last step",
     )
     for each in vectors:
         _add_points(made, (each - middle) @ found.directions.T, pieces, kinds)
     show_axes(made, found)
-    _same_window(made, found, vectors, middle)
+    _fix_axes(made, found, vectors, middle)
     made.update_layout(height=680, margin={"b": 140})
     return _with_slider(made, steps, len(KINDS_OF_TOKENS), [{}] * len(steps))
 
@@ -113,7 +113,7 @@ def _add_points(made: go.Figure, points: Array, pieces: Sequence[str], kinds: Ar
         )
 
 
-def _same_window(made: go.Figure, found: PCA, vectors: Sequence[Array], middle: Array) -> None:
+def _fix_axes(made: go.Figure, found: PCA, vectors: Sequence[Array], middle: Array) -> None:
     every = np.concatenate([(each - middle) @ found.directions.T for each in vectors])
     for update, low, high in zip(
         (made.update_xaxes, made.update_yaxes), every.min(axis=0), every.max(axis=0), strict=True
@@ -141,7 +141,7 @@ def _note(sample: str) -> dict[str, Any]:
 def _with_slider(
     made: go.Figure, steps: Sequence[int], per_step: int, changes: Sequence[dict[str, Any]]
 ) -> go.Figure:
-    """Show the traces of one step at a time, the last at first; each step has `per_step`."""
+    """Return `made` with a slider that shows `per_step` traces at a time, at first the last."""
     stops: list[dict[str, Any]] = []
     for i, (step, change) in enumerate(zip(steps, changes, strict=True)):
         seen = [i * per_step <= k < (i + 1) * per_step for k in range(len(made.data))]
@@ -161,7 +161,7 @@ def _with_slider(
     return made.update_layout(**changes[-1], sliders=[slider])
 
 
-def _some(found: Any) -> Any:
+def _check_any(found: Any) -> Any:
     if not found:
         raise ValueError("there are no checkpoints to show: train with --keep 20 to keep more")
     return found

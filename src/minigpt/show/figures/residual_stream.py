@@ -1,4 +1,4 @@
-"""The residual stream: how long it is, and what each step adds."""
+"""The length of the residual stream, and what each step adds to it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @checked
 def stream(trace: Trace, position: int | None = None) -> go.Figure:
-    """Show the length of the stream after each step, and of what the step has added.
+    """Show the length of the residual stream after each step, and of the vector the step added.
 
     Parameters
     ----------
     trace : Trace
-    position : of one token; the mean over all if None.
+    position : the token to show; None shows the mean over all tokens.
     """
     if position is not None:
         position = check_position(position, len(trace.ids))
@@ -32,7 +32,7 @@ def stream(trace: Trace, position: int | None = None) -> go.Figure:
     whose = "all tokens, on average" if position is None else f"“{label(trace.pieces[position])}”"
     made = figure(
         f"The residual stream of {whose}",
-        "bars: the length of what each step adds; line: of the stream after it",
+        "bars: length of the vector that each step adds; line: length of the stream after the step",
     )
     added = {
         "embedding": ([0], [trace.embedding]),
@@ -53,7 +53,7 @@ def stream(trace: Trace, position: int | None = None) -> go.Figure:
         name="the stream",
         mode="lines+markers",
         line_color=GREY,
-        hovertemplate="the stream is %{y:.2f} long now<extra></extra>",
+        hovertemplate="the stream now has length %{y:.2f}<extra></extra>",
     )
     names = ["embedding"]
     for i in range(L):

@@ -1,4 +1,4 @@
-"""One training step in slow motion: the batch, the gradients on their way, the update."""
+"""One training step in slow motion: the batch, the gradients on their way down, the update."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from minigpt.text.tokenizers import Tokenizer
 
 BRIGHTEST_LOSS = 8.0
-"""The loss in nats from which all tokens are coloured alike."""
+"""The loss in nats that has the brightest colour; larger ones have the same."""
 
 
 @checked
 def slow_step(step: SlowStep, tokenizer: Tokenizer | None = None, row: int = 0) -> go.Figure:
-    """Show the stages of a training step, from above: forward, back, the update.
+    """Show the stages of a training step from top to bottom: forward, backward, update.
 
     Parameters
     ----------
     step : see `minigpt.inside.slow_step.slow_step`.
-    tokenizer : tells the pieces that ids stand for; without one, ids are shown.
-    row : which text of the batch is shown.
+    tokenizer : shows tokens as text; without it, their ids are shown.
+    row : the text of the batch to show.
     """
     check_index(len(step.x), row=row)
     cells_high = _cell_rows(step, tokenizer, row)
     made = figure(
         f"One training step: the loss on its batch goes from {step.loss:.3f} "
         f"to {step.loss_after:.3f} nats",
-        _what_is_clipped(step),
+        _describe_clipping(step),
         rows=3,
         row_heights=[30 * cells_high, 24 * len(step.stations), 20 * len(step.changes)],
         vertical_spacing=0.09,
         subplot_titles=(
             f"1  Forward: text {row + 1} of {len(step.x)}, coloured by the loss at each next token",
-            "2  Back: length of the gradient as it comes to each layer, from the head down",
-            "3  Update: the numbers that change most, from the dot to the diamond",
+            "2  Backward: length of the gradient that reaches each layer, from the head down",
+            "3  Update: the parameters that change most, from the dot to the diamond",
         ),
     )
     _add_losses(made, step, tokenizer, row)
@@ -55,19 +55,19 @@ def slow_step(step: SlowStep, tokenizer: Tokenizer | None = None, row: int = 0) 
     return made.update_layout(height=height, showlegend=False, hovermode="closest")
 
 
-def _what_is_clipped(step: SlowStep) -> str:
+def _describe_clipping(step: SlowStep) -> str:
     if step.gradient_norm <= step.clip:
-        what = f"not longer than {step.clip:g}, so it is taken as it is"
+        what = f"at most {step.clip:g}, so it is not clipped"
     else:
-        what = f"shortened to {step.clip:g}"
+        what = f"clipped to {step.clip:g}"
     return (
-        f"its gradient is {step.gradient_norm:.3f} long, {what}; "
+        f"the gradient has length {step.gradient_norm:.3f}, {what}; "
         f"learning rate {step.learning_rate:.2e}"
     )
 
 
 def _pieces(step: SlowStep, tokenizer: Tokenizer | None, row: int) -> list[str]:
-    """Return the tokens to be predicted, which are what a loss is of."""
+    """Return the target tokens, whose losses are shown."""
     vocabulary = vocabulary_of(tokenizer, step.stations[-1].shape[-1])
     return [vocabulary[i] for i in step.y[row]]
 
@@ -95,7 +95,7 @@ def _add_gradients(made: go.Figure, step: SlowStep) -> None:
     for station in stations:
         inside = "<br>".join(f"{name}: {norm:.3g}" for name, norm in station.parameters.items())
         hover.append(
-            f"{station.name}: gives {station.shape}, {station.norm:.3g} long<br>"
+            f"{station.name}: output {station.shape}, length {station.norm:.3g}<br>"
             f"gradients of its parameters:<br>{inside or 'none'}"
         )
     made.add_bar(

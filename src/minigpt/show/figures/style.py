@@ -1,7 +1,7 @@
-"""How figures look: colours, type and lines that can be read by all, in light and in dark.
+"""The style of figures: colours, letters and lines that everybody can read, on light and on dark.
 
-Backgrounds are transparent and all that is neither data nor hover is a grey of nearly the same
-contrast against white and against black, so that one figure fits a page, or a notebook, of either.
+Backgrounds are transparent. Everything except data and hover texts is a grey with nearly the same
+contrast on white and on black, so one figure suits light and dark pages and notebooks.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Colours for up to six things, which colour-blind people can tell apart; the strongest first.
+"""Six colours that colour-blind people can tell apart, the strongest first.
 
-Source: Okabe & Ito, "Color universal design", 2008, without black and yellow, of which one is not
-seen on a dark background and the other not on a light one.
+Source: Okabe & Ito, "Color universal design", 2008, without black, which is invisible on a dark
+background, and yellow, which is invisible on a light one.
 """
 GREY = "#777777"
-"""For text, axes and what is not data: 4.5 : 1 against white, 4.7 : 1 against black."""
+"""Colour of text, axes and all that is not data: contrast 4.5 : 1 on white, 4.7 : 1 on black."""
 GRID = "rgba(128, 128, 128, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
 
@@ -28,14 +28,14 @@ def figure(title: str = "", subtitle: str = "", **panels: Any) -> go.Figure:
 
     Parameters
     ----------
-    title : what it shows.
-    subtitle : how to read it, in smaller type.
+    title : what the figure shows.
+    subtitle : how to read it, in smaller letters.
     panels : arguments of `plotly.subplots.make_subplots`, such as rows=2, for several panels.
 
     Raises
     ------
     ImportError
-        If Plotly is not installed; it says how to install it.
+        If Plotly is not installed; the message says how to install it.
     """
     try:
         from plotly.graph_objects import layout

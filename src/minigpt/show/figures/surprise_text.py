@@ -1,4 +1,4 @@
-"""Where in a text the model is surprised."""
+"""The tokens of a text that surprise the model."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BRIGHTEST_SURPRISE = 8.0
-"""The surprise in nats, a chance of 1 in 3000, from which all are coloured alike."""
+"""The surprise in nats that has the brightest colour: a probability of 1 in 3000."""
 
 
 @checked
 def surprise(trace: Trace) -> go.Figure:
-    """Colour the tokens of a text of at least two by −log of the probability they had."""
+    """Colour each token by its surprise: −log of the probability that the model gave it."""
     nats = measure(trace)
     if not nats.size:
-        raise ValueError("the first token surprises nobody: the text needs at least two")
+        raise ValueError("the text must have at least two tokens: the first is never predicted")
     made = figure(
-        f"Where the model is surprised: {nats.mean():.2f} nats a token on average",
-        "dark was expected, bright was not; the first token has nothing before it",
+        f"Where the model is surprised: {nats.mean():.2f} nats per token on average",
+        "dark: expected; bright: not expected; nothing comes before the first token",
     )
     shown = np.append(0.0, np.minimum(nats, BRIGHTEST_SURPRISE))
     hover = [f"“{label(trace.pieces[0])}” comes first: nothing predicts it"]
@@ -36,9 +36,9 @@ def surprise(trace: Trace) -> go.Figure:
         likeliest = trace.vocabulary[trace.logits[t].argmax()]
         probability = trace.probabilities(t).max()
         hover.append(
-            f"“{label(trace.pieces[t + 1])}” had {percent(float(np.exp(-cost)), 2)}: "
+            f"“{label(trace.pieces[t + 1])}” had probability {percent(float(np.exp(-cost)), 2)}: "
             f"{cost:.2f} nats<br>"
-            f"expected most: “{label(likeliest)}” {percent(probability, 1)}"
+            f"likeliest: “{label(likeliest)}”, {percent(probability, 1)}"
         )
     cells = flow(trace.pieces)
     marker = {

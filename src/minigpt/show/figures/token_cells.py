@@ -1,4 +1,4 @@
-"""How a text is cut into tokens."""
+"""A text cut into tokens, as strips of cells."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from minigpt.text.tokenizers import Tokenizer
 
-INK = ("white", "black", "black", "black", "black", "black")
-"""What is read best on each colour of the palette."""
+LETTER_COLORS = ("white", "black", "black", "black", "black", "black")
+"""The colour of letters that reads best on each colour of `PALETTE`."""
 
 
 @checked
 def tokens(trace: Trace) -> go.Figure:
-    """Show the tokens of a text; the same piece has the same colour."""
+    """Show the tokens of a text; equal tokens have the same colour."""
     n = len(trace.ids)
     dropped = f", after {trace.n_dropped} that did not fit" if trace.n_dropped else ""
     made = figure(
         f"The text as {n} token{'' if n == 1 else 's'}{dropped}",
-        "a cell is a token; · is a space, ⏎ the end of a line; point at one for its id",
+        "a cell is a token; · is a space, ⏎ the end of a line; hover over a cell for its id",
     )
     cells = _draw(made, trace.pieces, trace.ids.tolist(), 1)
     return made.update_layout(height=170 + 30 * (max(cells.rows) + 1))
@@ -40,7 +40,7 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str) -> go.Figure:
 
     Parameters
     ----------
-    tokenizers : name → tokenizer.
+    tokenizers : tokenizers by name.
     text : at least one character.
     """
     if not text or not tokenizers:
@@ -51,7 +51,7 @@ def showdown(tokenizers: dict[str, Tokenizer], text: str) -> go.Figure:
     heights = [max(flow(parts).rows) + 1 for parts in pieces.values()]
     made = figure(
         f"{counted(len(text), 'character')}, cut by {counted(len(tokenizers), 'tokenizer')}",
-        "fewer tokens mean a longer text in the context, a larger vocabulary more to learn",
+        "fewer tokens: more text fits into the context; a larger vocabulary: more to learn",
         rows=len(ids),
         row_heights=heights,
         vertical_spacing=0.25 / len(ids),
@@ -74,11 +74,11 @@ def _draw(made: go.Figure, pieces: Sequence[str], ids: Sequence[int], panel: int
         for t, (piece, i) in enumerate(zip(pieces, ids, strict=True))
     ]
     marker = {"color": [PALETTE[c] for c in colours]}
-    add_strip(made, pieces, cells, hover, marker, [INK[c] for c in colours], panel)
+    add_strip(made, pieces, cells, hover, marker, [LETTER_COLORS[c] for c in colours], panel)
     return cells
 
 
 def _colours(ids: Sequence[int]) -> list[int]:
-    """Assign each id a colour of its own as long as there are some; neighbours differ then."""
+    """Return a colour number for each id; the first six distinct ids get different ones."""
     order: dict[int, int] = {}
     return [order.setdefault(i, len(order)) % len(PALETTE) for i in ids]
