@@ -1,4 +1,4 @@
-"""The machine and versions that results belong to, and the number of threads of each side."""
+"""The machine and versions behind the results, and the number of threads of each side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("minigpt-numpy", "numpy", "torch", "transformers", "tokenizers", "ti
 
 @contextmanager
 def threads(n: int) -> Iterator[int]:
-    """Limit both sides to `n` threads (0: one per core) within a `with` block, and yield the number.
+    """Limit both sides to `n` threads (0: one per core) in a `with` block, and yield the number.
 
     Enter it before the libraries start their threads: some read the environment only then.
     """

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from minigpt import Settings, load_tokenizer, preset
 
 TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 60
-TURN = TEXT[:3000] + "ZYXWV 0123456789 " * 20  # what it is examined on is nothing it has learned
+TURN = TEXT[:3000] + "ZYXWV 0123456789 " * 20  # validation text unlike the training text
 TINY = (
     *("--n-layers", "1", "--n-heads", "2", "--d-model", "16", "--block-size", "16"),
     *("--batch-size", "4", "--steps", "6", "--eval-every", "3", "--sample-every", "3"),
@@ -33,7 +33,7 @@ def minigpt(*arguments, cwd, stdin="", **environment):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a text and a trained run, made by the command itself."""
+    """Return a folder with a text and a run, trained by the command itself."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     done = minigpt("train", "--data", "text.txt", "--out", "runs/a", *TINY, cwd=folder)
@@ -175,12 +175,12 @@ def test_fine_tuning_keeps_architecture_tokenizer_and_frozen_layers(folder):
     assert tokenizers[0] == tokenizers[1]
 
 
-def test_eval_of_a_run_and_of_another_text(folder):
+def test_eval_measures_a_run_on_its_own_and_on_another_text(folder):
     done = minigpt("eval", "runs/a", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "validation part of text" in done.stdout
     assert "bits per character" in done.stdout
-    assert "bits/char" not in done.stdout  # the unit is said once
+    assert "bits/char" not in done.stdout  # the unit is printed once
     (folder / "other.txt").write_text("my dear goose " * 20, encoding="utf-8")
     other = minigpt("eval", "runs/a", "--data", "other.txt", cwd=folder)
     assert f"other, {14 * 20} characters" in other.stdout
@@ -195,7 +195,7 @@ def test_eval_of_a_run_and_of_another_text(folder):
     assert "give one with --data" in bare.stderr
 
 
-def test_tokenize_compares(folder):
+def test_tokenize_compares_tokenizers(folder):
     done = minigpt("tokenize", "my dear goose\U0001f986", "--data", "text.txt", cwd=folder)
     assert done.returncode == 0, done.stderr
     for line in ("my| |dear| |goose", "m|y| |d|e|a|r", "the showdown"):
@@ -319,18 +319,18 @@ def test_interrupted_training_loses_nothing(folder):
     assert not list((folder / "runs/half").glob(".*.tmp"))
     on = minigpt("train", "--resume", "runs/half", cwd=folder)
     assert on.returncode == 0, on.stderr
-    assert "after step 36" in on.stderr  # a second Ctrl-C does not wait for the saving
+    assert "after step 36" in on.stderr  # the second Ctrl-C does not wait until all is saved
     assert "continuing" in on.stderr
     for file in ("model.safetensors", "training_state.safetensors", "samples.txt"):
         assert (folder / "runs/half" / file).read_bytes() == (
             folder / "runs/whole" / file
         ).read_bytes()
 
-    def but_for_times(run):
+    def rows_without_times(run):
         rows = (folder / "runs" / run / "metrics.jsonl").read_text().splitlines()
         return [json.loads(row) | {"tokens_per_second": None} for row in rows]
 
-    assert but_for_times("half") == but_for_times("whole")
+    assert rows_without_times("half") == rows_without_times("whole")
 
 
 def test_resume_names_a_damaged_checkpoint_and_uses_the_previous(folder):
@@ -605,7 +605,7 @@ def test_invalid_flag_beside_a_settings_file_is_named_as_a_flag(folder):
     (folder / "right.toml").write_text("d_model = 130\nn_heads = 5", encoding="utf-8")
     done = minigpt("train", "--config", "right.toml", "--n-heads", "4", cwd=folder)
     assert "minigpt: --d-model must be a multiple of --n-heads" in done.stderr
-    (folder / "half.toml").write_text("d_model = 130", encoding="utf-8")  # the flag mends it
+    (folder / "half.toml").write_text("d_model = 130", encoding="utf-8")  # the flag corrects it
     more = ("--n-heads", "5", "--data", "missing.txt")
     done = minigpt("train", "--config", "half.toml", *more, cwd=folder)
     assert "no file 'missing.txt'" in done.stderr

@@ -23,22 +23,22 @@ TEXTS = {
 
 
 @dataclass
-class Text:
+class FakeDataset:
     val: np.ndarray
 
 
 @dataclass
-class OfText:
+class FakeRun:
     folder: Path
     settings: Settings
     tokenizer: CharTokenizer
-    dataset: Text
+    dataset: FakeDataset
 
 
 def run_of(text, folder="runs/a", data=("x.txt",)):
     tokenizer = CharTokenizer().train(text)
     ids = np.array(tokenizer.encode(text))
-    return OfText(Path(folder), Settings(data=data), tokenizer, Text(ids))
+    return FakeRun(Path(folder), Settings(data=data), tokenizer, FakeDataset(ids))
 
 
 @pytest.mark.parametrize("kind", TEXTS)
