@@ -24,7 +24,7 @@ def add_settings(
     A flag that is not given leaves no attribute in the parsed arguments.
     """
     defaults = defaults or Settings()
-    star = "" if only else "; * adapts to the size of your own text unless you choose a value"
+    star = "" if only else "; those marked * adapt to the size of your own text"
     group = parser.add_argument_group(f"settings, with their defaults{star}")
     kinds = typing.get_type_hints(Settings)
     for field in dataclasses.fields(Settings):

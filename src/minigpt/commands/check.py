@@ -21,7 +21,7 @@ def add_check(subparsers: Any) -> None:
         "\nruns/demo",
     )
     parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help=f"{MODEL} (a new, very small model)"
+        "model", nargs="?", metavar="MODEL", help=f"{MODEL}; if left out, a new, tiny model"
     )
     add_checkpoint(parser)
     parser.add_argument(
