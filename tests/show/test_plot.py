@@ -255,7 +255,7 @@ def test_plot_command(pair, tmp_path):
     [
         ([], 2, "RUN"),
         (["nowhere"], 1, "nowhere is not a run folder"),
-        (["runs/a", "-o", "curves.pdf"], 1, "as .html or .png, got 'curves.pdf'"),
+        (["runs/a", "-o", "curves.pdf"], 1, "an .html or .png file, got 'curves.pdf'"),
         (["runs/a", "-o", "no/such/curves.html"], 1, "No such file or directory"),
         (["runs/a", "-o", "x.html", "--text"], 2, "not allowed with"),
     ],
