@@ -1,8 +1,9 @@
-"""Tokenizers: text to token ids and back.
+"""Tokenizers: convert text to token ids and back.
 
-Read `base` for what they all do, `word` and `char` for the simple ones, `bpe` for the one that
-GPT-2 uses, with `merges`, its algorithm; beneath them are `patterns`, which cuts text into words,
-`stream`, which cuts a long text into pieces, `byte_level`, and `tokenizer_json` for the file.
+Read `base` first, for what all tokenizers do; then `word` and `char`, the simple ones; then `bpe`,
+the one that GPT-2 uses, and `merges`, its algorithm. They are built on `patterns`, which cuts text
+into words; `stream`, which cuts a long text into pieces; `byte_level`; and `tokenizer_json`, which
+reads and writes their files.
 """
 
 import os
@@ -22,21 +23,21 @@ TOKENIZERS: dict[Kind, type[Tokenizer]] = {
 
 
 def load_tokenizer(path: str | os.PathLike[str], n_rows: int | None = None) -> Tokenizer:
-    """Return the tokenizer in a ``tokenizer.json``, or in a folder with one, whatever its kind.
+    """Return the tokenizer, of any kind, in a ``tokenizer.json`` or in a folder that has this file.
 
     Parameters
     ----------
     path : the file or the folder.
-    n_rows : the vocab_size of the model in the folder. Tokens that the folder names but gives no
-        id, as transformers has ``<|endoftext|>`` for every GPT-2, are left out where the model has
-        no row for them.
+    n_rows : the vocab_size of the model in the folder, if there is one. The folder may name tokens
+        without an id, as transformers adds ``<|endoftext|>`` to every GPT-2. They are left out if
+        the model has no row for them.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is no ``tokenizer.json``, or asks for something that is not done here.
+        If the file is not a ``tokenizer.json``, or needs something that miniGPT does not support.
     """
     vocabulary = tokenizer_json.read(path, n_rows)
     return TOKENIZERS[vocabulary.kind].from_vocabulary(vocabulary)

@@ -1,8 +1,9 @@
-"""Tokens beside the vocabulary, and the files that name them, as Hugging Face reads them.
+"""Read added tokens, and the files that name them, in the same way as Hugging Face does.
 
-A tokenizer.json lists added tokens. In a folder three more files may name some, special ones
-mostly: tokenizer_config.json, special_tokens_map.json and added_tokens.json. What would give other
-ids than ours is refused, by the name of its key.
+Added tokens are found by name, before a text is cut into words. A tokenizer.json lists them. In a
+folder, three more files may name some, mostly special ones: tokenizer_config.json,
+special_tokens_map.json and added_tokens.json. If a setting would lead to other ids than miniGPT
+computes, the file is refused with an error that names its key.
 """
 
 import json
@@ -17,12 +18,12 @@ from minigpt.text.tokenizers.stream import last_border
 from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Kind
 
 MAX_TOKENIZER_FILE_BYTES = 2**26
-"""Bytes of a file: that of GPT-2 has two million, and a million words have some thirty."""
+"""GPT-2's tokenizer.json has 2 million bytes; one with a million words has about 30 million."""
 
 ROLES = tuple(f"{role}_token" for role in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 """Keys that name special tokens, in the order in which transformers adds these."""
 
-WHY_REFUSED = "it would make other ids than those a model was trained on"
+WHY_REFUSED = "the ids would differ from those that the model was trained on"
 
 _SEVERAL = ("extra_special_tokens", "additional_special_tokens")
 _ANY_KIND = ("PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
@@ -40,19 +41,20 @@ _TOKENIZER_MUST_BE: dict[str, tuple[Any, ...]] = {
     "merges": (None,),
     "init_inputs": (None, []),
 }
-"""Keys of tokenizer_config.json that change ids or text, with the values that are done here."""
+"""Keys of tokenizer_config.json that change ids or text, with the values that are supported."""
 
 
 @dataclass(frozen=True)
 class AddedToken:
-    """A token that is looked for in a text before the text is cut into words.
+    """A token that is searched for in a text before the text is cut into words.
 
     Attributes
     ----------
     name : the text that it stands for.
     token_id : its id; None for the next free one.
-    special : whether it is looked for only where special tokens are allowed.
-    normalized : whether it is looked for only in what the tokens that are not have left.
+    special : whether it is searched for only where special tokens are allowed.
+    normalized : whether it is searched for only after the tokens that are not normalized, in the
+        text between them.
     """
 
     name: str
@@ -64,7 +66,7 @@ class AddedToken:
 
     @classmethod
     def read(cls, token: Any, key: str, token_id: Any = None, special: bool = True) -> Self:
-        """Read a token as files have it under `key`: its name, or an object with all about it."""
+        """Read a token from the value of `key`: its name, or an object that describes it."""
         about = token if isinstance(token, dict) else {"content": token}
         token_id, name = about.get("id", token_id), about.get("content")
         if not isinstance(name, str) or not name or type(token_id) not in (int, type(None)):
@@ -73,26 +75,28 @@ class AddedToken:
         normalized = about.get("normalized", not special)
         for flag in ("single_word", "lstrip", "rstrip"):
             if about.get(flag):
-                raise ValueError(f"{key} has {name!r} with {flag}, which miniGPT does not know")
+                raise ValueError(f"{key} has {name!r} with {flag}, which miniGPT does not support")
         if not isinstance(special, bool) or not isinstance(normalized, bool):
-            raise ValueError(f"{key} has {show(token)}: special and normalized are true or false")
+            raise ValueError(
+                f"{key} has {show(token)}: special and normalized must be true or false"
+            )
         if not special and last_border(name) is not None:
             raise ValueError(
                 f"{key} has {name!r}, which is not special and has white space after other "
-                "characters: miniGPT may cut a long text there"
+                "characters, where miniGPT may cut a long text"
             )
         return cls(name, token_id, special, normalized)
 
 
 def assign_ids(tokens: Iterable[AddedToken], vocab: dict[str, int]) -> dict[str, int]:
-    """Return the id of each added token: its own if it is in `vocab`, else the next free one.
+    """Return name → id of added tokens: the id in `vocab` if there is one, or the next free id.
 
-    The library tokenizers gives these ids even if a file says something else.
+    The library `tokenizers` assigns these ids, too, even if a file states others.
 
     Raises
     ------
     ValueError
-        If a file says something else.
+        If a file states another id.
     """
     ids: dict[str, int] = {}
     largest = -1
@@ -113,17 +117,18 @@ def assign_ids(tokens: Iterable[AddedToken], vocab: dict[str, int]) -> dict[str,
 def read_added_tokens(
     listed: list[Any], kind: Kind, folder: Path | None
 ) -> tuple[dict[str, AddedToken], dict[str, str]]:
-    """Read the added tokens that a tokenizer.json has `listed`, and what other files add to them.
+    """Read the added tokens of a tokenizer.json, and those of the other files in its folder.
 
     Parameters
     ----------
-    listed : the list in the tokenizer.json of a tokenizer of this `kind`.
-    folder : where the other files are; None for none.
+    listed : the list of added tokens in the tokenizer.json.
+    kind : the kind of tokenizer that it describes.
+    folder : the folder with the other files; None to read none.
 
     Returns
     -------
-    All added tokens, by name, in the order in which transformers adds them; and role → token, such
-    as "eos_token" → "</s>".
+    tokens : name → added token, in the order in which transformers adds them.
+    roles : role → name, such as "eos_token" → "</s>".
     """
     tokens: dict[str, AddedToken] = {}
     for each in listed:
@@ -144,18 +149,18 @@ def _read_beside(
 ) -> tuple[dict[str, AddedToken], dict[str, str]]:
     config = _read_if_there(folder / "tokenizer_config.json")
     map_, ids = dict[str, Any](), dict[str, Any]()
-    if config.get("added_tokens_decoder") is None:  # then two files count that older folders have
+    if config.get("added_tokens_decoder") is None:  # an older folder, in which two more files count
         map_ = _read_if_there(folder / "special_tokens_map.json")
         ids = _read_if_there(folder / "added_tokens.json")
-    for key in map_.keys() - {*ROLES, *_SEVERAL}:  # transformers takes it as one of its config
+    for key in map_.keys() - {*ROLES, *_SEVERAL}:  # transformers would treat it as a setting
         if map_[key] is not None:
             raise ValueError(
-                f"special_tokens_map.json has the key {key!r:.100}, which miniGPT does not know "
+                f"special_tokens_map.json has the key {key!r:.100}, which miniGPT does not support "
                 f"there: {WHY_REFUSED}"
             )
     is_gpt2 = _check_class(config, kind, folder)
     given = config | {key: value for key, value in map_.items() if key not in _SEVERAL}
-    if is_gpt2:  # what that class has unless told otherwise
+    if is_gpt2:  # the defaults of that class
         given = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT) | given
     roles = {key: AddedToken.read(given[key], key) for key in ROLES if given.get(key) is not None}
     special = [*roles.values(), *_extra(config, map_)]
@@ -163,7 +168,8 @@ def _read_beside(
     more = _of_decoder(config.get("added_tokens_decoder") or {})
     if (lost := tokens.keys() - names - {token.name for token in more}) and more and is_gpt2:
         raise ValueError(f"added_tokens_decoder lacks {min(lost)!r}, which tokenizer.json adds")
-    # transformers knows no special token among these by an object in tokenizer_config.json.
+    # transformers treats a token of added_tokens.json as special if tokenizer_config.json has its
+    # name, but not if it has an object with this name.
     objects = {roles[k].name for k in roles if isinstance(config.get(k), dict) and k not in map_}
     of_ids = [
         AddedToken.read(name, "added_tokens.json", token_id, special=name in names - objects)
@@ -179,7 +185,7 @@ def _read_beside(
 
 def _of_decoder(decoder: Any) -> list[AddedToken]:
     if not isinstance(decoder, dict) or not all(str(key).isdecimal() for key in decoder):
-        raise ValueError(f"added_tokens_decoder must give each id its token, got {show(decoder)}")
+        raise ValueError(f"added_tokens_decoder must map each id to a token, got {show(decoder)}")
     return [
         AddedToken.read(token, "added_tokens_decoder", int(key), special=False)
         for key, token in sorted(decoder.items(), key=lambda item: int(item[0]))
@@ -191,17 +197,17 @@ def _read_if_there(path: Path) -> dict[str, Any]:
 
 
 def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
-    """Return whether the class that transformers takes is GPT-2's, and not one of any kind.
+    """Return whether transformers would use GPT-2's tokenizer class, rather than a general one.
 
     Raises
     ------
     ValueError
-        If it would give other ids or another text, because of the class or something in `config`.
+        If the class, or a setting in `config`, would lead to other ids or another text.
     """
     model = _read_if_there(folder / "config.json")
     config = {"tokenizer_class": model.get("tokenizer_class")} | config
     must_be = dict(_TOKENIZER_MUST_BE)
-    if kind != "bpe":  # what GPT2Tokenizer would take for byte-pair encoding
+    if kind != "bpe":  # GPT2Tokenizer would treat every kind as byte-pair encoding
         must_be |= {"tokenizer_class": (None, *_ANY_KIND), "clean_up_tokenization_spaces": _OFF}
     for key, allowed in must_be.items():
         if (given := config.get(key)) not in allowed:
@@ -216,9 +222,12 @@ def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
 
 
 def _extra(config: dict[str, Any], map_: dict[str, Any]) -> list[AddedToken]:
-    """Return the special tokens that have a role of another name, or none.
+    """Return the special tokens without one of the usual `ROLES`.
 
-    `config` is tokenizer_config.json, `map_` the older special_tokens_map.json.
+    Parameters
+    ----------
+    config : the content of tokenizer_config.json.
+    map_ : the content of the older special_tokens_map.json.
     """
     found = [
         AddedToken.read(value, key)
@@ -229,7 +238,7 @@ def _extra(config: dict[str, Any], map_: dict[str, Any]) -> list[AddedToken]:
     for content in (config, map_):
         if isinstance(by_role := content.get(newer), dict):
             found += [AddedToken.read(token, newer) for token in by_role.values()]
-    # A list under the newer key hides the older one, and config what map_ has under that.
+    # In config, the newer key hides the older one. Any list found so far hides map_'s older key.
     several = _several(config, newer) or _several(config, older)
     several += _several(map_, newer)
     return found + (several or _several(map_, older))
@@ -243,6 +252,6 @@ def _several(content: dict[str, Any], key: str) -> list[AddedToken]:
 
 
 def show(value: Any) -> str:
-    """Return `value` as it stands in the file, cut if it is long."""
+    """Return `value` as JSON, cut off if it is long."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 100 else text[:97] + "..."

@@ -1,22 +1,22 @@
 """Byte-pair encoding: a token for each byte, and for each run of bytes that occurs often.
 
-A vocabulary of words never ends, and one of characters makes long sequences. Byte-pair encoding
-finds the middle: it starts from the 256 bytes, in which every text can be written, and then again
-and again makes one token of the two neighbours that occur together most often.
+A vocabulary of words never ends, and one of characters makes long sequences. Byte-pair encoding is
+the middle way. It starts from the 256 bytes, with which every text can be written. Then it
+repeatedly joins the two neighbours that occur together most often into one new token.
 
-Take training on "ear dear year". The text is first cut into words, whose borders no token will
-cross; a space goes with the word after it:
+For example, train on "ear dear year". First the text is cut into words, and no token crosses the
+border of a word. A space belongs to the word after it:
 
     e a r      ␣ d e a r      ␣ y e a r
 
-1. "a r" and "e a" both occur three times. On a tie the pair with the smaller ids goes first, so
-   "ar" is token 256:  e ar      ␣ d e ar      ␣ y e ar
-2. Now "e ar" occurs three times, and "ear" is token 257:  ear      ␣ d ear      ␣ y ear
-3. All pairs that are left occur once. Training stops here if 258 tokens were asked for.
+1. "a r" and "e a" both occur three times. In a tie, the pair with the smaller ids is joined, so
+   "ar" becomes token 256:  e ar      ␣ d e ar      ␣ y e ar
+2. Now "e ar" occurs three times, and "ear" becomes token 257:  ear      ␣ d ear      ␣ y ear
+3. Each pair that is left occurs once. Training stops here if `vocab_size` is 258.
 
-The pairs in the order in which they were learned are called merges, and the place of a pair among
-them is its rank. Encoding repeats what training did: in each word it joins neighbours, lowest rank
-first, until there is nothing left to join. So "fear" becomes "f", "ear".
+The pairs in the order in which they were learned are called merges, and the position of a pair
+among them is its rank. Encoding repeats what training did: in each word, it joins neighbours,
+lowest rank first, until no pair can be joined. So "fear" becomes "f", "ear".
 
 Sources: Sennrich, Haddow & Birch, "Neural Machine Translation of Rare Words with Subword Units",
 2016; on bytes: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
@@ -35,22 +35,23 @@ from minigpt.text.tokenizers.vocabulary import END_OF_TEXT, Vocabulary
 
 DEFAULT_VOCAB_SIZE = 1024
 
-# The ids of so many words are remembered, if the words are not longer than this. Text consists of
-# the same words again and again.
+# The ids of words are cached, since a text repeats the same words again and again.
 MAX_CACHED_WORDS = 2**17
 MAX_CACHED_WORD_CHARS = 100
 
 
 class BPETokenizer(Tokenizer):
-    """Cuts words into tokens learned by byte-pair encoding, as GPT-2 does.
+    """Cuts words into tokens that byte-pair encoding has learned, as GPT-2 does.
 
-    Ids are the 256 bytes in GPT-2's order, then the merges as they were learned, then the special
-    tokens. Every text can be encoded, and ``decode(encode(text)) == text`` always.
+    Ids 0 to 255 are the bytes in GPT-2's order. Then come the merges in the order in which they
+    were learned, then the special tokens. Every text can be encoded, and ``decode(encode(text)) ==
+    text`` always.
 
     Parameters
     ----------
     special_tokens : iterable of str, default ("<|endoftext|>",)
-        Tokens that are never learned or produced from text, to mark, say, where a text ends.
+        Names of tokens that are never learned or produced from text. They can mark, for example,
+        where a text ends.
 
     >>> tokenizer = BPETokenizer().train("ear dear year", vocab_size=259)
     >>> [tokenizer.token_bytes(token_id) for token_id in tokenizer.encode("fear")]
@@ -87,15 +88,15 @@ class BPETokenizer(Tokenizer):
         ----------
         word_counts : mapping of str to int
         vocab_size : int, optional
-            The most tokens there may be: bytes, merges and special tokens. By default 1024.
-            Learning ends before that where every word is one token.
+            The maximum number of tokens: bytes, merges and special tokens. The default is 1024.
+            Learning stops earlier if every word has become one token.
         track : callable, optional
 
         Raises
         ------
         ValueError
             If there are no words, if `vocab_size` is too small for the bytes and special tokens,
-            or if a special token is also an ordinary one.
+            or if a special token has the name of an ordinary token.
         """
         check_word_counts(word_counts, vocab_size)
         vocab_size = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
@@ -114,8 +115,8 @@ class BPETokenizer(Tokenizer):
         smallest = len(BYTE_ORDER) + n_special
         if vocab_size < smallest:
             raise ValueError(
-                f"vocab_size={vocab_size} is too small: the 256 bytes, in which every text can be "
-                f"written, and {n_special} special tokens are {smallest} tokens"
+                f"vocab_size={vocab_size} is too small: the 256 bytes, with which every text can "
+                f"be written, and {n_special} special tokens are {smallest} tokens"
             )
 
     def _with_special_tokens(self, tokens: list[bytes], merges: list[Pair]) -> Vocabulary:
@@ -143,13 +144,13 @@ class BPETokenizer(Tokenizer):
 
 
 class _WordIds(dict[str, tuple[int, ...]]):
-    """The ids of words: worked out when a word is looked up first, then remembered."""
+    """Word → ids, computed when a word is looked up for the first time, then cached."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         tokens = vocabulary.tokens
         named = {*vocabulary.special_tokens.values(), *vocabulary.added_tokens.values()}
-        ids = {tokens[i]: i for i in named}  # one may be a byte too, as "!" is
+        ids = {tokens[i]: i for i in named}  # a special token may also be a byte, such as "!"
         ids |= {token: i for i, token in enumerate(tokens) if i not in named}
         self.byte_ids = [ids[bytes([byte])] for byte in range(256)]
         self.ranks = {pair: rank for rank, pair in enumerate(vocabulary.merges)}
@@ -163,7 +164,7 @@ class _WordIds(dict[str, tuple[int, ...]]):
         return ids
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _empty, (), self.__dict__  # copies learn the words that they meet themselves
+        return _empty, (), self.__dict__  # a copy starts with an empty cache
 
 
 def _empty() -> _WordIds:

@@ -1,11 +1,11 @@
-"""The 256 bytes as GPT-2 orders and spells them.
+"""The 256 bytes in GPT-2's order and spelling.
 
-A vocabulary file is text, but a token may be any bytes, also half a character or a line break.
-GPT-2 therefore gives every byte a character that can be seen: to a byte that is a printable
-character of Latin-1 that character, to the nth of the others the character number 256 + n. So a
-space is spelled Ġ and a line break Ċ, and " dear" stands in the file as "Ġdear".
+A vocabulary file is text, but a token may be any bytes, even half a character or a line break.
+GPT-2 therefore spells every byte as a visible character. A byte that is a printable character of
+Latin-1 is spelled as that character; the nth of the other bytes is spelled as character number
+256 + n. So a space is spelled Ġ and a line break Ċ, and " dear" appears in the file as "Ġdear".
 
-The order of the bytes, which makes their ids, is the order of these characters.
+The bytes have the ids 0 to 255: first the printable ones, then the others.
 """
 
 _PRINTABLE = [byte for byte in range(256) if chr(byte).isprintable() and chr(byte) != " "]
@@ -20,12 +20,12 @@ _BYTE_OF = {character: byte for byte, character in _SPELLING.items()}
 
 
 def spell(token: bytes) -> str:
-    """Return `token` with a visible character for each byte."""
+    """Return the spelling of `token`: one visible character for each byte."""
     return "".join(_SPELLING[byte] for byte in token)
 
 
 def unspell(spelling: str) -> bytes:
-    """Return the bytes that `spell` made `spelling` from.
+    """Return the bytes of a spelling, as the inverse of `spell`.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""A token for each character."""
+"""The character tokenizer: one token for each character."""
 
 from minigpt.text.tokenizers.piece_tokenizer import UNICODE_CHARACTER_NATS, PieceTokenizer
 
 
 class CharTokenizer(PieceTokenizer):
-    """Makes a token of each character; one it does not know becomes ``<unk>``.
+    """Makes each character a token; a character that is not in the vocabulary becomes ``<unk>``.
 
     >>> tokenizer = CharTokenizer().train("my dear")
     >>> [tokenizer.token_bytes(token_id) for token_id in tokenizer.encode("may")]

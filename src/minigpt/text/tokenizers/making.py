@@ -1,4 +1,4 @@
-"""A tokenizer by its name: a kind that is trained on a text, or a file that has one."""
+"""Find or train a tokenizer by its name: a kind to be trained on a text, or a saved tokenizer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +10,18 @@ from minigpt.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
 
 
 def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type[Tokenizer]:
-    """Return the class of tokenizers called `name`, to be trained, or the tokenizer of that name.
+    """Return the tokenizer called `name`, or the class to be trained if `name` is a kind.
 
-    The latter is a tokenizer.json, a folder with one, or a model that `minigpt.support.hub` knows.
+    A kind is "bpe", "char" or "word". A saved tokenizer is a tokenizer.json, a folder that has this
+    file, or a published model that `minigpt.support.hub` can download.
 
     Raises
     ------
     FileNotFoundError
-        If it cannot be downloaded.
+        If the tokenizer cannot be downloaded.
     ValueError
-        If there is neither, or it cannot have `vocab_size` tokens: a class no so few, and a
-        tokenizer that is there only those that it has.
+        If nothing has this name, if `vocab_size` is too small for this kind, or if it is not the
+        size of the saved tokenizer.
     """
     if name in TOKENIZERS:
         if vocab_size is not None:
@@ -29,10 +30,10 @@ def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type
     found = Path(name) if Path(name).exists() else find_tokenizer_of(name)
     if found is None:
         raise ValueError(
-            f"{unknown('tokenizer', name, TOKENIZERS)}; or give a tokenizer.json, the folder of "
-            "one, or a published model: gpt2"
+            f"{unknown('tokenizer', name, TOKENIZERS)}; or name a tokenizer.json, its folder, or "
+            "a published model: gpt2"
         )
-    config = found / "config.json"  # of its model, whose rows are the ids there can be
+    config = found / "config.json"  # of a model, which limits the ids that are possible
     n_rows = read_json(config).get("vocab_size") if config.is_file() else None
     tokenizer = load_tokenizer(found, n_rows if isinstance(n_rows, int) else None)
     check_vocab_size(tokenizer, vocab_size, name)
@@ -40,7 +41,7 @@ def find_tokenizer(name: str, vocab_size: int | None = None) -> Tokenizer | type
 
 
 def check_vocab_size(tokenizer: Tokenizer, vocab_size: int | None, where: str | Path) -> None:
-    """Raise if another `vocab_size` is asked for than the tokenizer `where` has."""
+    """Raise a ValueError if `vocab_size` is given, but is not the size of the tokenizer."""
     if vocab_size not in (None, tokenizer.vocab_size):
         raise ValueError(
             f"vocab_size is {vocab_size}, but the tokenizer of {where} has "
@@ -56,9 +57,9 @@ def make_tokenizer(
     *,
     allow_special: bool = False,
 ) -> Tokenizer:
-    """Train a tokenizer, "bpe", "char" or "word", on `text`.
+    """Train a tokenizer, "bpe", "char" or "word", on `text`; or return the saved one of this name.
 
-    Any other name is that of a tokenizer taken as it is: see `find_tokenizer`.
+    For saved tokenizers, see `find_tokenizer`.
     """
     found = find_tokenizer(name, vocab_size)
     if isinstance(found, Tokenizer):
@@ -70,8 +71,8 @@ def make_tokenizer(
 
 
 def fewer_tokens_note(tokenizer: Tokenizer, vocab_size: int) -> str:
-    """Say that a text gave fewer tokens than were asked for."""
+    """Return the message that a text yields fewer tokens than `vocab_size`."""
     return (
-        f"the text gives {tokenizer.vocab_size:,} tokens, fewer than the {vocab_size:,} asked for: "
-        "the vocabulary has so many"
+        f"the text yields only {tokenizer.vocab_size:,} tokens, fewer than the {vocab_size:,} "
+        "asked for"
     )

@@ -1,12 +1,12 @@
 """Learn merges from words, and apply them to a word: the two halves of byte-pair encoding.
 
-Both work on token ids in a row, in which two neighbours are joined in one step, however long the
-row: the new token takes the place of the left one, and the place of the right one stays empty. Two
-tables know the neighbours of each place, so that nothing has to move. `NO_TOKEN` stands between
-words, and where a place is empty.
+Both work on a row of token ids, as a linked list: two tables hold the left and the right neighbour
+of each place. To join two neighbours, the new token replaces the left one, and the place of the
+right one becomes empty. Nothing has to move, so this takes the same time for a row of any length.
+`NO_TOKEN` marks the borders between words and the empty places.
 
-The loops are written out, with no function called in them: that makes them twice as fast. The
-tables are arrays of machine numbers, which take a fifth of the memory of lists.
+The inner loops call no functions of ours, which makes them twice as fast. The tables are arrays of
+machine integers, which use a fifth of the memory of lists.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Pair = tuple[int, int]
 NO_TOKEN = -1
 NO_RANK = 2**62
 
-LONG_WORD = 100
-"""Bytes; for longer words the heap is faster, for shorter ones it takes up to twice as long."""
+LONG_WORD_BYTES = 100
+"""A heap is faster for longer words, but takes up to twice as long for shorter ones."""
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Spare Python the search for cycles: among some 100,000 pairs it takes a tenth of the time."""
+    """Turn off Python's search for cycles: with 100,000 pairs it takes a tenth of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -48,26 +48,28 @@ def learn_merges(
     n_merges: int,
     track: Callable[[range], Iterable[int]] = iter,
 ) -> list[Pair]:
-    """Return the first `n_merges` merges, fewer if all words are single tokens before.
+    """Return the first `n_merges` merges, or fewer if every word becomes a single token earlier.
 
-    The most frequent pair comes first; of several the one with the smallest ids, as in Hugging
-    Face's tokenizers. Ids below 256 are bytes in `BYTE_ORDER`, and 256 + n is what merge n makes.
+    Each merge joins the most frequent pair; if several are equally frequent, the one with the
+    smallest ids, as in Hugging Face's tokenizers. Ids below 256 are bytes in `BYTE_ORDER`, and
+    256 + n is the token that merge n makes.
 
     Parameters
     ----------
     word_counts : mapping of str to int
-        How often each word occurs. A word is looked at once, however often it occurs.
+        How often each word occurs. Each word is processed once, however often it occurs.
     n_merges : int
     track : callable, optional
-        Goes through the numbers of the merges; one such as rich.progress.track shows how far it is.
+        Iterates over the numbers of the merges, and may show the progress, as rich.progress.track
+        does.
     """
-    ids, times = _rows(word_counts)
+    ids, word_count = _rows(word_counts)
     left_of, right_of = _neighbours(len(ids))
     counts: dict[Pair, int] = defaultdict(int)
     places: dict[Pair, array[int]] = defaultdict(lambda: array("i"))
     for place, pair in enumerate(pairwise(ids)):
         if NO_TOKEN not in pair:
-            counts[pair] += times[place]
+            counts[pair] += word_count[place]
             places[pair].append(place)
     heap = [(-count, pair) for pair, count in counts.items()]
     heapify(heap)
@@ -81,14 +83,14 @@ def learn_merges(
         left, right = most_frequent
         new_id = len(BYTE_ORDER) + number
         new_pairs = set()
-        for place in places.pop(most_frequent):  # in order, so that "aaa" becomes "aa", "a"
+        for place in places.pop(most_frequent):  # from left to right: "aaa" becomes "aa", "a"
             other = right_of[place]
             if ids[place] != left or ids[other] != right:
-                continue  # the second "aa" of "aaa", or joined by another merge
+                continue  # the second "aa" of "aaa", or already joined by another merge
             before, after = left_of[place], right_of[other]
             ids[place], ids[other] = new_id, NO_TOKEN
             right_of[place], left_of[after] = after, place
-            count = times[place]
+            count = word_count[place]
             if (token := ids[before]) != NO_TOKEN:
                 counts[token, left] -= count
                 pair = token, new_id
@@ -101,36 +103,37 @@ def learn_merges(
                 counts[pair] += count
                 places[pair].append(place)
                 new_pairs.add(pair)
-        for pair in filter(counts.get, new_pairs):  # of "aaaa", the new "aa a" is gone again
+        for pair in filter(counts.get, new_pairs):  # in "aaaa", the new pair "aa a" is gone again
             heappush(heap, (-counts[pair], pair))
     return merges
 
 
 def _rows(word_counts: Mapping[str, int]) -> tuple[array[int], array[int]]:
-    """Return the ids of all words in a row, and for each how often its word occurs.
+    """Return the ids of all words in one row, and for each id the count of its word.
 
     `NO_TOKEN` stands before, between and after the words.
     """
     byte_ids = {byte: i for i, byte in enumerate(BYTE_ORDER)}
-    ids, times = array("i", [NO_TOKEN]), array("q", [0])
+    ids, counts = array("i", [NO_TOKEN]), array("q", [0])
     for word, count in word_counts.items():
         ids.extend(map(byte_ids.__getitem__, word.encode("utf-8")))
         ids.append(NO_TOKEN)
-        times.extend([count] * (len(ids) - len(times)))
-    return ids, times
+        counts.extend([count] * (len(ids) - len(counts)))
+    return ids, counts
 
 
 def _neighbours(n: int) -> tuple[array[int], array[int]]:
-    """Return for each of n places the one on its left, and the one on its right, in a ring."""
+    """Return the left and the right neighbour of each of n places in a ring."""
     left_of, right_of = array("i", range(-1, n - 1)), array("i", range(1, n + 1))
     left_of[0], right_of[-1] = n - 1, 0
     return left_of, right_of
 
 
 def _pop(heap: list[tuple[int, Pair]], counts: Mapping[Pair, int]) -> Pair | None:
-    """Return the most frequent pair, None if there are no pairs left.
+    """Remove the most frequent pair from `heap` and return it; None if no pairs are left.
 
-    A count that sank is not corrected in the heap at once, but when its pair comes to the top.
+    When a count falls, its entry in the heap stays too high until it comes to the top. Then it is
+    put back with the correct count.
     """
     while heap:
         negative_count, pair = heappop(heap)
@@ -143,18 +146,20 @@ def _pop(heap: list[tuple[int, Pair]], counts: Mapping[Pair, int]) -> Pair | Non
 
 
 def apply_merges(ids: list[int], ranks: Mapping[Pair, int], joined: Sequence[int]) -> list[int]:
-    """Join neighbours, lowest rank first and leftmost first, until there are none to join.
+    """Join pairs of neighbours until none can be joined; return the ids of the tokens.
+
+    The pair with the lowest rank is joined first; of several, the leftmost.
 
     Parameters
     ----------
     ids : list of int
-        The bytes of one word; used up.
+        The ids of the bytes of one word. The list is overwritten.
     ranks : mapping of (int, int) to int
-        The place of each pair among the merges.
+        Pair → its position among the merges.
     joined : sequence of int
-        For each rank the id of what its pair becomes.
+        The id of the token that each merge makes, by rank.
     """
-    if len(ids) > LONG_WORD:
+    if len(ids) > LONG_WORD_BYTES:
         return _apply_merges_to_long(ids, ranks, joined)
     rank_of = ranks.get
     found = list(map(rank_of, pairwise(ids), repeat(NO_RANK)))  # the rank of each pair
@@ -172,15 +177,15 @@ def apply_merges(ids: list[int], ranks: Mapping[Pair, int], joined: Sequence[int
 def _apply_merges_to_long(
     ids: list[int], ranks: Mapping[Pair, int], joined: Sequence[int]
 ) -> list[int]:
-    """Do what `apply_merges` does in n log n steps for a word of n bytes, where it takes n².
+    """Apply merges to a word of n bytes in n log n steps, instead of n².
 
-    A heap holds what can be joined.
+    A heap holds the pairs that can be joined, as one integer each, rank · n + place: integers
+    compare fastest.
     """
     row = array("i", [*ids, NO_TOKEN])
     n = len(row)
     left_of, right_of = _neighbours(n)
     rank_of = ranks.get
-    # What can be joined as one number each, rank · n + place, which a heap compares fastest.
     heap = [
         rank * n + place
         for place, rank in enumerate(map(rank_of, pairwise(row)))
@@ -191,7 +196,7 @@ def _apply_merges_to_long(
         rank, place = divmod(heappop(heap), n)
         other = right_of[place]
         if rank_of((row[place], row[other])) != rank:
-            continue  # joined otherwise meanwhile
+            continue  # one of the two has been joined with another token
         before, after = left_of[place], right_of[other]
         new_id = joined[rank]
         row[place], row[other] = new_id, NO_TOKEN

@@ -1,4 +1,4 @@
-"""What the word and the character tokenizer share: every piece of text is a token."""
+"""The common part of the word and the character tokenizer: every piece of text is a token."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -12,13 +12,13 @@ from minigpt.text.tokenizers.text_checks import check_word_counts
 from minigpt.text.tokenizers.vocabulary import UNKNOWN, Vocabulary
 
 UNICODE_CHARACTER_NATS = log(0x110000 - 0x800)
-"""Nats that one of all Unicode characters costs; surrogates are none."""
+"""Cost of one character when all of Unicode are equally likely; surrogates are not characters."""
 
 
 class PieceTokenizer(Tokenizer):
-    """Assigns each different piece of the training text an id, the most frequent ones first.
+    """Assigns an id to each distinct piece of the training text, the most frequent pieces first.
 
-    Id 0 is ``<unk>``, for every piece that is not in the vocabulary.
+    Id 0 is ``<unk>``, which stands for every piece that is not in the vocabulary.
     """
 
     _special_names = (UNKNOWN,)
@@ -35,10 +35,10 @@ class PieceTokenizer(Tokenizer):
         ----------
         word_counts : mapping of str to int
         vocab_size : int, optional
-            The most tokens there may be, ``<unk>`` included: only the most frequent pieces are
-            kept, among equals those that appear first. By default all pieces are kept.
+            The maximum number of tokens, including ``<unk>``. The most frequent pieces are kept;
+            of equally frequent ones, those that occur first. By default all pieces are kept.
         track : callable, optional
-            Has nothing to do here.
+            Not used.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class PieceTokenizer(Tokenizer):
         return self
 
     def check_vocab_size(self, vocab_size: int) -> None:
-        """Raise a ValueError if there is no room for a piece beside ``<unk>``."""
+        """Raise a ValueError if there is no room for a piece in addition to ``<unk>``."""
         if vocab_size < 2:
             raise ValueError(
                 f"vocab_size={vocab_size} is too small: there must be at least 2 tokens, "
@@ -63,7 +63,7 @@ class PieceTokenizer(Tokenizer):
             )
 
     def spelling_nats(self, text: str) -> float:
-        """Return what the pieces of `text` cost that are ``<unk>``: see `Tokenizer`."""
+        """Return the cost in nats of spelling all unknown pieces: see `Tokenizer.spelling_nats`."""
         return sum(
             n * self._spell(piece)
             for piece, n in self.count_words(text).items()
@@ -72,7 +72,7 @@ class PieceTokenizer(Tokenizer):
 
     @abstractmethod
     def _spell(self, piece: str) -> float:
-        """Return the nats that it takes to spell an unknown piece."""
+        """Return the cost in nats of spelling one unknown piece."""
 
     def _encode(self, text: str) -> list[int]:
         return [self._ids.get(piece, self._unknown_id) for piece in self._split(text)]

@@ -1,39 +1,39 @@
-"""Cut a text into pieces that can be worked on one by one, so that it need never be there whole.
+"""Cut a text into pieces that can be processed one by one, so that it never has to fit in memory.
 
-No tokenizer makes a token, or a word to learn from, that white space ends and goes on after. So a
-cut before white space that follows something else changes nothing: the pieces' tokens, one after
-another, are those of the text.
+No token, and no word to learn from, contains white space after a character that is not white space.
+So a cut between the two never splits one: the tokens of the pieces, one after another, are the
+tokens of the text.
 """
 
 from collections.abc import Iterable, Iterator
 
 PIECE_CHARS = 2**19
-"""Characters in a piece, about a tenth of a second's work."""
+"""The usual length of a piece; processing it takes about a tenth of a second."""
 
 MAX_PIECE_CHARS = 2**22
-"""Characters; a longer word, which no language has, is cut all the same, so that memory lasts."""
+"""A longer word, which no language has, is cut anyway, to limit the memory."""
 
-# Python's isspace knows four characters more than Unicode's White_Space, by which words are cut.
-# Before such a character there need not be a border; after one there may be.
+# Words are cut at Unicode's White_Space. Python's isspace also accepts four other characters, such
+# as \x1c, before which there need not be a border. No text is cut directly before or after them.
 _WHITE_SPACE = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | frozenset(
     map(chr, range(0x2000, 0x200B))
 )
 
 
 def pieces_of(text: str, size: int = PIECE_CHARS) -> Iterator[str]:
-    """Cut `text` into pieces of about `size` characters, longer where there is no white space."""
+    """Cut `text` into pieces of about `size` characters, or more where there is no white space."""
     if 0 < len(text) <= size:
         return iter([text])
     return cut_between_words(text[start : start + size] for start in range(0, len(text), size))
 
 
 def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
-    """Move what follows the last border of words in a part of a text to the next part.
+    """Yield the text in `parts` again, with every cut moved back to the last border between words.
 
     >>> list(cut_between_words(["my de", "ar  ", " fri", "end"]))
     ['my', ' dear', '   friend']
     """
-    rest: list[str] = []  # has no border in it
+    rest: list[str] = []  # without a border inside
     last = ""  # the character before the part
     for part in parts:
         cut = last_border(part, last)
@@ -50,9 +50,9 @@ def cut_between_words(parts: Iterable[str]) -> Iterator[str]:
 
 
 def last_border(text: str, before: str = "") -> int | None:
-    """Find the last white space in `text` that follows something else; None if there is none.
+    """Return the place of the last white space in `text` that follows another character, or None.
 
-    `before` is the character that stands before `text`, if there is one.
+    `before` is the character before `text`, if there is one.
     """
     for cut in range(len(text) - 1, 0, -1):
         if text[cut] in _WHITE_SPACE and not text[cut - 1].isspace():

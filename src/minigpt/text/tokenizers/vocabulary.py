@@ -1,4 +1,4 @@
-"""What training a tokenizer yields."""
+"""The result of training a tokenizer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,24 +14,27 @@ Kind = Literal["bpe", "word", "char"]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All that a trained tokenizer knows, and so all that a file must hold.
+    """All that a trained tokenizer knows, and therefore all that its file must contain.
 
     Attributes
     ----------
     kind : {"bpe", "word", "char"}
         How text is cut into tokens.
     tokens : list of bytes
-        What each id stands for, as UTF-8: token number `id` is ``tokens[id]``.
+        The UTF-8 bytes of each token: id `i` stands for ``tokens[i]``.
     special_tokens : dict of str to int
-        The ids of tokens that ordinary text never produces, such as ``<|endoftext|>``.
+        Name → id of tokens that ordinary text never becomes, such as ``<|endoftext|>``.
     merges : list of (int, int)
-        The pairs of ids that byte-pair encoding joins, first learned first; else empty.
+        The pairs of ids that byte-pair encoding joins, in the order in which they were learned.
+        Empty for the other kinds.
     added_tokens : dict of str to int
-        The ids of tokens that are found by name in any text, before it is cut into words.
+        Name → id of tokens whose names are found in any text, before it is cut into words.
     normalized : frozenset of str
-        Special and added tokens that are looked for only in what the others have left.
+        Names of special and added tokens that are searched for only after the others, in the text
+        between them.
     roles : dict of str to str
-        What special tokens are for, where it is not as usual: "eos_token" → "</s>" and so on.
+        Role → name of special tokens, such as "eos_token" → "</s>". Empty if the roles are the
+        usual ones: see `usual_roles`.
     """
 
     kind: Kind
@@ -46,12 +49,12 @@ class Vocabulary:
 
     @property
     def holes(self) -> list[int]:
-        """The ids below the largest one that no token has: they stand for no bytes."""
+        """The unused ids below the largest id; they stand for no bytes."""
         return [i for i, token in enumerate(self.tokens) if not token]
 
 
 def usual_roles(special_tokens: Iterable[str]) -> dict[str, str]:
-    """Return what special tokens are for, where no file says it."""
+    """Return role → name of the special tokens that there are, if no file states their roles."""
     ends = dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_TEXT)
     roles = {"unk_token": UNKNOWN} | ends
     return {role: token for role, token in roles.items() if token in special_tokens}

@@ -1,4 +1,4 @@
-"""A token for each word."""
+"""The word tokenizer: one token for each word."""
 
 from math import log
 
@@ -7,11 +7,11 @@ from minigpt.text.tokenizers.piece_tokenizer import UNICODE_CHARACTER_NATS, Piec
 
 
 class WordTokenizer(PieceTokenizer):
-    """Makes a token of each word, punctuation character and white-space character.
+    """Makes each word, each punctuation character and each white-space character a token.
 
-    A word is a run of letters, accents, digits and underscores, with the apostrophes inside it:
-    "don't" and "o'er" are words. Text of words it knows comes back from `decode` unchanged, line
-    breaks and spaces included; a word it does not know comes back as ``<unk>``.
+    A word is a run of letters, accents, digits and underscores, including the apostrophes inside
+    it: "don't" and "o'er" are words. `decode` returns known words, spaces and line breaks exactly
+    as they were, and ``<unk>`` for each unknown word.
 
     >>> tokenizer = WordTokenizer().train("my dear, my dear friend")
     >>> [tokenizer.token_bytes(token_id) for token_id in tokenizer.encode("my dear foe")]
@@ -24,9 +24,10 @@ class WordTokenizer(PieceTokenizer):
         return split(WORD_PATTERN, text)
 
     def _spell(self, piece: str) -> float:
-        """Return the nats of a spelling: its characters, then an end.
+        """Return the cost in nats of spelling `piece`: its characters, then an end mark.
 
-        Each is one of the alphabet, the end, or a sign that some other character follows.
+        Each symbol is a character of the alphabet, the end mark, or a mark that a character of the
+        rest of Unicode follows. All are equally likely.
         """
         n_new = sum(character not in self._alphabet for character in piece)
         return (len(piece) + 1) * log(len(self._alphabet) + 2) + n_new * UNICODE_CHARACTER_NATS
