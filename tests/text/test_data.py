@@ -235,7 +235,7 @@ def test_special_token_names_are_letters_unless_allowed():
     assert [*dataset.train, *dataset.val] == tokenizer.encode(MARKED, allow_special=True)
     assert (dataset.train == end).sum() + (dataset.val == end).sum() == 60
     assert dataset.val_characters == sum(map(len, corpus.val.split("<|endoftext|>")))
-    with pytest.raises(ValueError, match="nothing but special tokens"):
+    with pytest.raises(ValueError, match="has only special tokens"):
         Dataset.from_corpus(Corpus("x", "a", "<|endoftext|>"), tokenizer, allow_special=True)
 
 

@@ -512,15 +512,15 @@ def test_ids_outside_the_vocabulary_stop_training(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "train.bin").write_bytes(b"abc"), "train.bin has 3 bytes, which are no"),
-        (lambda f: (f / "val.bin").write_bytes(b""), "val.bin has 0 bytes, which are no uint16"),
+        (lambda f: (f / "train.bin").write_bytes(b"abc"), "train.bin has 3 bytes, which cannot"),
+        (lambda f: (f / "val.bin").write_bytes(b""), "val.bin has 0 bytes, which cannot be uint16"),
         (lambda f: (f / "val.bin").write_bytes(b"ab"), "has 1 tokens, but dataset.json says"),
         (lambda f: (f / "dataset.json").write_text("{}"), "dataset.json is damaged"),
         (lambda f: (f / "dataset.json").write_text("[" * 10**5), "dataset.json is damaged"),
         (lambda f: (f / "dataset.json").write_text('{"dtype": "O"}'), "dtype is 'O', not uint16"),
         (
             lambda f: (f / "dataset.json").write_text('{"dtype": "uint16", "train_tokens": 0}'),
-            "train_tokens is 0, no number of tokens",
+            "train_tokens is 0, not a number of tokens",
         ),
     ],
 )

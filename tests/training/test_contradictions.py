@@ -45,10 +45,10 @@ def place(tmp_path, monkeypatch) -> Path:
         (["--data", "bpe", "--tokenizer", "char/tokenizer.json"], "were made by another"),
         (["--data", "bpe", "--vocab-size", "300"], "--vocab-size is 300, but the tokenizer of bpe"),
         (["--data", "char", "--vocab-size", "300"], "the tokenizer of char has"),
-        (["--data", "bpe", "--field", "text"], "bpe has tokens already, and no fields: leave out"),
+        (["--data", "bpe", "--field", "text"], "bpe has tokens, not texts with fields: leave out"),
         (
             ["--data", "bpe", "--skip-undecodable"],
-            "bpe has tokens already, and no text",
+            "bpe has tokens, not texts to decode",
         ),
         (["--data", "text.txt", "--field", "text"], "leave out --field"),
         (["--data", "plays", "--field", "text"], "leave out --field"),
@@ -100,7 +100,7 @@ def test_train_accepts_flags_that_agree_and_records_them(place, flags, capsys):
         (["tokenize", "my", "--tokenizer", "other.json", "--vocab-size", "99"], "leave it out"),
         (["tokenize", "my", "--tokenizer", "other.json", "--data", "text.txt"], "leave it out"),
         (["eval", "model", "--data", "bpe"], "not made by the tokenizer of the model"),
-        (["eval", "model", "--data", "char", "--field", "text"], "char has tokens already"),
+        (["eval", "model", "--data", "char", "--field", "text"], "char has tokens, not texts"),
     ],
 )  # fmt: skip
 def test_other_commands_refuse_flags_that_contradict(place, command, message, capsys):

@@ -1,4 +1,4 @@
-"""From prompts to texts: generation in words, with where and why it ended."""
+"""From prompts to texts: generate text until a stop string, an end of text or a length."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def stream(
     stop: int | Sequence[int] | None = None,
     allowed: Array | None = None,
 ) -> Iterator[Array]:
-    """Yield the new tokens as they come, int (B,) each; all else as `miniGPT.generate`."""
+    """Yield new tokens, int (B,), as soon as they are drawn; parameters as in `miniGPT.generate`."""
     choices = stream_choices(model, context, max_new_tokens, sampling, seed, stop, allowed)
     return (tokens for tokens, _ in choices)
 
 
 @dataclass
 class Completion:
-    """What a model wrote after a prompt.
+    """The continuation of a prompt by a model.
 
     Attributes
     ----------
-    prompt : the text it was given.
-    text : what it wrote, without the stop string that ended it.
-    ids : the tokens it chose, to the last.
+    prompt : the text before the continuation.
+    text : the new text, without the stop string that ended it.
+    ids : all tokens that were chosen.
     log_probs : the natural logarithm of the probability of each choice; see `Sampling.choose`.
-    finish_reason : "stop" if a stop string or an end-of-text token came, "length" if all the
-        tokens asked for were written.
+    finish_reason : "stop" if a stop string or an end-of-text token ended the text, "length" if
+        `max_new_tokens` were written.
     """
 
     prompt: str
@@ -72,25 +72,26 @@ def complete(
     track: Callable[[Iterable[Choice]], Iterable[Choice]] = iter,
     allow_special: bool = False,
 ) -> list[Completion]:
-    """Continue every prompt, all at once.
+    """Continue all prompts together, as one batch.
 
     Parameters
     ----------
-    prompts : texts of any lengths. After an empty one a new document begins, if the model knows
-        a token that begins or ends one.
-    max_new_tokens : how many tokens to add to each at most.
-    sampling : how tokens are chosen; as the model gives them if None.
-    n_samples : how many texts to write for each prompt.
-    stop : strings that end a text where they first appear in what is new. The tokens that end a
-        text of this model end it too (see `minigpt.text.token_roles.end_ids`).
-    seed : a whole number for the same choices each time.
-    track : goes through the choices; one such as rich.progress.track shows how far it is.
-    allow_special : whether the name of a special token in a prompt, such as ``<|endoftext|>``,
-        gives that token; else it is text like any other.
+    model, tokenizer : a model and its tokenizer.
+    prompts : texts of any lengths. For an empty one, a new document begins, if a token of the model
+        begins or ends a document.
+    max_new_tokens : the maximum number of tokens to add to each prompt.
+    sampling : how tokens are chosen; if None, with the probabilities of the model.
+    n_samples : the number of continuations of each prompt.
+    stop : strings that end a text: it ends before the first one that occurs in the new text. The
+        model's own end-of-text tokens end it too (see `minigpt.text.token_roles.end_ids`).
+    seed : an integer for the same choices each time.
+    track : iterates over the choices, and may show the progress, as rich.progress.track does.
+    allow_special : whether a special token's name in a prompt, such as ``<|endoftext|>``, becomes
+        that token; otherwise it is ordinary text.
 
     Returns
     -------
-    len(prompts) · n_samples completions, those of the first prompt first.
+    completions : len(prompts) · n_samples of them, beginning with those of the first prompt.
     """
     check_model(model)
     allowed, ends = drawable(model, tokenizer), end_ids(model, tokenizer)
@@ -127,10 +128,11 @@ def stream_text(
     stop: Sequence[str] = (),
     ends: Collection[int] | None = None,
 ) -> Iterator[str]:
-    """Yield the text of tokens as they come, in whole characters only.
+    """Yield the text of tokens as they arrive, in whole characters only.
 
-    It ends before the first of the strings `stop`, and before a token of `ends`: by default the
-    tokenizer's own end of text, see `minigpt.text.token_roles.end_ids` for those of a model.
+    The text ends before the first string of `stop` that occurs, and before the first token of
+    `ends`. The default of `ends` is the tokenizer's end of text; for the end-of-text tokens of a
+    model, see `minigpt.text.token_roles.end_ids`.
     """
     check_has("tokens", tokens, "__iter__", "token ids")
     return _write_all(TextWriter(tokenizer, stop, ends), tokens)
@@ -147,14 +149,15 @@ def _write_all(writer: TextWriter, tokens: Iterable[int]) -> Iterator[str]:
 
 
 class TextWriter:
-    """Turns tokens into text, one after another, until a stop string comes.
+    """Converts tokens to text, one after another, until a stop string occurs.
 
-    A byte-level token may end in the middle of a character, whose bytes wait for the rest; and
-    what could be the beginning of a stop string waits until it is clear whether it is one.
+    A byte-level token may end in the middle of a character; its bytes wait for the rest of the
+    character. Text that could be the beginning of a stop string waits until it is clear whether it
+    is one.
 
     Attributes
     ----------
-    ended : whether a stop string, or an end-of-text token, has come.
+    ended : whether a stop string or an end-of-text token has occurred.
     """
 
     def __init__(
@@ -175,22 +178,22 @@ class TextWriter:
         self.ended = False
 
     def write(self, token: int) -> str:
-        """Add one more token; return the text that is certain by now."""
+        """Add a token; return the text that is now complete."""
         if token in self.ends:
             text = self.close()
             self.ended = True
             return text
-        return self._certain(self.decoder.decode(self.tokenizer.token_bytes(token)))
+        return self._release(self.decoder.decode(self.tokenizer.token_bytes(token)))
 
     def close(self) -> str:
-        """Return what still waits, as no more tokens will come."""
+        """Return the text that still waits; call this after the last token."""
         if self.ended:
             return ""
-        text = self._certain(self.decoder.decode(b"", final=True))
+        text = self._release(self.decoder.decode(b"", final=True))
         text, self.waiting = text + self.waiting, ""
         return text
 
-    def _certain(self, more: str) -> str:
+    def _release(self, more: str) -> str:
         text = self.waiting + more
         found = [place for each in self.stop if (place := text.find(each)) >= 0]
         if found:

@@ -1,4 +1,4 @@
-"""From text to batches: where texts come from, token arrays, and the windows a model trains on."""
+"""From text to batches: load a text, encode it as token arrays, draw windows to train on."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ def get_batch(
     rng: np.random.Generator | None = None,
     part: slice = slice(None),
 ) -> tuple[Array, Array]:
-    """Draw `batch_size` windows from anywhere in `data`.
+    """Draw `batch_size` windows that begin at random places in `data`.
 
     Parameters
     ----------
-    data : integer array (N,) of token ids, longer than block_size.
+    data : integer (N,), token ids; more than `block_size` of them.
     block_size : length of a window in tokens (T).
     batch_size : number of windows (B).
-    rng : where chance comes from; a fresh generator if None.
-    part : which windows to give, all by default. The others are drawn but not looked up: so
-        processes that share a batch agree on it.
+    rng : random number generator; a new one if None.
+    part : the windows of the batch to return; all by default. Processes that share a batch all
+        draw the same windows, and each one returns only its part of them.
 
     Returns
     -------
     x : int64 (B, T), the windows.
-    y : int64 (B, T), the same windows one token later: what the model shall predict.
+    y : int64 (B, T), the same windows one token later: the tokens that the model should predict.
     """
     check_sizes(block_size=block_size, batch_size=batch_size)
     data = check_tokens(data)
     if len(data) <= block_size:
         raise ValueError(
             f"data has {counted(len(data), 'token')}, but a window of block_size = {block_size} "
-            f"and the token after it need {block_size + 1}: give more text or a smaller block_size"
+            f"and the token after it need {block_size + 1}: use more text or a smaller block_size"
         )
     rng = np.random.default_rng() if rng is None else rng
     check_has("rng", rng, "integers", "a NumPy Generator")
@@ -64,7 +64,7 @@ def get_batch(
 
 
 def token_array(ids: Sequence[int], vocab_size: int) -> Array:
-    """Store token ids as the smallest unsigned type that fits the vocabulary."""
+    """Return token ids as an array (N,) of the smallest unsigned dtype that fits the vocabulary."""
     check_sizes(vocab_size=vocab_size)
     check_has("ids", ids, "__len__", "a list of token ids")
     array = check_ids(check_tokens(ids) if len(ids) else np.empty(0, int), vocab_size)
@@ -78,27 +78,30 @@ def encode(
     *,
     allow_special: bool = False,
 ) -> Array:
-    """Encode a text, piece by piece so that the ids are never all there as Python's numbers.
+    """Return the token ids of a text, unsigned integer (N,).
+
+    The text is encoded piece by piece, so that only a few ids at a time are Python integers.
 
     Parameters
     ----------
     text : str
-    tokenizer : a trained one.
-    ends : places in `text`, in ascending order, where one document ends and another may begin:
-        the tokenizer's end of text comes there, if it has one.
-    allow_special : whether names of special tokens give these tokens: see `Tokenizer.encode`.
+    tokenizer : a trained tokenizer.
+    ends : places in `text`, in ascending order, where a document ends. The tokenizer's end of text
+        is inserted there, if it has one.
+    allow_special : whether a special token's name becomes that token: see `Tokenizer.encode`.
     """
     from minigpt.text.encoding import encode_pieces
     from minigpt.text.tokenizers.stream import last_border, pieces_of
 
-    may_be_cut = allow_special and any(last_border(name) for name in tokenizer.special_names)
+    # A piece could end inside a name with white space. Then a document is encoded as one piece.
+    has_spaced_names = allow_special and any(map(last_border, tokenizer.special_names))
 
     def pieces() -> Iterator[str | list[str]]:
         for start, end in pairwise((0, *ends, len(text))):
             if start > 0:
-                yield ["", ""]  # between these, a document ends
+                yield ["", ""]  # a document ends between these two texts
             document = text[start:end]
-            yield from [document] if may_be_cut else pieces_of(document)
+            yield from [document] if has_spaced_names else pieces_of(document)
 
     arrays = encode_pieces(tokenizer, pieces(), allow_special=allow_special)
     return np.concatenate([token_array([], tokenizer.vocab_size), *arrays])
@@ -106,11 +109,15 @@ def encode(
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to learn from, and another, not to be learned from, to be examined on.
+    """A text to learn from, and a text to be examined on.
 
-    `floor` is the lowest possible loss on `val`, in bits per character, where it is known. `ends`
-    are the places where one document ends and the next begins, counted in characters of `train` +
-    `val`.
+    Attributes
+    ----------
+    name : a short name of the text.
+    train, val : the training and the validation part.
+    floor : the lowest possible loss on `val`, in bits per character; None if it is not known.
+    ends : the places where one document ends and the next begins, counted in characters of
+        ``train + val``.
     """
 
     name: str
@@ -133,7 +140,7 @@ class Corpus:
         return tuple(end - len(self.train) for end in self.ends if end > len(self.train))
 
     def checksum(self) -> str:
-        """Return the SHA-256 of both parts, as UTF-8, each behind a byte that is none, and ends."""
+        """Return the SHA-256 of both parts and `ends`, each after a byte that UTF-8 never has."""
         found = hashlib.sha256()
         for text in (self.train, self.val):
             found.update(b"\xff")
@@ -143,7 +150,7 @@ class Corpus:
         return found.hexdigest()
 
     def with_whole_names(self, tokenizer: Tokenizer) -> Corpus:
-        """Return this text, cut behind the name of a special token if it is cut within one."""
+        """Return this corpus; a special token's name that the cut divides goes to `train` whole."""
         for name in tokenizer.special_names:
             for n in range(1, len(name)):
                 if self.train.endswith(name[:n]) and self.val.startswith(name[n:]):
@@ -154,7 +161,7 @@ class Corpus:
 
 
 def split_text(text: str, val_fraction: float = 0.1) -> tuple[str, str]:
-    """Cut off the last part of a text for validation."""
+    """Return the training part of a text, and the validation part at its end."""
     if not isinstance(text, str):
         raise TypeError(f"text must be a str, got {text!r:.100}")
     check_numbers(val_fraction=val_fraction)
@@ -170,21 +177,21 @@ def load_corpus(
     skip_undecodable: bool = False,
     say: Callable[[str], object] = warnings.warn,
 ) -> Corpus:
-    """Find the text that `sources` name, and set its last tenth aside for validation.
+    """Read the text that `sources` name; its last tenth is for validation.
 
     Parameters
     ----------
     sources : "plays" (built in), "shakespeare" (see `minigpt fetch`), "-" (standard input), or
         any number of files, folders and patterns: see `minigpt.text.sources`.
-    field : the field of .jsonl and .json, or column of .parquet, that has the text; "text" if
-        None.
-    skip_undecodable : whether to leave out files that are not UTF-8; else they are an error.
-    say : is told which files are left out.
+    field : the field of .jsonl and .json, or the column of .parquet, that holds the text; "text"
+        if None.
+    skip_undecodable : whether to leave out files that are not UTF-8; otherwise they are an error.
+    say : called with a message about each file that is left out.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        If there is no such text, or it is empty or cannot be decoded.
+        If there is no such text, if it is empty, or if it cannot be decoded.
     """
     from minigpt.text.sources import check_field, name_of, read_texts
 
@@ -201,18 +208,25 @@ def load_corpus(
     texts = read_texts(names, field, skip_undecodable, say)
     text = "".join(texts)
     if not text.strip():
-        raise ValueError(f"there is no text in {' '.join(names)}: give one to learn from")
+        raise ValueError(f"there is no text in {' '.join(names)}: name a text to learn from")
     ends = tuple(accumulate(map(len, texts)))[:-1]
     return Corpus(name_of(names[0]), *split_text(text), ends=ends)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A corpus as token ids: integer arrays (N,), and what their loss means in characters.
+    """A corpus as token ids, with all that converts a loss per token to bits per character.
 
-    `val_spelling` is what spelling the unknown pieces of `val` costs, in nats: see
-    `Tokenizer.spelling_nats`. `tokenizer` is what made the ids, and `text_checksum` that of the
-    `Corpus`, where they are known.
+    Attributes
+    ----------
+    name : the name of the corpus.
+    train, val : integer (N,), the token ids of both parts.
+    val_characters : the length of the validation part in characters.
+    floor : see `Corpus`.
+    val_spelling : the cost in nats of spelling the unknown pieces of `val`: see
+        `Tokenizer.spelling_nats`.
+    tokenizer : the tokenizer that made the ids, if it is known.
+    text_checksum : the checksum of the `Corpus`, if it is known.
     """
 
     name: str
@@ -231,12 +245,15 @@ class Dataset:
     def from_corpus(
         cls, corpus: Corpus, tokenizer: Tokenizer, allow_special: bool | None = None
     ) -> Dataset:
-        """Encode both parts of `corpus`.
+        """Return the dataset of a corpus whose two parts are encoded by `tokenizer`.
 
         Parameters
         ----------
-        allow_special : whether names of special tokens in the text, such as ``<|endoftext|>``, give
-            these tokens, or are letters. None for letters too, with a warning if there are any.
+        corpus : the text.
+        tokenizer : a trained tokenizer.
+        allow_special : whether a special token's name in the text, such as ``<|endoftext|>``,
+            becomes that token; otherwise it is ordinary text. None means False, with a warning if
+            the text has such names.
         """
         if allow_special is None:
             names = count_special(corpus.train, tokenizer) + count_special(corpus.val, tokenizer)
@@ -250,16 +267,16 @@ class Dataset:
         parts = tokenizer.without_special(corpus.val) if allow_special else [corpus.val]
         n_characters, spelling = sum(map(len, parts)), sum(map(tokenizer.spelling_nats, parts))
         if n_characters == 0:
-            raise ValueError("the validation part of the text has nothing but special tokens")
+            raise ValueError("the validation part of the text has only special tokens")
         about = corpus.floor, spelling, tokenizer, corpus.checksum()
         return cls(corpus.name, train, val, n_characters, *about)
 
     def bits_per_character(self, nats_per_token: float) -> float:
-        """Convert a loss on `val`, so that different tokenizers can be compared."""
+        """Return a loss on `val` in bits per character, which can be compared across tokenizers."""
         bits = nats_per_token * len(self.val) / self.val_characters / float(np.log(2))
         return bits + self.spelling_bits
 
     @property
     def spelling_bits(self) -> float:
-        """The part of the bits per character that spells what is ``<unk>``."""
+        """The part of the bits per character that is the spelling of ``<unk>``."""
         return self.val_spelling / self.val_characters / float(np.log(2))

@@ -1,12 +1,12 @@
-"""Count the words of much text, and encode it: piece by piece, on all cores, in bounded memory.
+"""Count the words of a long text, and encode it: piece by piece, on all cores, in bounded memory.
 
-Python runs one thread at a time, so that the work is shared among processes. They are started
-afresh ("spawn": a fork would copy locks that threads hold), get the tokenizer once, and then
-pieces of text; only a few pieces are on their way at a time. To start them takes a third of a
-second, so that a short text is worked on right here.
+Python runs only one thread at a time, so the work is shared among processes. They are started with
+"spawn", because a fork would copy locks that threads hold. Each process receives the tokenizer
+once, and then pieces of text; only a few pieces are sent ahead. Starting the processes takes a
+third of a second, so a short text is processed by the calling process.
 
-A program that asks for more than one process keeps what it does, as with all of `multiprocessing`,
-under ``if __name__ == "__main__":``, since each process reads the program's file again.
+Each process reads the main program's file again. So a program that asks for more than one process
+must keep its own work under ``if __name__ == "__main__":``, as always with `multiprocessing`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Result = TypeVar("Result")
 Work = Callable[["Tokenizer", Piece], Result]
 
 MAX_DISTINCT_WORDS = 2**20
-"""Different words; with what learning needs beside them they take about 300 MB."""
+"""So many words, with the tables that learning needs, take about 300 MB."""
 
 MIN_CHARS_FOR_PROCESSES = 2_000_000
-"""Characters; so much text takes about as long as to start processes."""
+"""Processing a text of this length takes about as long as starting the processes."""
 
 PIECES_PER_PROCESS = 3
-"""Pieces on their way for each process: one being worked on, the others waiting for it."""
+"""Pieces sent to each process: it works on one while the others wait."""
 
 
 def count_words(
@@ -51,17 +51,17 @@ def count_words(
     *,
     allow_special: bool = False,
 ) -> Counter[str]:
-    """Count the words of a text, for `Tokenizer.learn`.
+    """Return how often each word of a text occurs, for `Tokenizer.learn`.
 
     When there are more than `MAX_DISTINCT_WORDS` different words, the rarest are forgotten on the
     way, so that memory stays bounded; word2vec does the same.
 
     Parameters
     ----------
-    tokenizer : knows what a word is; it need not be trained.
-    pieces : the text, cut between words, say by `minigpt.text.tokenizers.stream`.
-    n_processes : how many to share the work among; 0 for one a core.
-    allow_special : whether names of special tokens are no words: see `Tokenizer.train`.
+    tokenizer : defines what a word is; it need not be trained.
+    pieces : the text, cut between words, for example by `minigpt.text.tokenizers.stream`.
+    n_processes : the number of processes that share the work; 0 for one per core.
+    allow_special : whether a special token's name stands for that token: see `Tokenizer.train`.
     """
     work = partial(_count, allow_special=allow_special)
     counts: Counter[str] = Counter()
@@ -86,17 +86,17 @@ def encode_pieces(
 
     Parameters
     ----------
-    tokenizer : a trained one.
-    pieces : the text, cut between words, say by `minigpt.text.tokenizers.stream`. A piece that is a
-        list of texts has ends of documents between them: there stands the tokenizer's
-        end of text, if it has one.
-    n_processes : how many to share the work among; 0 for one a core.
-    allow_special : whether names of special tokens give these tokens: see `Tokenizer.encode`.
+    tokenizer : a trained tokenizer.
+    pieces : the text, cut between words, for example by `minigpt.text.tokenizers.stream`. A piece
+        may be a list of texts: then a document ends between each two of them, and the tokenizer's
+        end of text is inserted there, if it has one.
+    n_processes : the number of processes that share the work; 0 for one per core.
+    allow_special : whether a special token's name becomes that token: see `Tokenizer.encode`.
 
     Yields
     ------
-    The ids of each piece in order, as arrays (N,) of the smallest unsigned type that fits the
-    vocabulary. All in a row are the ids of the whole text.
+    ids : unsigned integer (N,), the ids of each piece in order, in the smallest dtype that fits the
+        vocabulary. Concatenated, they are the ids of the whole text.
     """
     return _map(partial(_encode, allow_special=allow_special), tokenizer, pieces, n_processes)
 
@@ -113,19 +113,19 @@ def _encode(tokenizer: Tokenizer, piece: Piece, allow_special: bool) -> Array:
         if number > 0 and end is not None:
             ids.append(end)
         ids += tokenizer.encode(text, allow_special=allow_special)
-    # Twice as fast as np.array, which looks for the shape of what it is given.
+    # Twice as fast as np.array, which first has to find out the shape.
     return np.fromiter(ids, np.min_scalar_type(tokenizer.vocab_size - 1), len(ids))
 
 
 def _map(
     work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
 ) -> Generator[Result]:
-    """Yield what `work` makes of each piece, in order."""
+    """Yield ``work(tokenizer, piece)`` for each piece, in order."""
     from minigpt.fast.threads import available_cores, can_start_threads
 
     n_processes = n_processes or available_cores()
     pieces = iter(pieces)
-    if n_processes > 1 and can_start_threads():  # which watch over the processes
+    if n_processes > 1 and can_start_threads():  # a pool of processes is managed by threads
         first = list(_up_to(MIN_CHARS_FOR_PROCESSES, pieces))
         more = next(pieces, None)
         pieces = iter(first) if more is None else itertools.chain(first, [more], pieces)
@@ -137,7 +137,7 @@ def _map(
 
 
 def _up_to(size: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Collect pieces until they have `size` characters."""
+    """Yield pieces until they have `size` characters together."""
     while size > 0 and (piece := next(pieces, None)) is not None:
         yield piece
         size -= len(piece) if isinstance(piece, str) else sum(map(len, piece))
@@ -157,7 +157,7 @@ def _map_on_processes(
 
 
 def _start_processes(tokenizer: Tokenizer, n: int) -> ProcessPoolExecutor | None:
-    """Start processes that have a tokenizer each; None where they cannot be, as in WebAssembly."""
+    """Start processes that have the tokenizer; return None where that fails, as in WebAssembly."""
     try:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
@@ -170,22 +170,22 @@ def _start_processes(tokenizer: Tokenizer, n: int) -> ProcessPoolExecutor | None
     started = False
     with _ended(pool, unless=lambda: started), suppress(OSError), _no_interrupts():
         for _ in range(n):
-            pool.submit(int)  # which starts a process; there may be no more of them
+            pool.submit(int)  # starts one more process, unless the system's limit is reached
         started = True
     return pool if started else None
 
 
 @contextmanager
 def _ended(pool: ProcessPoolExecutor, unless: Callable[[], bool] = bool) -> Iterator[None]:
-    """End the processes with the block, whatever happens, but not if `unless` then says so."""
+    """End the processes at the end of the block, also after an error, unless `unless()` is true."""
     from concurrent.futures.process import BrokenProcessPool
 
     try:
         yield
     except BrokenProcessPool:
         raise RuntimeError(
-            "a worker process ended before its work was done: was there too little memory? In a "
-            "program of your own, is what it does under `if __name__ == '__main__':`?"
+            "a worker process ended before its work was done: was there too little memory? If this "
+            "is your own program, is its work under `if __name__ == '__main__':`?"
         ) from None
     finally:
         if not unless():
@@ -194,8 +194,8 @@ def _ended(pool: ProcessPoolExecutor, unless: Callable[[], bool] = bool) -> Iter
 
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C within the block, and in processes started there: it is ours to stop them."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may say so
+    """Ignore Ctrl-C in the block, and in the processes started there: this process stops them."""
+    if threading.current_thread() is not threading.main_thread():  # only this one may set signals
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -205,20 +205,20 @@ def _no_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-_tokenizer: Tokenizer  # that of a worker process
+_tokenizer: Tokenizer  # set in worker processes only
 
 
 def _begin(tokenizer: Tokenizer) -> None:
-    """Be a worker process."""
+    """Prepare a worker process."""
     global _tokenizer
     _tokenizer = tokenizer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows does not hand that down
-    with suppress(RuntimeError):  # no thread can be started: then it ends with its last piece
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # not inherited on Windows
+    with suppress(RuntimeError):  # without threads, it ends after its last piece
         threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End when the process that started this one has ended, even if it was killed."""
+    """Wait until the parent process has ended, even if it was killed; then end this process."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()

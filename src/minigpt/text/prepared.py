@@ -1,7 +1,7 @@
-"""Open a folder of tokens, one of `minigpt.text.prepare` or one of nanoGPT's, without reading it.
+"""Open a folder of tokens, made by `minigpt.text.prepare` or by nanoGPT, without reading it whole.
 
-The files are mapped into memory: what is looked at is read from the disk then, so that a text of
-any size trains with the memory of the model. Ids are checked when they come to the model.
+The token files are mapped into memory: a part is read from the disk only when it is used. So a text
+of any size needs no more memory than the model. Ids are checked when the model receives them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from minigpt.text.tokenizers.vocabulary import UNKNOWN
 TOKENS_PER_CHUNK = 2**20  # tokens
 
 MAX_DATASET_JSON_BYTES = 2**26
-"""Bytes of a dataset.json, which names all files that the tokens come from."""
+"""A dataset.json names all files that the tokens come from, so it may be long."""
 
 
 def prepared_folder(data: Sequence[str | Path]) -> Path | None:
-    """Return the folder of tokens that `data` names; None if it names something else."""
+    """Return the folder of tokens that `data` names, or None if it names something else."""
     folder = Path(data[0])
     names = ("train.bin", "val.bin", "preparing.json")
     if len(data) == 1 and any((folder / name).exists() for name in names):
@@ -43,27 +43,27 @@ def tokenizer_of(
 
     Parameters
     ----------
-    folder : has it as tokenizer.json; nanoGPT's folders do not.
-    name : what was chosen: its kind, or, as nanoGPT's folders need it, a tokenizer.json or the
-        folder of one. None if nothing was.
-    model_tokenizer : that of a model which is to go on learning, and must be the same.
+    folder : the folder of tokens. nanoGPT's folders have no tokenizer.json.
+    name : the tokenizer that the user chose, if any: a kind, a tokenizer.json or its folder.
+        nanoGPT's folders need one.
+    model_tokenizer : the tokenizer of a model that continues training; it must be the same one.
 
     Raises
     ------
     ValueError
-        If something else was chosen than what made the tokens, or nothing says what did.
+        If another tokenizer made the tokens, or if it is unknown which one made them.
     """
     if (folder / "tokenizer.json").exists():
         tokenizer = load_tokenizer(folder)
         if model_tokenizer is not None and model_tokenizer.vocabulary != tokenizer.vocabulary:
             raise ValueError(
                 f"the tokens in {folder} were not made by the tokenizer of the model: prepare the "
-                "text again, with --tokenizer and the model's folder"
+                "text again with --tokenizer and the model's folder"
             )
         if not _is_called(tokenizer, name):
             raise ValueError(
-                f"tokenizer must be left out, got {name}: the tokens in {folder} were made by "
-                f"another, of the kind {tokenizer.kind} with {tokenizer.vocab_size:,} tokens. Or "
+                f"tokenizer is {name}, but the tokens in {folder} were made by another, of the kind "
+                f"{tokenizer.kind} with {tokenizer.vocab_size:,} tokens: leave out the option, or "
                 "prepare the text again"
             )
         return tokenizer
@@ -74,40 +74,40 @@ def tokenizer_of(
         text = folder / "input.txt"
         how = f"--data {text if text.exists() else 'TEXT'} --tokenizer char"
         raise ValueError(
-            f"{folder} has nanoGPT's characters as numbers. What they mean is in meta.pkl, a "
-            "pickle, which can run any program, so that miniGPT never opens it. Use the text that "
-            f"they were made of: {how}"
+            f"{folder} has nanoGPT's characters as numbers. Their meaning is in meta.pkl, a "
+            "pickle, which can run any program, so miniGPT never opens it. Use the text that "
+            f"the numbers were made from: {how}"
         )
     if given is None:
         raise ValueError(
-            f"{folder} has tokens, but no tokenizer.json that says what they mean: give the one "
-            "that made them with --tokenizer, a tokenizer.json or its folder, or gpt2"
+            f"{folder} has tokens, but no tokenizer.json that defines them: name the tokenizer "
+            "that made them with --tokenizer: a tokenizer.json, its folder, or gpt2"
         )
     return given
 
 
 def _is_called(tokenizer: Tokenizer, name: str | None) -> bool:
-    """Return whether `name` is that of the kind of a tokenizer, or of a file with the same one."""
+    """Return whether `name` is None, the kind of `tokenizer`, or a saved tokenizer equal to it."""
     if name is None or name in TOKENIZERS:
         return name in (None, tokenizer.kind)
     return make_tokenizer(name, "").vocabulary == tokenizer.vocabulary
 
 
 def check_reading_options(folder: Path, field: str | None, skip_undecodable: bool) -> None:
-    """Raise if it is said how texts are to be read, where there are tokens already."""
+    """Raise a ValueError if an option says how to read a text, which a folder of tokens lacks."""
     if field is not None:
-        raise ValueError(f"{folder} has tokens already, and no fields: leave out --field")
+        raise ValueError(f"{folder} has tokens, not texts with fields: leave out --field")
     if skip_undecodable:
         raise ValueError(
-            f"{folder} has tokens already, and no text that is decoded: leave out "
-            "--skip-undecodable, or prepare the text again with it"
+            f"{folder} has tokens, not texts to decode: leave out --skip-undecodable, or prepare "
+            "the text again with it"
         )
 
 
 def first_text_note(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str | None:
-    """Return a sentence with the text that tokens begin with, if nothing says what made them.
+    """Return a sentence with the beginning of the text, or None if the folder has a tokenizer.
 
-    Whoever reads it sees whether `tokenizer` is the right one.
+    The user then sees whether the chosen `tokenizer` is the right one.
     """
     if (folder / "tokenizer.json").exists():
         return None
@@ -116,30 +116,30 @@ def first_text_note(folder: Path, dataset: Dataset, tokenizer: Tokenizer) -> str
 
 
 def _check_ids(path: Path, tokens: Array, tokenizer: Tokenizer) -> None:
-    """Raise if there are ids that a tokenizer does not have."""
+    """Raise a ValueError if there are ids that the tokenizer does not have."""
     for start in range(0, len(tokens), TOKENS_PER_CHUNK):
         largest = int(tokens[start : start + TOKENS_PER_CHUNK].max())
         if largest >= tokenizer.vocab_size:
             raise ValueError(
-                f"{path} has the token {largest}, but the tokenizer has {tokenizer.vocab_size:,} "
-                "only: another one made these tokens"
+                f"{path} has the token id {largest}, but the tokenizer has only "
+                f"{tokenizer.vocab_size:,} tokens: another one made this file"
             )
 
 
 def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
-    """Map the tokens in `folder` into memory.
+    """Return the dataset in `folder`, whose token files are mapped into memory.
 
     Raises
     ------
     ValueError
-        If preparing them was not finished, a file is damaged, or another tokenizer made them.
+        If the tokens are unfinished, a file is damaged, or another tokenizer made the tokens.
     FileNotFoundError
-        If one of the two files is missing.
+        If one of the two token files is missing.
     """
     if (folder / "preparing.json").exists():
         raise ValueError(
-            f"preparing {folder} was not finished: give the same `minigpt prepare` command again, "
-            "which goes on where it stopped"
+            f"preparing {folder} was not finished: run the same `minigpt prepare` command again, "
+            "which continues where it stopped"
         )
     about = read_dataset_json(folder)
     dtype = np.dtype(about.get("dtype", "uint16")).newbyteorder("<")
@@ -148,7 +148,7 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
         if len(tokens) != about.get(f"{part}_tokens", len(tokens)):
             raise ValueError(
                 f"{folder / part}.bin has {len(tokens):,} tokens, but dataset.json says it should "
-                f"have {about[f'{part}_tokens']:,}: prepare it again"
+                f"have {about[f'{part}_tokens']:,}: prepare the folder again"
             )
     if (folder / "tokenizer.json").exists():
         tokenizer_of(folder, model_tokenizer=tokenizer)
@@ -161,16 +161,16 @@ def open_dataset(folder: Path, tokenizer: Tokenizer) -> Dataset:
     spelling = about.get("val_spelling")
     if spelling is None and np.any(val == tokenizer.special_tokens.get(UNKNOWN, -1)):
         raise ValueError(
-            f"{folder / 'val.bin'} has unknown words ({UNKNOWN}), and dataset.json does not say "
-            "what spelling them costs, without which no loss per character can be told: make the "
-            "folder again by `minigpt prepare`"
+            f"{folder / 'val.bin'} has unknown words ({UNKNOWN}), but dataset.json does not state "
+            "the cost of spelling them, which a loss per character needs: prepare the folder "
+            "again with `minigpt prepare`"
         )
     about_val = n_characters, None, spelling or 0.0
     return Dataset(folder.resolve().name, train, val, *about_val, tokenizer)
 
 
 def decoded(tokens: Array, tokenizer: Tokenizer) -> Iterator[str]:
-    """Decode tokens, as many at a time as fit the memory; ends of documents are no text."""
+    """Yield the text of `tokens` in parts that fit in memory, without special tokens."""
     special_ids = list(tokenizer.special_tokens.values())
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may be cut in two
     for start in range(0, len(tokens), TOKENS_PER_CHUNK):
@@ -187,14 +187,14 @@ def _map(path: Path, dtype: np.dtype[Any]) -> Array:
         size = os.fstat(file.fileno()).st_size
         if size == 0 or size % dtype.itemsize:
             raise ValueError(
-                f"{path} has {size:,} bytes, which are no {dtype.name} numbers: it is damaged, or "
-                "no token file"
+                f"{path} has {size:,} bytes, which cannot be {dtype.name} token ids: the file is "
+                "damaged or not a token file"
             )
         return np.memmap(file, dtype, mode="r")
 
 
 def read_dataset_json(folder: Path) -> dict[str, Any]:
-    """Read dataset.json, which nanoGPT's folders do not have."""
+    """Return the content of dataset.json; empty for nanoGPT's folders, which do not have it."""
     path = folder / "dataset.json"
     if not path.exists():
         return {}
@@ -205,11 +205,11 @@ def read_dataset_json(folder: Path) -> dict[str, Any]:
         for part in ("train", "val"):
             for what in ("tokens", "characters"):
                 if type(n := about[f"{part}_{what}"]) is not int or n < 1:
-                    raise ValueError(f"{part}_{what} is {n!r:.100}, no number of {what}")
+                    raise ValueError(f"{part}_{what} is {n!r:.100}, not a number of {what}")
         for what in ("words", "bytes", "spelling"):
             m = about.get(f"val_{what}", 0)
             if type(m) not in (int, float) or not 0 <= m < 2**63:
-                raise ValueError(f"val_{what} is {m!r:.100}, no number of 0 or more")
+                raise ValueError(f"val_{what} is {m!r:.100}, not a number of 0 or more")
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     return about

@@ -1,4 +1,4 @@
-"""Names of special tokens in a text: how often they are there, and how to say what that means."""
+"""Count names of special tokens in a text, and describe how they are read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def count_special(text: str, tokenizer: Tokenizer) -> Counter[str]:
-    """Return how often `text` has the name of each special token.
+    """Return how often the name of each special token occurs in `text`.
 
-    ``<|endoftext|>`` is looked for even if the tokenizer has no such token: it is meant as one.
+    ``<|endoftext|>`` is counted even if the tokenizer has no such token: it is meant as one.
     """
     names = dict.fromkeys([*tokenizer.special_names, END_OF_TEXT])
     return Counter({name: n for name in names if (n := text.count(name))})
@@ -29,15 +29,15 @@ def special_note(
     where: str = "the text",
     switch: str = "--allow-special",
 ) -> str | None:
-    """Return a sentence about names that are read as letters; None if there are none.
+    """Return a sentence about the names that are read as ordinary text; None if there are none.
 
     Parameters
     ----------
-    counts : see `count_special`.
-    tokenizer : what reads the text.
-    allow_special : whether it reads the names that it knows as tokens.
-    where : what has them.
-    switch : how `allow_special` is switched on.
+    counts : name → number of times: see `count_special`.
+    tokenizer : the tokenizer that encodes the text.
+    allow_special : whether names that the tokenizer knows become these tokens.
+    where : what to call the text.
+    switch : the option that turns `allow_special` on.
     """
     known = {name: n for name, n in counts.items() if name in tokenizer.special_names}
     unknown = {name: n for name, n in counts.items() if name not in known}
@@ -56,7 +56,7 @@ def special_note(
 
 
 def no_end_of_text_note(tokenizer: Tokenizer) -> str:
-    """Return a sentence about documents that follow one another without a border."""
+    """Return a sentence for a text of several documents without end-of-text tokens between them."""
     return (
         f"the {tokenizer.kind} tokenizer has no end-of-text token: documents follow one another "
         "without a border"

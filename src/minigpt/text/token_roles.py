@@ -1,7 +1,7 @@
-"""What token ids mean besides text: which begin, end and fill up a text, and which mean nothing.
+"""The roles of token ids: which ones begin, end or pad a text, and which ones no token has.
 
 A model has a row for each id from 0 to its vocab_size − 1. Many models have more rows than their
-tokenizer has tokens, since some sizes multiply faster; such an id is never drawn.
+tokenizer has tokens, since matrices of some sizes multiply faster. The extra ids are never drawn.
 """
 
 from __future__ import annotations
@@ -22,20 +22,25 @@ if TYPE_CHECKING:
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 _NOT_KEPT = ("transformers_version", "_from_model_config")
-"""What transformers notes about its own writing of generation_config.json."""
+"""Keys of generation_config.json about how transformers wrote it."""
 
 
 def read_generation_config(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Read generation_config.json, whose tokens count more than those in config.json.
+    """Return the content of generation_config.json, completed from `config`.
 
-    As in transformers, a generation_config.json that names no end of text hides the one that
-    config.json names.
+    The ids in generation_config.json take precedence over those in config.json. As in transformers,
+    a generation_config.json without an end of text hides the one in config.json.
+
+    Parameters
+    ----------
+    folder : the folder of a model.
+    config : the content of config.json.
 
     Raises
     ------
     ValueError
-        If bos_token_id or pad_token_id is not an integer, or eos_token_id neither an integer nor a
-        list of integers. Integers that no token has are read: they end nothing.
+        If bos_token_id or pad_token_id is not an integer, or if eos_token_id is not an integer or a
+        list of integers. Integers that are not the id of a token are accepted; they end nothing.
     """
     path = folder / "generation_config.json"
     given = read_json(path) if path.is_file() else {"eos_token_id": config.get("eos_token_id")}
@@ -59,8 +64,8 @@ def _check_ids(content: dict[str, Any], file: Path) -> None:
 def generation_config_of(model: miniGPT, tokenizer: Tokenizer | None) -> dict[str, Any]:
     """Return the content of generation_config.json for `model`.
 
-    It is what the model's folder had when it was opened. Where that names no token of the model,
-    the tokenizer's own end of text begins and ends a text.
+    It is the content that the model's folder had when the model was loaded. If it names no token of
+    the model that begins or ends a text, the tokenizer's end of text does so.
     """
     own = None if tokenizer is None else tokenizer.end_of_text
     found = {"bos_token_id": None, "eos_token_id": None} | vars(model).get("generation_config", {})
@@ -79,24 +84,26 @@ def end_ids(model: miniGPT, tokenizer: Tokenizer | None) -> list[int]:
 def prompt_ids(
     model: miniGPT, tokenizer: Tokenizer, text: str, allow_special: bool = False
 ) -> list[int]:
-    """Return the ids of a text to go on with; of an empty one, that which begins a new document.
+    """Return the ids of a prompt; for an empty one, the id that begins a new document.
 
     Parameters
     ----------
-    allow_special : whether names of special tokens in `text` give them: see `Tokenizer.encode`.
+    model, tokenizer : the model that continues the text, and its tokenizer.
+    text : the prompt.
+    allow_special : whether a special token's name becomes that token: see `Tokenizer.encode`.
 
     Raises
     ------
     ValueError
-        If the text is empty, and the model knows no token that begins or ends a document.
+        If the text is empty and no token of the model begins or ends a document.
     """
     ids = tokenizer.encode(text, allow_special=allow_special)
     if ids:
         return ids
     if (begin := begin_id(model, tokenizer)) is None:
         raise ValueError(
-            "an empty prompt has nothing to continue: this model knows no end-of-text token, after "
-            "which a new document begins. Give a text of at least one character"
+            "an empty prompt has nothing to continue: this model has no end-of-text token, after "
+            "which a new document begins. Use a prompt of at least one character"
         )
     return [begin]
 
@@ -109,13 +116,13 @@ def begin_id(model: miniGPT, tokenizer: Tokenizer | None) -> int | None:
 
 
 def _rows(ids: Any, model: miniGPT) -> list[int]:
-    """Return those of `ids`, one or several or None, that the model has a row for."""
+    """Return the ids that the model has a row for; `ids` is one id, a list of ids, or None."""
     many = ids if isinstance(ids, list) else [ids]
     return [each for each in many if each is not None and 0 <= each < model.vocab_size]
 
 
 def check_tokenizer(tokenizer: Tokenizer, n_rows: int) -> None:
-    """Raise unless a model of vocab_size `n_rows` has a row for every token of `tokenizer`."""
+    """Raise a ValueError unless a model with `n_rows` rows has one for every token."""
     check_has("tokenizer", tokenizer, "token_bytes", "a Tokenizer")
     if tokenizer.vocab_size > n_rows:
         last = tokenizer.vocab_size - 1
@@ -128,7 +135,7 @@ def check_tokenizer(tokenizer: Tokenizer, n_rows: int) -> None:
 
 
 def drawable(model: miniGPT, tokenizer: Tokenizer) -> Array | None:
-    """Return which ids may be drawn, bool (V,): those of tokens. None if these are all.
+    """Return which ids may be drawn, because a token has them: bool (V,), or None for all ids.
 
     Raises
     ------
