@@ -164,10 +164,10 @@ def test_fetch_shows_progress_in_a_terminal(
     [
         (reply(b"", 404), "the server answered 404 Not Found"),
         (reply(b"", 503), "the server answered 503 Service Unavailable"),
-        (reply(PLAY[:HALF], Content_Length=len(PLAY)), "broke off half-way"),
-        (reply(PLAY[:HALF]), "broke off half-way"),
-        (reply(b"4000\r\nLine", Transfer_Encoding="chunked"), "broke off half-way"),
-        (lambda connection: None, "broke off half-way"),
+        (reply(PLAY[:HALF], Content_Length=len(PLAY)), "broke off before the end"),
+        (reply(PLAY[:HALF]), "broke off before the end"),
+        (reply(b"4000\r\nLine", Transfer_Encoding="chunked"), "broke off before the end"),
+        (lambda connection: None, "broke off before the end"),
         (reply(PLAY[::-1], Content_Length=len(PLAY)), "was not kept"),
         (reply(b"Please log in.", Content_Length=14), "was not kept"),
         (reply(PLAY + b"\n", Content_Length=len(PLAY) + 1), "was not kept"),
@@ -209,7 +209,7 @@ def test_fetch_gives_up_on_a_silent_server(
 
     server.answer = fall_silent
     monkeypatch.setattr(fetching, "TIMEOUT", 0.25)
-    assert_refused(folder, "silent for 0.25 seconds")
+    assert_refused(folder, "did not answer for 0.25 seconds")
 
 
 def test_fetch_reports_a_missing_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_fetch_reports_a_folder_that_cannot_be_made(
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "cache"
     monkeypatch.setenv("MINIGPT_CACHE", str(folder))
-    assert_refused(folder, f"cannot keep the teapot play in {folder}")
+    assert_refused(folder, f"cannot save the teapot play in {folder}")
 
 
 def test_fetch_asks_a_mirror_by_name(

@@ -30,7 +30,7 @@ def stream(
     stop: int | Sequence[int] | None = None,
     allowed: Array | None = None,
 ) -> Iterator[Array]:
-    """Yield new tokens, int (B,), as soon as they are drawn; parameters as in `miniGPT.generate`."""
+    """Yield new tokens, int (B,), as they are drawn; the parameters are those of `generate`."""
     choices = stream_choices(model, context, max_new_tokens, sampling, seed, stop, allowed)
     return (tokens for tokens, _ in choices)
 

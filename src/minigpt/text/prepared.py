@@ -62,7 +62,7 @@ def tokenizer_of(
             )
         if not _is_called(tokenizer, name):
             raise ValueError(
-                f"tokenizer is {name}, but the tokens in {folder} were made by another, of the kind "
+                f"tokenizer is {name}, but the tokens in {folder} were made by another, of kind "
                 f"{tokenizer.kind} with {tokenizer.vocab_size:,} tokens: leave out the option, or "
                 "prepare the text again"
             )

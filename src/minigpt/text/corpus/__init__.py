@@ -1,7 +1,7 @@
-"""The built-in corpus: short comic scenes from a grammar, with an exact floor under every loss.
+"""The built-in corpus: short comic scenes from a grammar, with an exact lower bound on the loss.
 
-Read `author` first, for how a scene is written and what its surprise is, then `grammar`, for what
-is in the scenes, and `words`, for the words.
+Read `author` first: it writes the scenes and computes their probabilities. Then read `grammar`,
+which defines what happens in the scenes, and `words`, which lists the words.
 """
 
 from minigpt.text.corpus.author import Plays, Scene, plays, scenes

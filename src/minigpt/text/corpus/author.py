@@ -1,24 +1,25 @@
-"""An author of plays who knows how surprising every word of them is.
+"""An author of plays who knows how surprising each of their words is.
 
-The author works through a grammar of templates (see `grammar`) and, wherever there are
-n ways to go on, takes each with probability 1/n. A choice is worth log n nats of surprise, and a
+The author works through a grammar of templates (see `grammar`). Wherever there are n ways to
+continue, each one is chosen with probability 1/n. Such a choice has a surprise of log n nats, and a
 scene has the probability
 
     p(scene) = Π 1/n        − log p(scene) = Σ log n        over all choices made in it.
 
-That makes a floor for every model that learns from the plays, here in bits per character:
+This is a floor under the loss of every model that learns from the plays, in bits per character:
 
     H = − log2 p(text) / characters
 
-For a model that gives the text the probability q, the ratio q/p has the mean 1 over all texts the
-author might have written. So the chance is at most e^-k that − log q comes out k nats below
-− log p (Markov's inequality): a model meets the floor by knowing the grammar, and gets beneath it
-only by luck, or by having seen the text.
+If a model assigns the probability q to a text, the ratio q/p has the mean 1 over all texts that the
+author might have written. So the probability that − log q is at least k nats below − log p is
+at most e^-k (Markov's inequality). A model reaches the floor by knowing the grammar, and gets below
+it only by luck, or by having seen the text.
 
-The sum is − log p only if no text can come about in two ways; else p is the sum over all of them,
-and a model that knows it would pass the "floor". So the grammar must be unambiguous. This one is,
-because it is a prefix code: of two ways to go on, neither begins as the other does in full, and a
-reader going from left to right always knows what the author chose. The tests prove it.
+The sum is − log p only if each text can be written in just one way. Otherwise p is the sum over all
+ways, and a model that knows this would pass the "floor". So the grammar must be unambiguous. This
+one is, because it is a prefix code: where there are several ways to continue, the text of one never
+begins with the text of another. So a reader who goes from left to right always knows what the
+author chose. The tests prove it.
 """
 
 import itertools
@@ -31,12 +32,12 @@ from dataclasses import dataclass
 from minigpt.support.brief import brief
 from minigpt.text.corpus.grammar import REMEMBERED, RULES
 
-MIN_SIZE = 20_000  # characters: a tenth of it holds a whole scene wherever the scenes happen to end
+MIN_SIZE = 20_000  # characters: so a tenth always contains at least one whole scene
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its text, ending with a blank line, and its surprise − log p(text) in nats."""
+    """One scene: its text, which ends with a blank line, and its surprise − log p(text) in nats."""
 
     text: str
     nats: float
@@ -46,12 +47,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Plays:
-    """A corpus of scenes in two parts, with the lowest loss possible on each.
+    """A corpus of scenes in two parts, with the lowest possible loss on each part.
 
     Attributes
     ----------
-    train, val : the text to learn from, and the text to be examined on; both whole scenes.
-    train_nats, val_nats : − log p of each, in nats.
+    train, val : the text to learn from, and the text to be examined on; both are whole scenes.
+    train_nats, val_nats : − log p of each text, in nats.
     """
 
     train: str
@@ -63,7 +64,7 @@ class Plays:
 
     @property
     def text(self) -> str:
-        """Both parts in one."""
+        """The text of both parts."""
         return self.train + self.val
 
     @property
@@ -78,19 +79,20 @@ class Plays:
 
 
 def plays(size: int = 1_200_000, seed: int = 0) -> Plays:
-    """Write plays: as many scenes as fit into `size` characters, the last tenth for validation.
+    """Write as many scenes as fit into `size` characters; the last tenth is for validation.
 
-    The text is ASCII, and for a seed the same for ever; a larger size begins with the same scenes.
+    The text is ASCII. A seed always produces the same text, in every version, and a larger size
+    begins with the same scenes.
 
     Parameters
     ----------
-    size : characters at most, and less than a scene fewer; from 20,000 on.
-    seed : which plays; a whole number from 0 on.
+    size : maximum number of characters, at least 20,000; the text is less than a scene shorter.
+    seed : an integer from 0, which selects the plays.
 
     Raises
     ------
     TypeError, ValueError
-        If `size` or `seed` is no whole number, or too small.
+        If `size` or `seed` is not an integer, or is too small.
     """
     _check("size", size, MIN_SIZE)
     parts: tuple[list[Scene], list[Scene]] = [], []
@@ -105,26 +107,26 @@ def plays(size: int = 1_200_000, seed: int = 0) -> Plays:
 
 
 def scenes(seed: int = 0) -> Iterator[Scene]:
-    """Write one scene after another, without end."""
+    """Yield one scene after another, without end."""
     _check("seed", seed, 0)
-    # Of all that `random` offers, only random() is promised to stay the same in later versions.
+    # Of the functions in `random`, only random() is guaranteed to stay the same in later versions.
     draw = random.Random(seed).random
     return (Author(draw).write() for _ in itertools.count())
 
 
 class Author(dict[str, str]):
-    """Writes one scene; as a dictionary, it is what has been drawn and may come up again.
+    """Writes one scene; as a dictionary, it holds what this scene has drawn and may mention again.
 
-    `str.format_map` looks up the fields of a template here from left to right. What is not here
-    yet, `__missing__` draws.
+    `str.format_map` looks up the fields of a template in this dictionary, from left to right. If a
+    field is not there yet, `__missing__` draws it.
 
     Parameters
     ----------
-    draw : gives random numbers, uniform in [0, 1).
+    draw : function that returns random numbers, uniform in [0, 1).
 
     Attributes
     ----------
-    nats : the surprise of all choices up to now.
+    nats : the surprise of all choices so far.
     """
 
     def __init__(self, draw: Callable[[], float]) -> None:
@@ -140,18 +142,18 @@ class Author(dict[str, str]):
     def __missing__(self, field: str) -> str:
         if field not in REMEMBERED:
             return self.expand(self.choose(RULES[field]))
-        taken = self.values()  # no two people of a scene have the same name
+        taken = self.values()  # two people in a scene never have the same name
         options = [word for word in RULES[REMEMBERED[field]] if word not in taken]
         self[field] = self.expand(self.choose(options))
         return self[field]
 
     def choose(self, options: Sequence[str]) -> str:
-        """Choose one of the options, all equally likely, and add up the surprise."""
+        """Return one of the options, all equally likely, and add its surprise to `nats`."""
         self.nats += math.log(len(options))
         return options[int(self.draw() * len(options))]
 
     def expand(self, template: str) -> str:
-        """Fill in the fields of a template; a word without fields stays what it is."""
+        """Return a template with its fields filled in, or a word without fields unchanged."""
         return template.format_map(self) if "{" in template else template
 
 

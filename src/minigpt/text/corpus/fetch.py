@@ -1,4 +1,4 @@
-"""Bring a well-known text to this machine: once, checked, whole or not at all."""
+"""Download a well-known text: only once, only if its checksum is right, and never a part of it."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ from minigpt.support.files import replacing
 from minigpt.support.terminal import console
 from minigpt.support.untrusted_files import open_to_read
 
-TIMEOUT = 20.0  # seconds a server may be silent
+TIMEOUT = 20.0  # seconds without an answer from the server
 
 
 @dataclass(frozen=True)
 class KnownText:
-    """A text on the network: what it is, where it is, and how to recognise it."""
+    """A text on the network: its description, its address, and how to recognise it."""
 
     about: str
     url: str
@@ -38,18 +38,19 @@ KNOWN_TEXTS = {
 
 
 class FetchError(RuntimeError):
-    """A text could not be fetched; the message says why, and what to do instead."""
+    """A text could not be downloaded; the message says why, and what to do instead."""
 
 
 def fetch(name: str = "shakespeare") -> Path:
-    """Return the path of a known text, after downloading it if it is not on this machine yet.
+    """Return the path of a known text; download it if it is not on this machine yet.
 
-    It comes over http or https, through the proxies the environment names, with a progress bar
-    where stderr is a terminal. Two environment variables lead elsewhere:
+    The download uses http or https, and the proxies that the environment names. It shows a progress
+    bar if stderr is a terminal. Two environment variables change the places:
 
     - `MINIGPT_CACHE`: the folder to keep texts in, instead of the user's cache folder.
-    - `MINIGPT_MIRROR`: an address to get `<name>.txt` from, instead of the text's home: that of a
-      cache folder served by `python -m http.server`, say. The checksum is the same.
+    - `MINIGPT_MIRROR`: an address to download `<name>.txt` from, instead of its usual address; for
+      example, the address of a cache folder that `python -m http.server` serves. The checksum must
+      be the same.
 
     Parameters
     ----------
@@ -57,14 +58,14 @@ def fetch(name: str = "shakespeare") -> Path:
 
     Returns
     -------
-    path : the file, its SHA-256 verified.
+    path : the file, whose SHA-256 has been verified.
 
     Raises
     ------
     ValueError
         If the name is unknown.
     FetchError
-        If the text cannot be had or cannot be kept. No part of it is left behind.
+        If the text cannot be downloaded or saved. No part of it is left behind.
     """
     if (found := cached(name)) is not None:
         return found
@@ -72,7 +73,7 @@ def fetch(name: str = "shakespeare") -> Path:
     mirror = os.environ.get("MINIGPT_MIRROR")
     url = f"{mirror.rstrip('/')}/{path.name}" if mirror else text.url
     instead = (
-        "You can train on the built-in plays with --data plays, or on a text of your own with "
+        "You can train on the built-in plays with --data plays, or on your own text with "
         f"--data FILE, or download {text.url} by hand and save it as {path}"
     )
     try:
@@ -85,14 +86,14 @@ def fetch(name: str = "shakespeare") -> Path:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
-        problem = f"cannot keep {text.about} in {path.parent}: {error.strerror or error}"
-        other_folder = "Set MINIGPT_CACHE to a folder that has room and may be written to"
+        problem = f"cannot save {text.about} in {path.parent}: {error.strerror or error}"
+        other_folder = "Set MINIGPT_CACHE to a writable folder with enough space"
         raise FetchError(f"{problem}. {other_folder}. {instead}") from error
     return path
 
 
 def cached(name: str = "shakespeare") -> Path | None:
-    """Return the path of a known text if it is here, undamaged; never use the network."""
+    """Return the path of a known text if it is on this machine and undamaged, or None."""
     if name not in KNOWN_TEXTS:
         raise ValueError(unknown("text", name, KNOWN_TEXTS))
     path = _cache_path(name)
@@ -134,12 +135,12 @@ def _download(url: str, text: KnownText) -> bytes:
     if len(content) < text.size and str(len(content)) != announced:
         raise IncompleteRead(bytes(content))
     if (digest := hashlib.sha256(content).hexdigest()) != text.sha256:
-        raise ValueError(f"what came has SHA-256 {digest}, not {text.sha256}, and was not kept")
+        raise ValueError(f"the download has SHA-256 {digest}, not {text.sha256}, and was not kept")
     return bytes(content)
 
 
 def _opener() -> request.OpenerDirector:
-    # urllib's own opener also knows file, data and ftp, and lets a server redirect us to the last.
+    # urllib's default opener also supports file, data and ftp, and follows a redirection to ftp.
     opener = request.OpenerDirector()
     opener.add_handler(request.ProxyHandler())
     opener.add_handler(request.HTTPHandler())
@@ -153,14 +154,14 @@ def _opener() -> request.OpenerDirector:
 
 def _why(error: Exception) -> str:
     if isinstance(error, HTTPError):
-        error.close()  # it holds the connection
+        error.close()  # which closes the connection
         return f"the server answered {error.code} {error.reason}"
     match error.reason if isinstance(error, URLError) else error:
         case TimeoutError():
-            return f"the server was silent for {TIMEOUT:g} seconds"
+            return f"the server did not answer for {TIMEOUT:g} seconds"
         case gaierror():
-            return "no server of that name was found (is this machine online?)"
+            return "no server with this name was found (is this machine online?)"
         case IncompleteRead() | ConnectionResetError() | ConnectionAbortedError():
-            return "the connection broke off half-way, and nothing was kept"
+            return "the connection broke off before the end, and nothing was kept"
         case reason:
             return getattr(reason, "strerror", None) or str(reason)

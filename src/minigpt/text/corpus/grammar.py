@@ -1,13 +1,14 @@
-"""The plays as data: what may be said, and in which order.
+"""The plays as data: what can be said, and in which order.
 
-`RULES` gives for each name the templates it may become, all equally likely: what is to be rare
-gets fewer of them. In a template, `{noun}` stands for a new noun each time. A name listed in
-`REMEMBERED` is drawn where the scene first mentions it and stays the same from then on: `{thing}`
-is an umbrella when it is given away and the same umbrella when it is asked back. A word brings its
-grammar along: `{thing.them}` is "it" or "them", `{B.sir}` is "sir" or "madam".
+`RULES` lists the templates of each name. All templates of a name are equally likely, so a rare kind
+has few of them. In a template, `{noun}` stands for a new noun each time. A name in `REMEMBERED` is
+drawn where the scene mentions it first, and stays the same from then on: `{thing}` is an umbrella
+when it is handed over, and the same umbrella when it is asked back. A word knows its own grammar:
+`{thing.them}` is "it" or "them", and `{B.sir}` is "sir" or "madam".
 
-A has the first word in every scene, B answers; C, if there is one, comes in late. Speeches are
-indented, which also keeps a space before every name: a byte-pair tokenizer sees one word, not two.
+A speaks first in every scene, and B answers; C, if there is one, enters the conversation late.
+Speeches are indented, so that a space precedes every name: then a name is always the same word for
+a byte-pair tokenizer, not two different ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ RULES: Mapping[str, Sequence[str]] = {
     ],
     "trio": ["{setting} Enter {A}, a {trade}, {B}, a {trade}, and {C}, a {trade}.\n"],
     "setting": ["A {adjective} {place}, {time}."],
-    # The exchanges a scene is made of.
+    # The dialogues that make up a scene.
     "greeting": ["  {A}{says}{hail}, {to_B}!\n  {B}{says}{reply}\n"],
     "chat": ["  {A}{says}{remark}\n  {B}{says}{retort}\n"],
     "song": ["  {A} sings: {verse}\n  {B} sings: {refrain}\n"],
@@ -97,7 +98,7 @@ RULES: Mapping[str, Sequence[str]] = {
         "Yet sweeter is a {adjective} {rhyme.echo}.",
         "But O, the {adjective} {noun}! But O, the {rhyme.echo}!",
     ],
-    # A thing is handed over, and later asked back.
+    # Gift: a thing is handed over, and later asked back.
     "offer": [
         "Take {thing.these} {adjective} {thing}, {to_B}.",
         "I bring you {thing.a} {adjective} {thing} and a {adjective} {noun}.",
@@ -136,7 +137,7 @@ RULES: Mapping[str, Sequence[str]] = {
         "I left {thing.them} in the {adjective} {place} with a {noun}.",
         "Forgive me, {to_A}. I took {thing.them} for a {adjective} {noun}.",
     ],
-    # A secret is told, and later betrayed.
+    # Secret: it is told, and later betrayed.
     "confession": [
         "Can you keep a secret, {to_B}? I have {deed}.",
         "Come closer, {to_B}. I have {deed}.",

@@ -1,9 +1,9 @@
-"""The words of the plays, and the grammar that a word brings along.
+"""The words of the plays, and the grammar of each word.
 
-Every word of a list is equally likely. Two things must hold, and tests prove them: no word of a
-list is the beginning of another in it (as "pig" is of "pigeon"), so that a reader always knows
-which one was drawn; and a word takes "an" just if it begins with a, e, i, o or u (no "hour", no
-"unicorn"), so that articles need no dictionary.
+All words of a list are equally likely. The tests prove two properties. No word of a list begins
+with another word of this list (as "pigeon" begins with "pig"), so a reader always knows which one
+was drawn. And a word has the article "an" if and only if it begins with a, e, i, o or u (there is
+no "hour" and no "unicorn"), so the articles need no dictionary.
 """
 
 
@@ -32,7 +32,7 @@ class Man(str):
 
 
 class Rhyme(str):
-    """A word that brings along one of the words it rhymes with, its `echo`."""
+    """A word, together with one of the words that it rhymes with: its `echo`."""
 
     echo: str
 
@@ -43,7 +43,7 @@ class Rhyme(str):
         return rhyme
 
 
-# Few enough that a small model soon learns to tell from the context whose turn it is.
+# So few names that a small model soon learns from the context who speaks next.
 WOMEN = "Agatha Flora Mabel Ottilie".split()
 MEN = "Caspar Hugo Milo Rufus".split()
 
@@ -123,7 +123,7 @@ DOING = """
     tickling weighing
 """.split()
 
-# What one may have done, and regret: it goes on from "I have" and from "she has".
+# Things that one may regret. A deed follows "I have" and "she has".
 DEEDS = [
     "buried the silver spoons",
     "danced with the hangman",
