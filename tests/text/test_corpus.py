@@ -21,11 +21,11 @@ SCENES = [f"{text}\n\n" for text in DEFAULT.text.split("\n\n")[:-1]]
 SMALL = list(itertools.islice(scenes(seed=7), 300))
 
 
-# The same for ever
+# Reproducibility
 
 
 def test_plays_bytes_never_change():
-    # Remembered on purpose: results on this corpus can be compared only as long as it stays.
+    # Fixed on purpose: results on this corpus can be compared only while it stays the same.
     assert digest(DEFAULT.train) == (
         "889dfefe68a1ab56440306a437cbbd50c9360f85d36cd6fc64b8b85f8126b984"
     )
@@ -127,7 +127,7 @@ def test_grammar_rule_expansions_are_distinct_and_sum_to_probability_1(rule):
 
 
 def everything(rule):
-    """Let an author go every way there is through `rule`, counting up the last choice first."""
+    """Yield every text that `rule` can become, with its surprise; the last choice changes first."""
     script = []
     while True:
         author = Scripted(script)
@@ -141,7 +141,7 @@ def everything(rule):
 
 
 class Scripted(Author):
-    """Chooses as the script says, then always the first; remembers (choice, options)."""
+    """Chooses as in the script, then always the first option; records (choice, options)."""
 
     def __init__(self, script):
         super().__init__(lambda: (self.made[-1][0] + 0.5) / self.made[-1][1])
@@ -154,8 +154,8 @@ class Scripted(Author):
 
 
 def test_grammar_is_a_prefix_code():
-    # Here memory is taken away: every field is a new draw from all it could be. That only adds
-    # texts, so if this larger grammar can be read in one way only, so can the real one.
+    # This check ignores memory: every field is drawn anew from all its options. That only adds
+    # texts. So if this larger grammar is unambiguous, the real one is too.
     for name in {*RULES, *RECALLS}:
         for left, right in itertools.combinations(alternatives(name), 2):
             assert not overlap(left, right), (name, left, right)
@@ -172,7 +172,7 @@ RECALLS = {
 
 @functools.cache
 def alternatives(field):
-    """What may stand for a field: templates as tuples of characters and of (field,)s."""
+    """Return what a field can become: tuples of characters and of (field,)s."""
     name, _, attribute = field.partition(".")
     words = RULES[REMEMBERED.get(name, name)]
     words = dict.fromkeys(getattr(word, attribute) if attribute else str(word) for word in words)
@@ -188,10 +188,10 @@ def alternatives(field):
 
 @functools.cache
 def overlap(left, right):
-    """Whether a text of `left` is a text of `right`, or begins with one, or the other way round.
+    """Return whether a text of one side can be equal to, or begin with, a text of the other.
 
-    Equal symbols at the front are taken off: as each is a prefix code itself, where both sides
-    read alike it stands for the same text in both.
+    Equal symbols at the front are removed first. Each is a prefix code itself, so where both sides
+    read the same, it stands for the same text in both.
     """
     while left and right and left[0] == right[0]:
         left, right = left[1:], right[1:]
@@ -227,14 +227,14 @@ def test_floors_of_the_parts_add_up():
 
 
 def read_scene(text):
-    """Find all ways in which the grammar makes `text`, and give their surprises."""
+    """Return the surprise of each way in which the grammar can write `text`."""
     text = re.sub(r"\b([Aa])n(?= [aeiou])", r"\1", text)
     ways = read_field("scene", text, 0, {})
     return [nats for end, _, nats in ways if end == len(text)]
 
 
 def read_field(field, text, start, memory):
-    """Yield (end, memory afterwards, nats) for each way to read `field` from `start` on."""
+    """Yield (end, memory afterwards, nats) for each way to read `field` from `start`."""
     name, _, attribute = field.partition(".")
     rule = REMEMBERED.get(name, name)
     if name in memory:
@@ -247,7 +247,7 @@ def read_field(field, text, start, memory):
         template = getattr(option, attribute) if attribute else option
         for end, then, nats in read_template(pieces(template), text, start, memory):
             if name in REMEMBERED and name not in memory:
-                # A template is remembered as what it became; a word with the grammar it brings.
+                # For a template, remember its text; for a word, the word with its grammar.
                 then = {**then, name: text[start:end] if "{" in option else option}
             yield end, then, cost + nats
 
@@ -371,7 +371,7 @@ def things_in(speech):
     return [thing for thing in THINGS if re.search(rf"\b{thing}\b", speech)]
 
 
-def test_every_word_comes_often_enough_to_be_learnt():
+def test_every_word_occurs_often_enough_to_be_learnt():
     counts = Counter(re.findall(r"\w+", DEFAULT.train))
     for name in (
         "person",

@@ -160,7 +160,7 @@ def test_load_corpus_reads_documents_from_every_kind_of_file(books, names):
 def test_dataset_has_an_end_of_text_after_each_document(books):
     corpus = load_corpus([books])
     corpus = Corpus("x", corpus.train[:10], corpus.train[10:] + corpus.val, ends=corpus.ends)
-    assert 10 in corpus.ends  # where training ends, and a document too
+    assert 10 in corpus.ends  # where the training part ends, and a document too
     tokenizer = BPETokenizer().train("any")
     dataset = Dataset.from_corpus(corpus, tokenizer)
     end = tokenizer.end_of_text

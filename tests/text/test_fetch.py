@@ -1,4 +1,4 @@
-"""Fetching a text, against a real HTTP server on this machine that keeps or breaks its word."""
+"""Download a text from a real HTTP server on this machine, which works or fails."""
 
 import _thread
 import errno
@@ -40,7 +40,7 @@ def reply(body: bytes, status: int = 200, **headers: object) -> Answer:
 
 
 class Server(TCPServer):
-    """Answers every request by `answer`, and notes the path that was asked for."""
+    """Answers every request with `answer`, and records the requested path."""
 
     def __init__(self) -> None:
         super().__init__((LOOPBACK, 0), Handler)
@@ -83,7 +83,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def teapot(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return PLAY known under the name of teapot; give the path it shall get."""
+    """Register PLAY as a known text called teapot; return the path where it will be saved."""
     digest = hashlib.sha256(PLAY).hexdigest()
     known = KnownText("the teapot play", f"{server.url}/plays/1.txt", digest, len(PLAY))
     monkeypatch.setitem(KNOWN_TEXTS, "teapot", known)
@@ -91,7 +91,7 @@ def teapot(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def assert_refused(folder: Path, why: str) -> None:
-    """Check that fetching fails for this reason, names the ways out and leaves no file at all."""
+    """Check that the download fails for this reason, names alternatives and leaves no file."""
     with pytest.raises(FetchError) as caught:
         fetch("teapot")
     message = str(caught.value)
@@ -213,7 +213,7 @@ def test_fetch_gives_up_on_a_silent_server(
 
 
 def test_fetch_reports_a_missing_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as bound:  # takes a port, but nobody listens there
+    with socket.socket() as bound:  # reserves a port on which nobody listens
         bound.bind((LOOPBACK, 0))
         address = f"http://{LOOPBACK}:{bound.getsockname()[1]}"
         monkeypatch.setenv("MINIGPT_MIRROR", address)

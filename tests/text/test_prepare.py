@@ -1,4 +1,4 @@
-"""Folders of tokens: from files of every sort, stopped and gone on with, and trained on."""
+"""Folders of tokens: made from every kind of file, stopped and continued, and trained on."""
 
 import gzip
 import json
@@ -71,7 +71,7 @@ def test_json_line_is_one_document(name, tmp_path):
 
 
 def test_parquet_row_is_one_document(tmp_path, monkeypatch):
-    """By a stand-in for pyarrow, which the tests need not have."""
+    """Uses a stand-in for pyarrow, which need not be installed."""
 
     class ParquetFile:
         schema_arrow = types.SimpleNamespace(names=["id", "text"])
@@ -156,7 +156,7 @@ def test_damaged_gzip_is_named(damage, tmp_path):
 
 @pytest.mark.parametrize("kind", ["bpe", "char", "word"])
 def test_prepared_tokens_are_those_of_the_text(kind, tmp_path):
-    text = TEXT + "quagga zebra " * 30  # which only the validation part has
+    text = TEXT + "quagga zebra " * 30  # only in the validation part
     folder = tmp_path / "data"
     found = prepare([write(tmp_path / "a.txt", text)], folder, kind, val_fraction=0.2)
     tokenizer = load_tokenizer(folder)
@@ -210,7 +210,7 @@ class StoppedError(Exception):
 
 
 def stopping_after(n):
-    """Return a progress that stops everything after n turns of the loop it shows."""
+    """Return a `progress` that raises StoppedError after n encoded pieces."""
 
     def progress(what, total=None):
         def go_through(items):
@@ -240,7 +240,7 @@ def test_stopped_prepare_continues(n, tmp_path):
             with pytest.raises(ValueError, match="was not finished"):
                 open_dataset(folder, BPETokenizer())
             with (folder / "train.bin.part").open("ab") as file:
-                file.write(b"xyz")  # what was written, but not written down as done
+                file.write(b"xyz")  # written, but not counted in preparing.json
     assert sum("continuing in" in line for line in said) == (2 if n >= 2 else 0)
     for name in ("train.bin", "val.bin", "tokenizer.json", "dataset.json"):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -301,8 +301,8 @@ def test_prepare_refuses_invalid_texts(content, options, message, tmp_path):
         prepare([write(tmp_path / "a.txt", content)], tmp_path / "data", **options)
 
 
-def test_train_and_prepare_read_the_same(tmp_path):
-    """Of the same folder both make the same tokens, but for the last end of text."""
+def test_train_and_prepare_read_the_same_tokens(tmp_path):
+    """Both make the same tokens from a folder, except for the last end of text."""
     write(tmp_path / "books/a.txt", TEXT)
     write(tmp_path / "books/B.TXT.GZ", gzip.compress(TEXT[:500].encode()))
     write(tmp_path / "books/c.jsonl", lines())
@@ -342,7 +342,7 @@ def test_prepare_refuses_pipes_and_built_in_texts(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if name == "pipe":
         if not hasattr(os, "mkfifo"):
-            pytest.skip("no pipes of a name here")
+            pytest.skip("this system has no named pipes")
         os.mkfifo("pipe")
     with pytest.raises(ValueError, match=r"can be read only once|are built in"):
         prepare([name], tmp_path / "data")
@@ -363,7 +363,7 @@ def test_prepare_locks_its_folder(tmp_path):
     refused = []
 
     def meanwhile(what, total=None):
-        """Try the same again whenever something is done; in this process the lock counts too."""
+        """Try to prepare again at each step; the lock also counts within one process."""
 
         def go_through(items):
             for item in items:
@@ -379,7 +379,7 @@ def test_prepare_locks_its_folder(tmp_path):
     prepare([source], folder, vocab_size=270, n_processes=1, progress=meanwhile)
     assert set(refused) == {"reading", "counting", "learning", "encoding"}
     prepare([source], tmp_path / "alone", vocab_size=270)
-    for path in (tmp_path / "alone").iterdir():  # all, and no lock beside them
+    for path in (tmp_path / "alone").iterdir():  # the same files, and no lock
         assert (folder / path.name).read_bytes() == path.read_bytes()
     assert len(list(folder.iterdir())) == len(list((tmp_path / "alone").iterdir())) == 4
 
@@ -392,7 +392,7 @@ def test_prepare_killed_at_any_moment_can_be_repeated(tmp_path):
 
     assert start("whole").wait() == 0
     state = tmp_path / "data" / "preparing.json"
-    for least in (0, 1, 30):  # pieces done when it is killed
+    for least in (0, 1, 30):  # number of pieces that are done when it is killed
         process = start("data")
         while process.poll() is None:
             if state.exists() and json.loads(state.read_text(encoding="utf-8"))["done"] >= least:
@@ -455,7 +455,7 @@ def test_eval_uses_the_validation_part(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", ["word", "char"])
 def test_unknown_words_cost_the_same_in_token_files(kind, tmp_path, capsys):
-    """The token files no longer have the words: what was counted while they were there is used."""
+    """Token files do not have the words, so dataset.json has the cost of spelling them."""
     write(tmp_path / "a.txt", TEXT + "quagga Äzebra 日本 " * 15)
     prepare([tmp_path / "a.txt"], tmp_path / "data", kind)
     tokenizer = load_tokenizer(tmp_path / "data")
@@ -471,7 +471,7 @@ def test_unknown_words_cost_the_same_in_token_files(kind, tmp_path, capsys):
     for arguments in ([], ["--data", str(tmp_path / "val.txt")]):
         assert main(["eval", str(tmp_path / "run"), *arguments]) == 0
         figures.append(capsys.readouterr().out.splitlines()[1:])
-    if kind == "word":  # its cut lies between words
+    if kind == "word":  # its parts are cut between words
         assert figures[0] == figures[1]
     assert all("<unk> stands" in figure[1] for figure in figures)
     assert all("to spell unknown words" in figure[-1] for figure in figures)

@@ -1,4 +1,4 @@
-"""Texts in pieces: cut where no token crosses, worked on in order, on several processes too."""
+"""Texts in pieces: cut between tokens, processed in order, also on several processes."""
 
 import dataclasses
 import errno
@@ -27,7 +27,7 @@ from minigpt.text.tokenizers.stream import cut_between_words, pieces_of
 
 KINDS = sorted(TOKENIZERS)
 TEXT = "My dear,  my dear! Don't you\r\n\r\nhear? Der Bär, 熊熊 🐻🐻. " * 9
-# White space of several sorts, among it what is white space for Python only: \x1c and \x1f.
+# Several kinds of white space, including \x1c and \x1f, which are white space only for Python.
 NASTY = st.text(alphabet=" \n\r\t\x0b\x0c\x1c\x1f\x85\xa0\u2028\u2009\u3000'ab!1熊é", max_size=60)
 
 

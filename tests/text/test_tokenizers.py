@@ -51,7 +51,7 @@ def pieces(tokenizer, text, **options):
     ]
 
 
-# ------------------------------------------------------------------------------- there and back
+# ---------------------------------------------------------------------------------- round trips
 
 
 @given(st.text())
@@ -78,7 +78,8 @@ def test_word_tokenizer_keeps_white_space(words):
 
 
 def test_bpe_trains_on_a_long_word_quickly():
-    word = "".join(random.Random(0).choices("acgt", k=50_000))  # minutes in a quadratic way
+    # A quadratic algorithm would take minutes.
+    word = "".join(random.Random(0).choices("acgt", k=50_000))
     tokenizer = BPETokenizer().train(word)
     assert tokenizer.vocab_size == 1024
     assert tokenizer.decode(tokenizer.encode(word)) == word
@@ -168,7 +169,7 @@ def test_split_loses_no_character(pattern):
         ("a  b\n\n  c \n", ["a", " ", " b", "\n\n ", " c", " \n"]),
         ("x_1--y", ["x", "_", "1", "--", "y"]),
         ("naïve Ⅷ²½ 一二", ["naïve", " Ⅷ²½", " 一二"]),
-        ("e\u0301a", ["e", "\u0301", "a"]),  # an accent by itself is no letter
+        ("e\u0301a", ["e", "\u0301", "a"]),  # an accent alone is not a letter
         (
             "a  \x1c\x1db",
             ["a", " ", " \x1c\x1d", "b"],
@@ -444,7 +445,7 @@ BPE = trained("bpe")
 
 
 def edited(path, kind="bpe", **changes):
-    """Save a tokenizer, with other values for the keys given as model__type and the like."""
+    """Save a tokenizer with some values changed; the key model__type is in the object model."""
     trained(kind).save(path)
     data = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))
     for key, value in changes.items():
@@ -466,7 +467,7 @@ def test_other_layouts_of_tokenizer_json_are_read(tmp_path):
     model = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     old_model = {key: value for key, value in model.items() if key in ("vocab", "merges")}
     old_model["merges"] = [" ".join(pair) for pair in old_model["merges"]]
-    del old_model["vocab"]["<|endoftext|>"]  # it is in added_tokens, too
+    del old_model["vocab"]["<|endoftext|>"]  # it is also in added_tokens
     for changes in (
         {"model": old_model},
         {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}},
@@ -608,7 +609,7 @@ def test_vocabulary_ids_may_have_holes(tmp_path):
 
 
 def older(path, config=None, **files):
-    """Write a folder with GPT-2's older pair of files, and others beside it."""
+    """Write a folder with GPT-2's older pair of files, and other files."""
     data = json.loads((edited(path) / "tokenizer.json").read_text(encoding="utf-8"))
     (path / "tokenizer.json").unlink()
     merges = [" ".join(pair) for pair in data["model"]["merges"]]
@@ -861,7 +862,7 @@ def test_impossible_vocab_size_is_refused(tokenizer, vocab_size, message):
 
 @pytest.mark.parametrize(("kind", "largest"), [("bpe", 263), ("word", 5), ("char", 7)])
 def test_vocab_size_is_limited_by_the_text(kind, largest):
-    """The same for every kind, and whether the size is the default or was asked for."""
+    """This holds for every kind, and for a requested and the default size."""
     texts = ["ear dear year"]
     for size in (largest, largest + 1, 10**9):
         tokenizer = TOKENIZERS[kind]().train(texts, size)
