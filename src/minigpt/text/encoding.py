@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 Work = Callable[["Tokenizer", Piece], Result]
 
 MAX_DISTINCT_WORDS = 2**20
-"""So many words, with the tables that learning needs, take about 300 MB."""
+"""This many words, with the tables that learning needs, take about 300 MB."""
 
 MIN_CHARS_FOR_PROCESSES = 2_000_000
 """Processing a text of this length takes about as long as starting the processes."""
@@ -88,8 +88,8 @@ def encode_pieces(
     ----------
     tokenizer : a trained tokenizer.
     pieces : the text, cut between words, for example by `minigpt.text.tokenizers.stream`. A piece
-        may be a list of texts: then a document ends between each two of them, and the tokenizer's
-        end of text is inserted there, if it has one.
+        may be a list of texts: then a document ends after each text but the last, and the
+        tokenizer's end of text is inserted there, if it has one.
     n_processes : the number of processes that share the work; 0 for one per core.
     allow_special : whether a special token's name becomes that token: see `Tokenizer.encode`.
 

@@ -28,7 +28,7 @@ from minigpt.support.wording import counted
 from minigpt.text.documents import FIELD, STDIN
 from minigpt.text.encoding import count_words, encode_pieces
 from minigpt.text.prepare_state import PrepareState, begin, dtype_of, finish, open_token_file
-from minigpt.text.source_text import PARTS, Piece, SourceText
+from minigpt.text.source_text import PARTS, SourcePiece, SourceText
 from minigpt.text.sources import check_field, find_files
 from minigpt.text.special_names import count_special, special_note
 from minigpt.text.tokenizers import TOKENIZERS, Tokenizer, load_tokenizer
@@ -207,14 +207,14 @@ def _encode(
     state: PrepareState,
     folder: Path,
     tokenizer: Tokenizer,
-    pieces: Iterable[Piece],
+    pieces: Iterable[SourcePiece],
     n_processes: int,
     show: Callable[[Iterable[Array]], Iterable[Array]],
 ) -> None:
     """Append the tokens of `pieces` to the token files."""
     dtype = dtype_of(tokenizer.vocab_size)
     allow = state.order["allow_special"]
-    in_progress: deque[Piece] = deque()
+    in_progress: deque[SourcePiece] = deque()
 
     def texts() -> Iterator[list[str]]:
         for piece in pieces:

@@ -15,7 +15,7 @@ from minigpt.text.tokenizers.stream import PIECE_CHARS, cut_between_words, last_
 PARTS = ("train", "val")
 
 
-class Piece(NamedTuple):
+class SourcePiece(NamedTuple):
     """A piece of text: the part that it belongs to, and its texts, between which documents end."""
 
     part: str
@@ -34,7 +34,7 @@ class SourceText:
 
     __repr__ = brief
 
-    def pieces(self, val_start: int | None = None) -> Iterator[Piece]:
+    def pieces(self, val_start: int | None = None) -> Iterator[SourcePiece]:
         """Yield pieces of about `PIECE_CHARS` characters.
 
         Parameters
@@ -52,16 +52,16 @@ class SourceText:
                     n_left = val_start - position
                     cut = last_border(text[: n_left + 1]) or n_left
                     texts[-1] += text[:cut]
-                    yield Piece(part, texts)
+                    yield SourcePiece(part, texts)
                     part, texts, size = "val", [text[cut:]], len(text) - cut
                 else:
                     texts[-1] += text
                     size += len(text)
                 position += len(text)
                 if size >= PIECE_CHARS:
-                    yield Piece(part, texts)
+                    yield SourcePiece(part, texts)
                     texts, size = [""], 0
             if not is_empty:
                 texts.append("")
         if texts != [""]:
-            yield Piece(part, texts)
+            yield SourcePiece(part, texts)

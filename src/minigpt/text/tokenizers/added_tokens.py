@@ -145,42 +145,65 @@ def read_added_tokens(
 
 
 def _read_beside(
-    folder: Path, kind: Kind, tokens: dict[str, AddedToken]
+    folder: Path, kind: Kind, listed: dict[str, AddedToken]
 ) -> tuple[dict[str, AddedToken], dict[str, str]]:
+    """Return the tokens of the other files in addition to those `listed`, and role → name."""
     config = _read_if_there(folder / "tokenizer_config.json")
-    map_, ids = dict[str, Any](), dict[str, Any]()
+    special_map, added_ids = dict[str, Any](), dict[str, Any]()
     if config.get("added_tokens_decoder") is None:  # an older folder, in which two more files count
-        map_ = _read_if_there(folder / "special_tokens_map.json")
-        ids = _read_if_there(folder / "added_tokens.json")
-    for key in map_.keys() - {*ROLES, *_SEVERAL}:  # transformers would treat it as a setting
-        if map_[key] is not None:
+        special_map = _read_if_there(folder / "special_tokens_map.json")
+        added_ids = _read_if_there(folder / "added_tokens.json")
+    _check_special_map(special_map)
+    is_gpt2 = _check_class(config, kind, folder)
+    roles = _roles(config, special_map, is_gpt2)
+    special = [*roles.values(), *_extra(config, special_map)]
+    special_names = {token.name for token in special}
+    more = _of_decoder(config.get("added_tokens_decoder") or {})
+    lost = listed.keys() - special_names - {token.name for token in more}
+    if lost and more and is_gpt2:
+        raise ValueError(f"added_tokens_decoder lacks {min(lost)!r}, which tokenizer.json adds")
+    # transformers treats a token of added_tokens.json as special if tokenizer_config.json has its
+    # name, but not if it has an object with this name.
+    in_objects = {
+        token.name
+        for key, token in roles.items()
+        if isinstance(config.get(key), dict) and key not in special_map
+    }
+    with_ids = [
+        AddedToken.read(
+            name, "added_tokens.json", token_id, special=name in special_names - in_objects
+        )
+        for name, token_id in added_ids.items()
+        if name not in listed
+    ]
+    more += sorted(with_ids, key=lambda token: token.token_id or 0)
+    found = listed | {token.name: token for token in more}
+    found |= {token.name: token for token in special if token.name not in found}
+    found = {
+        name: replace(token, special=token.special or name in special_names)
+        for name, token in found.items()
+    }
+    return found, {key: token.name for key, token in roles.items()}
+
+
+def _check_special_map(special_map: dict[str, Any]) -> None:
+    """Raise a ValueError if special_tokens_map.json has a key that is not about special tokens."""
+    for key in special_map.keys() - {*ROLES, *_SEVERAL}:  # transformers would use it as a setting
+        if special_map[key] is not None:
             raise ValueError(
                 f"special_tokens_map.json has the key {key!r:.100}, which miniGPT does not support "
                 f"there: {WHY_REFUSED}"
             )
-    is_gpt2 = _check_class(config, kind, folder)
-    given = config | {key: value for key, value in map_.items() if key not in _SEVERAL}
+
+
+def _roles(
+    config: dict[str, Any], special_map: dict[str, Any], is_gpt2: bool
+) -> dict[str, AddedToken]:
+    """Return role → token, in the order of `ROLES`."""
+    given = config | {key: value for key, value in special_map.items() if key not in _SEVERAL}
     if is_gpt2:  # the defaults of that class
         given = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT) | given
-    roles = {key: AddedToken.read(given[key], key) for key in ROLES if given.get(key) is not None}
-    special = [*roles.values(), *_extra(config, map_)]
-    names = {token.name for token in special}
-    more = _of_decoder(config.get("added_tokens_decoder") or {})
-    if (lost := tokens.keys() - names - {token.name for token in more}) and more and is_gpt2:
-        raise ValueError(f"added_tokens_decoder lacks {min(lost)!r}, which tokenizer.json adds")
-    # transformers treats a token of added_tokens.json as special if tokenizer_config.json has its
-    # name, but not if it has an object with this name.
-    objects = {roles[k].name for k in roles if isinstance(config.get(k), dict) and k not in map_}
-    of_ids = [
-        AddedToken.read(name, "added_tokens.json", token_id, special=name in names - objects)
-        for name, token_id in ids.items()
-        if name not in tokens
-    ]
-    more += sorted(of_ids, key=lambda token: token.token_id or 0)
-    found = tokens | {token.name: token for token in more}
-    found |= {token.name: token for token in special if token.name not in found}
-    found = {n: replace(token, special=token.special or n in names) for n, token in found.items()}
-    return found, {key: token.name for key, token in roles.items()}
+    return {key: AddedToken.read(given[key], key) for key in ROLES if given.get(key) is not None}
 
 
 def _of_decoder(decoder: Any) -> list[AddedToken]:
@@ -221,13 +244,13 @@ def _check_class(config: dict[str, Any], kind: Kind, folder: Path) -> bool:
     return name in _GPT2
 
 
-def _extra(config: dict[str, Any], map_: dict[str, Any]) -> list[AddedToken]:
+def _extra(config: dict[str, Any], special_map: dict[str, Any]) -> list[AddedToken]:
     """Return the special tokens without one of the usual `ROLES`.
 
     Parameters
     ----------
     config : the content of tokenizer_config.json.
-    map_ : the content of the older special_tokens_map.json.
+    special_map : the content of the older special_tokens_map.json.
     """
     found = [
         AddedToken.read(value, key)
@@ -235,13 +258,13 @@ def _extra(config: dict[str, Any], map_: dict[str, Any]) -> list[AddedToken]:
         if key.endswith("_token") and key not in ROLES and isinstance(value, str)
     ]
     newer, older = _SEVERAL
-    for content in (config, map_):
+    for content in (config, special_map):
         if isinstance(by_role := content.get(newer), dict):
             found += [AddedToken.read(token, newer) for token in by_role.values()]
-    # In config, the newer key hides the older one. Any list found so far hides map_'s older key.
+    # In config, the newer key hides the older one; in special_map, any list so far hides it.
     several = _several(config, newer) or _several(config, older)
-    several += _several(map_, newer)
-    return found + (several or _several(map_, older))
+    several += _several(special_map, newer)
+    return found + (several or _several(special_map, older))
 
 
 def _several(content: dict[str, Any], key: str) -> list[AddedToken]:
