@@ -123,7 +123,9 @@ def test_token_folder_without_tokenizer_is_checked_against_the_given_one(place):
         Path("bpe", name).unlink()
     said: list[str] = []
     settings = Settings().replace({**TINY, "data": ("bpe",), "init_from": "model"})
-    with pytest.raises(ValueError, match=r"train\.bin has the token \d+, but .* another one made"):
+    with pytest.raises(
+        ValueError, match=r"train\.bin has the token id \d+, but .* another one made"
+    ):
         begin(settings, said.append)
     BPETokenizer().train(TEXT, 280).save("right.json")
     begin(Settings().replace({**TINY, "data": ("bpe",), "tokenizer": "right.json"}), said.append)

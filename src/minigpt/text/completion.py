@@ -77,7 +77,7 @@ def complete(
     Parameters
     ----------
     model, tokenizer : a model and its tokenizer.
-    prompts : texts of any lengths. For an empty one, a new document begins, if a token of the model
+    prompts : texts of any lengths. An empty prompt begins a new document, if a token of the model
         begins or ends a document.
     max_new_tokens : the maximum number of tokens to add to each prompt.
     sampling : how tokens are chosen; if None, with the probabilities of the model.
@@ -91,7 +91,7 @@ def complete(
 
     Returns
     -------
-    completions : len(prompts) · n_samples of them, beginning with those of the first prompt.
+    completions : list of length len(prompts) · n_samples; those of the first prompt come first.
     """
     check_model(model)
     allowed, ends = drawable(model, tokenizer), end_ids(model, tokenizer)
