@@ -191,7 +191,7 @@ def relu(x: Array) -> tuple[Array, Kept]:
 
 
 def relu_backward(dy: Array, kept: Kept) -> Array:
-    """Return dx = dy where x > 0, else 0."""
+    """Return dx = dy · y', where the slope y' of max(x, 0) is 1 for x > 0, else 0."""
     return np.where(kept[1], dy, 0)
 
 
