@@ -15,6 +15,7 @@ from pathlib import Path
 
 from minigpt import __version__, _assemble
 from minigpt.commands.check import add_check
+from minigpt.commands.course import add_course
 from minigpt.commands.evaluate import add_eval
 from minigpt.commands.explain import add_explain
 from minigpt.commands.explore import add_explore
@@ -40,6 +41,7 @@ COMMANDS = (
     add_prepare,
     add_tokenize,
     add_check,
+    add_course,
     add_fetch,
 )
 """The order in which --help lists them."""

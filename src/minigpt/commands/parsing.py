@@ -153,10 +153,11 @@ class Parser(argparse.ArgumentParser):
 
 def command(subparsers: Any, name: str, work: Any, help: str, examples: str) -> Parser:
     """Add a command: its name, the function that runs it, one line of help, and examples."""
-    lines = "\n".join(f"  minigpt {name} {line}".rstrip() for line in examples.splitlines())
     parser: Parser = subparsers.add_parser(
-        name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"examples:\n{lines}"
+        name, help=help, description=help[0].upper() + help[1:] + "."
     )
+    lines = "\n".join(f"  {parser.prog} {line}".rstrip() for line in examples.splitlines())
+    parser.epilog = f"examples:\n{lines}"
     parser.set_defaults(command=work, parser=parser)
     return parser
 

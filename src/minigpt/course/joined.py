@@ -1,0 +1,171 @@
+"""The learner's layers in a real model: each takes the place, and the arrays, of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigpt.core.functional import Array
+from minigpt.core.kernels import plain
+from minigpt.core.layers import (
+    Embedding,
+    FeedForward,
+    Layer,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    PositionalEncoding,
+)
+from minigpt.core.model import miniGPT
+from minigpt.core.optim import AdamW
+from minigpt.course.exercise import Exercise
+from minigpt.course.lesson import Lesson
+
+N_STEPS = 20
+
+Arrays = dict[str, tuple[Array, Array]]
+"""The name that the learner's class has for a parameter → the array and its gradient."""
+
+
+class Seat(NamedTuple):
+    """What a class of the learner takes the place of, and what it is made with."""
+
+    ours: type[Layer]
+    arrays: Callable[[Any], Arrays]
+    options: Callable[[Any], tuple[Any, ...]] = lambda layer: ()
+
+
+def _named(matrix: str, vector: str = "") -> Callable[[Any], Arrays]:
+    """Return a function for a layer whose parameters the learner calls by our names."""
+
+    def arrays(layer: Any) -> Arrays:
+        first = getattr(layer, matrix), getattr(layer, f"d_{matrix}")
+        if not vector:
+            return {matrix: first}
+        return {matrix: first, vector: _vector(layer, vector, first[0].shape[-1])}
+
+    return arrays
+
+
+def _vector(layer: Any, name: str, length: int) -> tuple[Array, Array]:
+    """Return a vector of a layer and its gradient; zeros in a model that has no biases."""
+    if getattr(layer, name) is None:
+        return np.zeros(length), np.zeros(length)
+    return getattr(layer, name), getattr(layer, f"d_{name}")
+
+
+def _linear(layer: Linear, weight: str, bias: str, part: slice = slice(None)) -> Arrays:
+    b, d_b = _vector(layer, "bias", layer.weight.shape[1])
+    return {
+        weight: (layer.weight[:, part], layer.d_weight[:, part]),  # type: ignore[index]
+        bias: (b[part], d_b[part]),
+    }
+
+
+def _attention(layer: MultiHeadAttention) -> Arrays:
+    C = len(layer.qkv.weight)
+    found = _linear(layer.projection, "w_o", "b_o")
+    for n, name in enumerate("qkv"):
+        found |= _linear(layer.qkv, f"w_{name}", f"b_{name}", slice(n * C, (n + 1) * C))
+    return found
+
+
+SEATS = {
+    "MyEmbedding": Seat(Embedding, _named("weight")),
+    "MyPositions": Seat(PositionalEncoding, _named("weight")),
+    "MyLinear": Seat(Linear, _named("weight", "bias")),
+    "MyLayerNorm": Seat(LayerNorm, _named("scale", "shift"), lambda layer: (layer.eps,)),
+    "MyAttention": Seat(MultiHeadAttention, _attention, lambda layer: (layer.n_heads,)),
+    "MyFeedForward": Seat(
+        FeedForward,
+        lambda layer: _linear(layer.up, "w_up", "b_up") | _linear(layer.down, "w_down", "b_down"),
+    ),
+}
+
+
+class Joined:
+    """Comes before our class in a layer whose forward and backward are the learner's.
+
+    The learner's object is made anew in each forward pass, with the arrays of the model as its
+    parameters, and is all that is kept for the backward pass. So an optimizer changes what it
+    computes with, and several threads may go forward at once.
+    """
+
+    made: type
+    seat: Seat
+
+    def forward(self, x: Array, *more: Any) -> Array:
+        """Go forward with the learner's code; with ours where a cache of keys is given."""
+        if any(each is not None for each in more):
+            return super().forward(x, *more)  # type: ignore[misc,no-any-return]
+        arrays = self.seat.arrays(self)
+        params = {name: param for name, (param, _) in arrays.items()}
+        self.kept = self.made(params, *self.seat.options(self))
+        return np.asarray(self.kept.forward(x)).astype(next(iter(params.values())).dtype)
+
+    def backward(self, dy: Array, add: bool = False) -> Array:
+        """Go back with the learner's code, and write its gradients where the model wants them."""
+        dx = self.kept.backward(dy)
+        for name, (_, gradient) in self.seat.arrays(self).items():
+            gradient[...] = self.kept.grads[name] + (gradient if add else 0)
+        return dy if dx is None else np.asarray(dx).astype(dy.dtype)
+
+
+def join(model: Layer, classes: Mapping[str, type]) -> list[str]:
+    """Put the learner's classes in the place of our layers, everywhere in `model`.
+
+    Returns
+    -------
+    The names of the classes that found a place, such as "MyAttention".
+    """
+    found: set[str] = set()
+    for parent, key, layer in [*_places(model)]:
+        for name, made in classes.items():
+            seat = SEATS[name]
+            if type(layer) is seat.ours:
+                kind = type(made.__name__, (Joined, seat.ours), {"made": made, "seat": seat})
+                other = object.__new__(kind)
+                vars(other).update(vars(layer))
+                parent[key] = other
+                found.add(name)
+    return sorted(found)
+
+
+def _places(layer: Layer) -> Iterator[tuple[Any, Any, Layer]]:
+    """Yield (what holds it, its key there, layer) for every layer inside, the innermost first."""
+    for name, value in vars(layer).items():
+        if isinstance(value, Layer):
+            yield from _places(value)
+            yield vars(layer), name, value
+        elif isinstance(value, list):
+            for i, each in enumerate(value):
+                if isinstance(each, Layer):
+                    yield from _places(each)
+                    yield value, i, each
+
+
+def losses_with(lesson: Lesson, exercise: Exercise, learner: ModuleType) -> list[float]:
+    """Return the losses of a small model in training, with the learner's part of a layer in it.
+
+    The other functions of the layer are ours.
+    """
+    part = getattr(learner, exercise.name)
+    if exercise.name == exercise.used_in:
+        made = part
+    else:
+        module = lesson.module()
+        setattr(module, exercise.name, part)
+        made = getattr(module, exercise.used_in)
+    model = miniGPT(11, 8, 12, 3, 1, seed=0, dtype="float64")
+    join(model, {exercise.used_in: made})
+    optimizer, rng = AdamW(model), np.random.default_rng(0)
+    losses = []
+    with plain():
+        for _ in range(N_STEPS):
+            ids = rng.integers(0, 11, (3, 9))
+            losses.append(model.learn(ids[:, :-1], ids[:, 1:]))
+            optimizer.step(0.01)
+    return losses

@@ -1,0 +1,51 @@
+"""How the marker writes: arrays in short, text in 80 columns."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Any
+
+import numpy as np
+
+MAX_NUMBERS = 12
+"""Of a larger array, the shape is shown."""
+MAX_CHARACTERS = 60
+"""Of a text or a list."""
+COLUMNS = 78
+
+
+def shown(name: str, value: Any) -> str:
+    """Return "name = [[1, 0], [3, 1]]", or the shape of a large array."""
+    if not isinstance(value, np.ndarray | np.generic | float):
+        text = ascii(value) if isinstance(value, bytes) else repr(value)
+        more = " …" if len(text) > MAX_CHARACTERS else ""
+        return f"{name} = {text[:MAX_CHARACTERS]}{more}"
+    a = np.asarray(value)
+    if a.size > MAX_NUMBERS:
+        return f"{name} : shape {a.shape}"
+    return f"{name} = {numbers(a)}"
+
+
+def numbers(a: Any) -> str:
+    """Return the numbers of an array, four digits each, on one line."""
+    text = np.array2string(np.asarray(a) + 0, precision=4, separator=", ", suppress_small=True)
+    text = re.sub(r"\s+", " ", text).replace("[ ", "[")
+    text = re.sub(r"\.? *(?=[,\]])", "", text)
+    return re.sub(r"-0(?=[,\]])", "0", text)
+
+
+def indented(text: str, by: int = 4) -> str:
+    """Return a text in at most `COLUMNS` columns, each line moved to the right."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lead = " " * (by + len(line) - len(line.lstrip()))
+        more = lead + (" " * 10 if len(lead) > by else "")
+        lines += textwrap.wrap(
+            line.strip(),
+            COLUMNS,
+            initial_indent=lead,
+            subsequent_indent=more,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines)
