@@ -106,7 +106,7 @@ def start(args: argparse.Namespace) -> int:
 
     new = folder.start(args.folder, lessons(*args.lessons))
     say(f"{len(new)} new files in {args.folder}" if new else f"{args.folder} has all the files")
-    say(f"next: cd {args.folder}, read lesson_00.md, fill in lesson_00.py, and minigpt course mark 0")
+    say(f"next: cd {args.folder}, read lesson_00.md, fill in lesson_00.py, minigpt course mark 0")
     return 0
 
 

@@ -23,7 +23,7 @@ from minigpt.course.exercise import Case, Exercise, Values
 from minigpt.course.lesson import Lesson
 
 SECONDS_TO_START = 20.0
-"""Python and NumPy may take long to start on a busy machine; the exercise has seconds of its own."""
+"""Python and NumPy start slowly on a busy machine; the exercise has seconds of its own."""
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Outcome:
     """In a model, if the exercise can be used in one."""
     error: dict[str, Any] | None = None
     """An exception: type, text, file and line."""
+    error_in_model: dict[str, Any] | None = None
     ended: str = ""
     """Why the process ended before its time: "time" or "crash"."""
     line: tuple[str, int] | None = None
@@ -111,5 +112,6 @@ def _outcome(work: Path) -> Outcome:
             outcome.changed.append(done["changed"])
         outcome.losses = done.get("losses", outcome.losses)
         outcome.error = done.get("error", outcome.error)
+        outcome.error_in_model = done.get("error_in_model", outcome.error_in_model)
         outcome.wrong_count = done.get("wrong_count", "")
     return outcome

@@ -15,7 +15,7 @@ MAX_DEPTH = 20
 
 
 class Stranger:
-    """Stands for a value of a type that does not cross."""
+    """Stands for a value that does not cross; `kind` says what it was, after "it is"."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -57,7 +57,11 @@ def _pack(value: Any, arrays: dict[str, Any], depth: int) -> Any:
         if type(value) is dict:
             pairs = [[_pack(x, arrays, depth + 1) for x in pair] for pair in value.items()]
             return {"dict": pairs}
-    kind = "an array of objects" if isinstance(value, np.ndarray) else type(value).__name__
+    kind = (
+        "an array of objects"
+        if isinstance(value, np.ndarray)
+        else f"of the type {type(value).__name__}"
+    )
     return {"stranger": kind}
 
 

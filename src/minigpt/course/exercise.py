@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -161,7 +162,7 @@ def layer_slopes(
         moving = params if np.issubdtype(inputs["x"].dtype, np.integer) else ("x", *params)
         return {
             "dx" if each == "x" else f"d_{each}": central_differences(
-                lambda a, each=each: loss(each, a), inputs[each]
+                partial(loss, each), inputs[each]
             )
             for each in moving
         }

@@ -100,7 +100,7 @@ class Joined:
     def forward(self, x: Array, *more: Any) -> Array:
         """Go forward with the learner's code; with ours where a cache of keys is given."""
         if any(each is not None for each in more):
-            return super().forward(x, *more)  # type: ignore[misc,no-any-return]
+            return super().forward(x, *more)  # type: ignore[misc]
         arrays = self.seat.arrays(self)
         params = {name: param for name, (param, _) in arrays.items()}
         self.kept = self.made(params, *self.seat.options(self))
@@ -127,7 +127,7 @@ def join(model: Layer, classes: Mapping[str, type]) -> list[str]:
             seat = SEATS[name]
             if type(layer) is seat.ours:
                 kind = type(made.__name__, (Joined, seat.ours), {"made": made, "seat": seat})
-                other = object.__new__(kind)
+                other: Any = object.__new__(kind)
                 vars(other).update(vars(layer))
                 parent[key] = other
                 found.add(name)

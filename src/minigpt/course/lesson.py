@@ -1,10 +1,10 @@
 """A lesson: a folder with its page, what the learner fills in, our solution, and how it is marked.
 
-    07_attention_backward/
-        page.md        derives what is needed
-        stub.py        the functions and classes to write
-        solution.py    ours; its results are the reference
-        marks.py       EXERCISES: a list of `Exercise`, and IMPORTS, what else may be imported
+07_attention_backward/
+    page.md        derives what is needed
+    stub.py        the functions and classes to write
+    solution.py    ours; its results are the reference
+    marks.py       EXERCISES: a list of `Exercise`, and IMPORTS, what else may be imported
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Lesson:
     def _marks(self) -> ModuleType:
         path = self.folder / "marks.py"
         spec = importlib.util.spec_from_file_location(f"minigpt_marks_{self.number:02}", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

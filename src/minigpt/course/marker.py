@@ -77,7 +77,9 @@ class Marking:
         """Yield the name of each stage that is passed; raise `Wrong` at the first that is not."""
         exercise = self.exercise
         self.check_names()
-        self.cases: list[Case] = [("", {})] if exercise.cases is None else [*exercise.cases(self.seed)]
+        self.cases: list[Case] = (
+            [("", {})] if exercise.cases is None else [*exercise.cases(self.seed)]
+        )
         outcome = run_apart(self.folder, self.lesson, exercise, self.cases)
         self.verdict.printed = outcome.printed
         self.check_end(outcome)
@@ -109,8 +111,8 @@ class Marking:
         name = self.file.name
         if not self.file.is_file():
             raise Wrong(
-                f"there is no {name} in {self.folder}. `minigpt course reset {self.lesson.number}` "
-                "brings a fresh one."
+                f"there is no {name} in {self.folder.resolve()}. "
+                f"`minigpt course reset {self.lesson.number}` brings a fresh one."
             )
         try:
             source = read_source(self.file)
@@ -169,8 +171,8 @@ class Marking:
         if outcome.error is not None:
             self.explain(outcome.error, len(outcome.results))
 
-    def explain(self, error: dict[str, Any], n: int) -> None:
-        """Raise `Wrong` for an exception in case `n`."""
+    def explain(self, error: dict[str, Any], n: int | None = None) -> None:
+        """Raise `Wrong` for an exception in case `n`; in a model if it is None."""
         kind, file, line = error["type"], error["file"], error["line"]
         if kind == "NotImplementedError":
             if file == self.file.name and self.node.lineno <= line <= self.node.end_lineno:
@@ -181,7 +183,9 @@ class Marking:
             )
         text = f"{kind}: {error['text']}" if error["text"] else kind
         text += self.quote(file, line)
-        if n < len(self.cases) and self.cases[n][1]:
+        if n is None:
+            text += "\nwhile a model was trained with it"
+        elif n < len(self.cases) and self.cases[n][1]:
             case, inputs = self.cases[n]
             given = "\n".join("    " + shown(name, inputs[name]) for name in self.names_shown())
             text += f"\nin the case “{case}”, with\n{given}"
@@ -218,7 +222,7 @@ class Marking:
             if value is None:
                 raise Wrong(f"{name} is None. Is there a `return`?")
             if isinstance(value, Stranger):
-                raise Wrong(f"{name} must not be of the type {value.kind}.")
+                raise Wrong(f"{name} must not be {value.kind}.")
         return got
 
     def check_shapes(self) -> None:
@@ -230,13 +234,13 @@ class Marking:
                     self.check_array(name, a, np.asarray(b), case, inputs)
                 elif type(a) is not type(b):
                     raise Wrong(
-                        f"{name} must be of the type {type(b).__name__}, and is {_kind(a)}."
+                        f"{name} must be of the type {type(b).__name__}, but is {_kind(a)}."
                     )
 
     def check_array(self, name: str, got: Any, expected: Any, case: str, inputs: Values) -> None:
         """Raise `Wrong` unless a result is an array of the expected shape and type."""
         if not isinstance(got, np.ndarray | np.generic | int | float):
-            raise Wrong(f"{name} must be a NumPy array of numbers, and is {_kind(got)}.")
+            raise Wrong(f"{name} must be a NumPy array of numbers, but is {_kind(got)}.")
         got = np.asarray(got)
         if got.shape != expected.shape:
             arrays = [
@@ -341,6 +345,8 @@ class Marking:
 
     def check_losses(self, outcome: Outcome, ours: Any) -> None:
         """Stage 5."""
+        if outcome.error_in_model is not None:
+            self.explain(outcome.error_in_model)
         theirs = outcome.losses or []
         for step, (a, b) in enumerate(
             zip(losses_with(self.lesson, self.exercise, ours), theirs, strict=True)

@@ -1,7 +1,7 @@
 """Run the learner's code, in a process of its own: `python -m minigpt.course.runner FOLDER`.
 
-`apart` starts it. FOLDER/job.json says what to do. It writes the results of each case beside it, and
-at the end report.json; if that is missing, the process came to an end before.
+`apart` starts it. FOLDER/job.json says what to do. The results of each case are written beside it,
+and at the end report.json; if that is missing, the process ended before.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def work(folder: Path, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         send(results, folder / f"out_{n}")
         yield {"changed": changed_inputs(inputs, before)}
     if exercise.used_in:
-        yield {"losses": losses_with(lesson, exercise, learner)}
+        try:
+            yield {"losses": losses_with(lesson, exercise, learner)}
+        except Exception as error:
+            yield {"error_in_model": failure(error, Path(job["folder"]))}
 
 
 def main(folder: Path) -> None:
@@ -103,8 +106,8 @@ def main(folder: Path) -> None:
             except (Exception, SystemExit, KeyboardInterrupt) as error:
                 done.append({"error": failure(error, theirs)})
         faulthandler.cancel_dump_traceback_later()
-    report = json.dumps({"done": done, "printed": printed.text})
-    (folder / "report.json").write_text(report, "utf-8")
+    summary = json.dumps({"done": done, "printed": printed.text})
+    (folder / "report.json").write_text(summary, "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Lesson 6: attention, forward. Our solution."""
 
 import numpy as np
-
 from lesson_01 import softmax
 
 

@@ -36,7 +36,15 @@ def one_head(seed):
         weights, _ = head(q, k, v)
         dA = do @ np.swapaxes(v, -1, -2)
         dS = weights * (dA - (dA * weights).sum(-1, keepdims=True))
-        return {"q": q, "k": k, "v": v, "do": do, "weights": weights, "d_weights": dA, "d_scores": dS}
+        return {
+            "q": q,
+            "k": k,
+            "v": v,
+            "do": do,
+            "weights": weights,
+            "d_weights": dA,
+            "d_scores": dS,
+        }
 
     def draw(*shape):
         return rng.normal(size=shape)
@@ -288,7 +296,7 @@ HEAD = (
     ),
     Mistake(
         "do for dA",
-        {"dS = d_scores(d_weights(do, v), weights)": "dS = d_scores(do @ np.swapaxes(do, -1, -2), weights)"},
+        {"d_scores(d_weights(do, v), weights)": "d_scores(do @ np.swapaxes(do, -1, -2), weights)"},
         "do went into step 3 with itself. Step 2 comes first: dA = do vᵀ.",
     ),
 )
@@ -340,7 +348,10 @@ LAYER = (
     ),
     Mistake(
         "mean over tokens",
-        {"dW = rows.T @ d_rows": "dW = rows.T @ d_rows / len(rows)", "d_rows.sum(axis=0)": "d_rows.mean(axis=0)"},
+        {
+            "dW = rows.T @ d_rows": "dW = rows.T @ d_rows / len(rows)",
+            "d_rows.sum(axis=0)": "d_rows.mean(axis=0)",
+        },
         "dW and db are means over tokens. The mean is in the loss already, so here tokens add up.",
     ),
     Mistake(
@@ -392,8 +403,8 @@ EXERCISES = [
             "Into every row i, with the factor A_ij. Add up these ways.",
             "dv_j = Σ_i A_ij do_i is a matrix product with Aᵀ: np.swapaxes(weights, -1, -2).",
         ),
-        idea="A sum over the rows of A is a product with Aᵀ. np.einsum('...ij,...id->...jd', A, do) "
-        "says the same with the letters of the page.",
+        idea="A sum over the rows of A is a product with Aᵀ. np.einsum('...ij,...id->...jd', A, do)"
+        " says the same with the letters of the page.",
         inputs=("do", "weights"), outputs=("dv",), cases=one_head, slopes=slopes_values,
         mistakes=VALUES, used_in="MyAttention",
     ),

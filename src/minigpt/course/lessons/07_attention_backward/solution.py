@@ -1,7 +1,6 @@
 """Lesson 7: attention, backward. Our solution."""
 
 import numpy as np
-
 from lesson_06 import MyAttention as Forward
 
 

@@ -1,0 +1,141 @@
+"""Play the course: stubs, solutions, and every known mistake, on seeds drawn anew each time."""
+
+import ast
+import random
+import re
+
+import numpy as np
+import pupil
+import pytest
+
+from minigpt.course import marker
+from minigpt.course.exercise import differs
+from minigpt.course.folder import definition, start
+from minigpt.course.lesson import find, lessons
+from minigpt.course.words import COLUMNS
+
+SEED = random.randrange(10**6)
+EXERCISES = find("", lessons())
+MARKED = [(n, e) for n, e in EXERCISES if e.judge is None]
+MISTAKES = [
+    (lesson, exercise, mistake) for lesson, exercise in MARKED for mistake in exercise.mistakes
+]
+INCLUDED = [
+    (lesson, exercise, part, mistake)
+    for lesson, exercise in MARKED
+    for part in exercise.includes
+    for mistake in lesson.exercises[part].mistakes
+]
+
+
+def name_of(value):
+    return (
+        getattr(value, "id", None) or getattr(value, "name", None) or getattr(value, "stem", value)
+    )
+
+
+@pytest.fixture
+def solved(tmp_path):
+    learner = pupil.Pupil(tmp_path)
+    learner.solve()
+    return tmp_path
+
+
+@pytest.fixture
+def planted(monkeypatch, solved):
+    def mark(lesson, exercise, edits, seed=SEED):
+        monkeypatch.setattr(marker, "run_apart", pupil.run_here(edits))
+        verdict = marker.mark(solved, lesson, exercise, seed)
+        assert max(map(len, str(verdict).splitlines())) <= COLUMNS, str(verdict)
+        return verdict
+
+    return mark
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=name_of)
+def test_stub_is_not_written_yet(lesson, exercise, tmp_path):
+    start(tmp_path, lessons())
+    verdict = marker.mark(tmp_path, lesson, exercise, SEED)
+    assert verdict.state == "not written yet"
+    assert verdict.line
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=name_of)
+def test_solution_is_right(lesson, exercise, planted):
+    for seed in (0, SEED):
+        verdict = planted(lesson, exercise, {}, seed)
+        assert verdict.right, f"seed {seed}\n{verdict}"
+
+
+@pytest.mark.parametrize(("lesson", "exercise", "mistake"), MISTAKES, ids=name_of)
+def test_mistake_is_found_and_named(lesson, exercise, mistake, planted):
+    verdict = planted(lesson, exercise, mistake.edits)
+    assert not verdict.right, f"seed {SEED}"
+    assert mistake.name in verdict.mistakes, f"seed {SEED}\n{verdict}"
+
+
+@pytest.mark.parametrize(("lesson", "exercise", "part", "mistake"), INCLUDED, ids=name_of)
+def test_mistake_in_a_part_is_named_in_the_whole(lesson, exercise, part, mistake, planted):
+    verdict = planted(lesson, exercise, mistake.edits)
+    assert verdict.right or f"{part}: {mistake.name}" in verdict.mistakes, f"seed {SEED}\n{verdict}"
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), MARKED, ids=name_of)
+def test_no_known_mistake_is_right(lesson, exercise):
+    """On 20 seeds, a wrong solution differs from ours in at least one case."""
+    ours = lesson.module()
+    for seed in range(SEED, SEED + 20):
+        cases = [inputs for _, inputs in exercise.cases(seed)]
+        right = [exercise.run(ours, marker._copy(inputs)) for inputs in cases]
+        for mistake in exercise.mistakes:
+            wrong = lesson.module(mistake.edits)
+            assert any(
+                differ(exercise, wrong, inputs, expected)
+                for inputs, expected in zip(cases, right, strict=True)
+            ), f"seed {seed}: {mistake.name}"
+
+
+def differ(exercise, module, inputs, expected):
+    try:
+        with np.errstate(all="ignore"):
+            got = exercise.run(module, marker._copy(inputs))
+    except Exception:
+        return True
+    return any(differs(got[k], expected[k], exercise.tolerance) for k in exercise.outputs)
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=name_of)
+def test_exercise_is_described_in_full(lesson, exercise):
+    headings = re.findall(r"^## (.*)$", lesson.page, re.MULTILINE)
+    for place in [exercise.place, *(m.place for m in exercise.mistakes if m.place)]:
+        assert sum(place.lower() in heading.lower() for heading in headings) == 1, place
+    assert f"**{exercise.id}**" in lesson.page
+    assert len(set(exercise.hints)) == 3
+    assert all(hint.strip() for hint in exercise.hints)
+    assert exercise.idea.strip()
+    stub = definition(lesson.stub, exercise.name)
+    assert ast.get_docstring(stub)
+    node = definition(lesson.solution, exercise.name)
+    assert node.end_lineno - node.lineno < 40
+    if exercise.slopes is not None:
+        assert len(exercise.mistakes) >= 4
+
+
+@pytest.mark.parametrize("lesson", lessons().values(), ids=name_of)
+def test_page_can_be_read_in_a_terminal(lesson):
+    blocks = re.findall(r"```(?:text|python)?\n(.*?)```", lesson.page, re.DOTALL)
+    assert max(len(line) for block in blocks for line in block.splitlines()) <= COLUMNS
+    assert "$" not in lesson.page  # formulas are plain text
+    assert lesson.page.startswith(f"# Lesson {lesson.number}. ")
+    words = re.sub(r"```.*?```", "", lesson.page, flags=re.DOTALL).split()
+    assert len(words) < 3200  # 15 minutes
+    for heading in ("Predict", "What the field does today", "Questions", "New words"):
+        assert re.search(rf"^## .*{heading}", lesson.page, re.MULTILINE), heading
+    assert lesson.page.count("<details>") >= 5
+
+
+@pytest.mark.parametrize("lesson", lessons().values(), ids=name_of)
+def test_lesson_uses_only_what_was_built_before(lesson):
+    for source in (lesson.stub, lesson.solution):
+        for number in re.findall(r"lesson_(\d\d)", source.split('"""', 2)[2]):
+            assert int(number) < lesson.number
