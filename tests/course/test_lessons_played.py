@@ -108,7 +108,8 @@ def differ(exercise, module, inputs, expected):
 def test_exercise_is_described_in_full(lesson, exercise):
     headings = re.findall(r"^## (.*)$", lesson.page, re.MULTILINE)
     for place in [exercise.place, *(m.place for m in exercise.mistakes if m.place)]:
-        assert sum(place.lower() in heading.lower() for heading in headings) == 1, place
+        found = [h for h in headings if h == place or h.startswith(f"{place}. ")]
+        assert len(found) == 1, place
     assert f"**{exercise.id}**" in lesson.page
     assert len(set(exercise.hints)) == 3
     assert all(hint.strip() for hint in exercise.hints)

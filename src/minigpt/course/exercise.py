@@ -122,7 +122,8 @@ def differs(got: Any, expected: Any, tolerance: float) -> bool:
         initial=1.0
     )
     with np.errstate(invalid="ignore"):
-        return not bool(np.all((got == expected) | (np.abs(got - expected) <= allowed)))
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        return not bool(np.all(same | (np.abs(got - expected) <= allowed)))
 
 
 def run_layer(

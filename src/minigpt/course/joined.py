@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigpt.core.functional import Array
-from minigpt.core.kernels import plain
+from minigpt.core.kernels import Forms, plain, using
 from minigpt.core.layers import (
     Embedding,
     FeedForward,
@@ -18,6 +18,7 @@ from minigpt.core.layers import (
     Linear,
     MultiHeadAttention,
     PositionalEncoding,
+    TransformerBlock,
 )
 from minigpt.core.model import miniGPT
 from minigpt.core.optim import AdamW
@@ -34,8 +35,10 @@ class Seat(NamedTuple):
     """What a class of the learner takes the place of, and what it is made with."""
 
     ours: type[Layer]
-    arrays: Callable[[Any], Arrays]
+    arrays: Callable[[Any], Arrays] | None
+    """Layer → its parameters, the first argument of the class; None if it has none of its own."""
     options: Callable[[Any], tuple[Any, ...]] = lambda layer: ()
+    """Layer → the other arguments."""
 
 
 def _named(matrix: str, vector: str = "") -> Callable[[Any], Arrays]:
@@ -83,6 +86,11 @@ SEATS = {
         FeedForward,
         lambda layer: _linear(layer.up, "w_up", "b_up") | _linear(layer.down, "w_down", "b_down"),
     ),
+    "MyBlock": Seat(
+        TransformerBlock,
+        None,
+        lambda layer: (layer.norm_1, layer.attention, layer.norm_2, layer.feed_forward),
+    ),
 }
 
 
@@ -101,17 +109,21 @@ class Joined:
         """Go forward with the learner's code; with ours where a cache of keys is given."""
         if any(each is not None for each in more):
             return super().forward(x, *more)  # type: ignore[misc]
-        arrays = self.seat.arrays(self)
-        params = {name: param for name, (param, _) in arrays.items()}
-        self.kept = self.made(params, *self.seat.options(self))
-        return np.asarray(self.kept.forward(x)).astype(next(iter(params.values())).dtype)
+        arrays = self._arrays()
+        params = [{name: param for name, (param, _) in arrays.items()}] if arrays else []
+        self.kept = self.made(*params, *self.seat.options(self))
+        dtype = next(iter(params[0].values())).dtype if params else x.dtype
+        return np.asarray(self.kept.forward(x)).astype(dtype)
 
     def backward(self, dy: Array, add: bool = False) -> Array:
         """Go back with the learner's code, and write its gradients where the model wants them."""
         dx = self.kept.backward(dy)
-        for name, (_, gradient) in self.seat.arrays(self).items():
+        for name, (_, gradient) in self._arrays().items():
             gradient[...] = self.kept.grads[name] + (gradient if add else 0)
         return dy if dx is None else np.asarray(dx).astype(dy.dtype)
+
+    def _arrays(self) -> Arrays:
+        return {} if self.seat.arrays is None else self.seat.arrays(self)
 
 
 def join(model: Layer, classes: Mapping[str, type]) -> list[str]:
@@ -147,23 +159,39 @@ def _places(layer: Layer) -> Iterator[tuple[Any, Any, Layer]]:
                     yield value, i, each
 
 
+def loss_of(
+    cross_entropy: Callable[[Array, Array], float],
+    cross_entropy_backward: Callable[[Array, Array], Array],
+) -> Callable[..., tuple[float, Array]]:
+    """Return a form of the kernel `head_loss` with the learner's functions in it."""
+
+    def head_loss(head: Linear, hidden: Array, targets: Any, share: float = 1.0) -> Any:
+        logits = head.forward(hidden)
+        rows, ids = logits.reshape(-1, logits.shape[-1]), np.asarray(targets).reshape(-1)
+        d_logits = np.asarray(cross_entropy_backward(rows, ids)).astype(logits.dtype)
+        d_hidden = head.backward(share * d_logits.reshape(logits.shape))
+        return share * float(cross_entropy(rows, ids)), d_hidden
+
+    return head_loss
+
+
 def losses_with(lesson: Lesson, exercise: Exercise, learner: ModuleType) -> list[float]:
     """Return the losses of a small model in training, with the learner's part of a layer in it.
 
     The other functions of the layer are ours.
     """
     part = getattr(learner, exercise.name)
-    if exercise.name == exercise.used_in:
-        made = part
-    else:
-        module = lesson.module()
-        setattr(module, exercise.name, part)
-        made = getattr(module, exercise.used_in)
+    module = lesson.module()
+    setattr(module, exercise.name, part)
     model = miniGPT(11, 8, 12, 3, 1, seed=0, dtype="float64")
-    join(model, {exercise.used_in: made})
+    forms: Forms = {}
+    if exercise.used_in == "cross_entropy":
+        forms["head_loss"] = loss_of(module.cross_entropy, module.cross_entropy_backward)
+    else:
+        join(model, {exercise.used_in: getattr(module, exercise.used_in)})
     optimizer, rng = AdamW(model), np.random.default_rng(0)
     losses = []
-    with plain():
+    with plain(), using(forms):
         for _ in range(N_STEPS):
             ids = rng.integers(0, 11, (3, 9))
             losses.append(model.learn(ids[:, :-1], ids[:, 1:]))
