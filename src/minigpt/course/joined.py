@@ -102,8 +102,9 @@ class Joined:
     computes with, and several threads may go forward at once.
     """
 
-    made: type
+    made: Any
     seat: Seat
+    kept: Any
 
     def forward(self, x: Array, *more: Any) -> Array:
         """Go forward with the learner's code; with ours where a cache of keys is given."""
@@ -111,15 +112,23 @@ class Joined:
             return super().forward(x, *more)  # type: ignore[misc]
         arrays = self._arrays()
         params = [{name: param for name, (param, _) in arrays.items()}] if arrays else []
-        self.kept = self.made(*params, *self.seat.options(self))
+        theirs = self.made(*params, *self.seat.options(self))
+        y = theirs.forward(x)
+        if hasattr(theirs, "backward"):
+            self.kept = theirs
+        else:  # the lesson before: ours goes back
+            super().forward(x)  # type: ignore[misc]
         dtype = next(iter(params[0].values())).dtype if params else x.dtype
-        return np.asarray(self.kept.forward(x)).astype(dtype)
+        return np.asarray(y).astype(dtype)
 
-    def backward(self, dy: Array, add: bool = False) -> Array:
+    def backward(self, dy: Array, **options: Any) -> Array:
         """Go back with the learner's code, and write its gradients where the model wants them."""
+        if not isinstance(self.kept, self.made):
+            return super().backward(dy, **options)  # type: ignore[misc]
         dx = self.kept.backward(dy)
         for name, (_, gradient) in self._arrays().items():
-            gradient[...] = self.kept.grads[name] + (gradient if add else 0)
+            before = gradient if options.get("add") else 0
+            gradient[...] = self.kept.grads[name] + before
         return dy if dx is None else np.asarray(dx).astype(dy.dtype)
 
     def _arrays(self) -> Arrays:

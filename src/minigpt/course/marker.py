@@ -189,6 +189,8 @@ class Marking:
             case, inputs = self.cases[n]
             given = "\n".join("    " + shown(name, inputs[name]) for name in self.names_shown())
             text += f"\nin the case “{case}”, with\n{given}"
+            if found := [m for m in self.known() if self.fails_alike(m, inputs, error)]:
+                raise Wrong(text + self.likely(found))
         uses_T = any(isinstance(x, ast.Attribute) and x.attr == "T" for x in ast.walk(self.node))
         if uses_T and "matmul" in text:
             text += (
@@ -296,14 +298,26 @@ class Marking:
         for outputs in (self.exercise.outputs, (first,) if first else ()):
             found = [m for m in known if outputs and self.agrees(m, outputs)]
             if found:
-                self.verdict.place = found[0].place or self.exercise.place
-                self.verdict.mistakes = [m.name for m in found]
-                if len(found) == 1:
-                    return f"\n\nLikely cause: {found[0].why}"
-                return "\n\nLikely cause, one of:" + "".join(
-                    f"\n  - {m.why}" for m in found[:MAX_CAUSES]
-                )
+                return self.likely(found)
         return "\n\nThis is none of the mistakes we know. Compare your lines with the page."
+
+    def likely(self, found: list[Mistake]) -> str:
+        """Name the mistakes that were found, and note where to read again."""
+        self.verdict.place = found[0].place or self.exercise.place
+        self.verdict.mistakes = [m.name for m in found]
+        if len(found) == 1:
+            return f"\n\nLikely cause: {found[0].why}"
+        rows = "".join(f"\n  - {m.why}" for m in found[:MAX_CAUSES])
+        return f"\n\nLikely cause, one of:{rows}"
+
+    def fails_alike(self, mistake: Mistake, inputs: Values, error: dict[str, Any]) -> bool:
+        """Return whether a wrong solution raises what the learner's code raised."""
+        try:
+            with np.errstate(all="ignore"):
+                self.exercise.run(self.lesson.module(mistake.edits), _copy(inputs))
+        except Exception as raised:
+            return (type(raised).__name__, str(raised)) == (error["type"], error["text"])
+        return False
 
     def known(self) -> Iterator[Mistake]:
         """Yield the known mistakes of this exercise, then those of the exercises it uses."""

@@ -36,8 +36,12 @@ def numbers(a: Any) -> str:
 
 
 def indented(text: str, by: int = 4) -> str:
-    """Return a text in at most `COLUMNS` columns, each line moved to the right."""
+    """Return a text in at most `COLUMNS` columns, each line moved to the right.
+
+    No line ends within `…`: a command can be copied.
+    """
     lines: list[str] = []
+    text = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", "\xa0"), text)
     for line in text.split("\n"):
         lead = " " * (by + len(line) - len(line.lstrip()))
         more = lead + (" " * 10 if len(lead) > by else "")
@@ -48,4 +52,4 @@ def indented(text: str, by: int = 4) -> str:
             subsequent_indent=more,
             break_on_hyphens=False,
         ) or [""]
-    return "\n".join(lines)
+    return "\n".join(lines).replace("\xa0", " ")

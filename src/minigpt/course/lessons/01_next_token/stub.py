@@ -12,7 +12,7 @@ there are: work along the last axis, axis=-1, and keep it with keepdims=True.
 `dy` is the gradient of the loss with respect to y: an array of y's shape.
 """
 
-import numpy as np  # noqa: F401
+import numpy as np
 
 
 # 1.1 ---------------------------------------------------------------------------
