@@ -11,8 +11,8 @@ import pytest
 from minigpt.course import marker
 from minigpt.course.exercise import differs
 from minigpt.course.folder import definition, start
-from minigpt.course.lesson import find, lessons
-from minigpt.course.words import COLUMNS
+from minigpt.course.lesson_folder import find, lessons
+from minigpt.course.plain_text import COLUMNS
 
 SEED = random.randrange(10**6)
 EXERCISES = find("", lessons())

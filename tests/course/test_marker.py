@@ -7,7 +7,7 @@ import numpy as np
 import pupil
 import pytest
 
-from minigpt.course.lesson import find, lessons
+from minigpt.course.lesson_folder import find, lessons
 from minigpt.course.marker import mark
 
 DV = "return np.swapaxes(weights, -1, -2) @ do"

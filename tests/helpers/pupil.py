@@ -7,7 +7,7 @@ import numpy as np
 
 from minigpt.course.apart import Outcome
 from minigpt.course.joined import losses_with
-from minigpt.course.lesson import lessons
+from minigpt.course.lesson_folder import lessons
 from minigpt.course.runner import changed_inputs, failure
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigpt.commands.parsing import command, whole_number
-from minigpt.support.terminal import console, now_and_then, say
+from minigpt.support.terminal import console, log_progress, say
 
 if TYPE_CHECKING:
     from minigpt.course.exercise import Exercise
-    from minigpt.course.lesson import Lesson
-    from minigpt.course.verdict import Verdict
+    from minigpt.course.lesson_folder import Lesson
+    from minigpt.course.report import Verdict
 
 RUNS_CODE = "Marking runs the code in the folder, with your rights."
 
@@ -100,9 +100,9 @@ def _add_lessons(parser: argparse.ArgumentParser) -> None:
 
 
 def start(args: argparse.Namespace) -> int:
-    """Make the learner's folder."""
+    """Create the learner's folder."""
     from minigpt.course import folder
-    from minigpt.course.lesson import lessons
+    from minigpt.course.lesson_folder import lessons
 
     new = folder.start(args.folder, lessons(*args.lessons))
     say(f"{len(new)} new files in {args.folder}" if new else f"{args.folder} has all the files")
@@ -163,7 +163,7 @@ def mark(args: argparse.Namespace) -> int:
 def _mark_many(args: argparse.Namespace) -> dict[str, list[Verdict]]:
     """Mark the folders of many learners."""
     from minigpt.course.grades import learners
-    from minigpt.course.lesson import find, lessons
+    from minigpt.course.lesson_folder import find, lessons
 
     folder = Path(args.what)
     if not folder.is_dir():
@@ -174,7 +174,7 @@ def _mark_many(args: argparse.Namespace) -> dict[str, list[Verdict]]:
 
 def watch(args: argparse.Namespace) -> int:
     """Mark what is saved, and answer to keys, until q is pressed."""
-    from minigpt.course.lesson import find, lessons
+    from minigpt.course.lesson_folder import find, lessons
     from minigpt.course.watch import KEYS, events
 
     every = _chosen(args, "")
@@ -220,7 +220,7 @@ def hint(args: argparse.Namespace) -> int:
 
 def _print_hint(folder: Path, lesson: Lesson, exercise: Exercise) -> None:
     from minigpt.course.folder import next_hint
-    from minigpt.course.words import indented
+    from minigpt.course.plain_text import indented
 
     n, text = next_hint(folder, exercise)
     print(f"{exercise.id}  {exercise.name}: hint {n} of {len(exercise.hints)}")
@@ -230,7 +230,7 @@ def _print_hint(folder: Path, lesson: Lesson, exercise: Exercise) -> None:
 def solution(args: argparse.Namespace) -> int:
     """Print our solution, and its idea."""
     from minigpt.course.folder import definition
-    from minigpt.course.words import indented
+    from minigpt.course.plain_text import indented
 
     for lesson, exercise in _chosen(args, args.what):
         if not args.spoil and not _mark(args.mine, [(lesson, exercise)], 0)[0].right:
@@ -249,7 +249,7 @@ def solution(args: argparse.Namespace) -> int:
 def reset(args: argparse.Namespace) -> int:
     """Put fresh copies into the learner's file."""
     from minigpt.course import folder
-    from minigpt.course.lesson import find, lessons
+    from minigpt.course.lesson_folder import find, lessons
 
     [(lesson, exercise), *_] = find(args.what, lessons(*args.lessons))
     kept = folder.reset(args.mine, lesson, exercise if "." in args.what else None)
@@ -261,7 +261,7 @@ def read(args: argparse.Namespace) -> int:
     """Print the page of a lesson."""
     from rich.markdown import Markdown
 
-    from minigpt.course.lesson import find, lessons
+    from minigpt.course.lesson_folder import find, lessons
     from minigpt.support.tables import stdout_console
 
     lesson = find(args.what.partition(".")[0], lessons(*args.lessons))[0][0]
@@ -281,7 +281,7 @@ def _is_exercise(what: str) -> bool:
 def _chosen(args: argparse.Namespace, what: str) -> list[tuple[Lesson, Exercise]]:
     """Return the exercises that are meant, after a look at the learner's folder."""
     from minigpt.course.folder import is_course
-    from minigpt.course.lesson import find, lessons
+    from minigpt.course.lesson_folder import find, lessons
 
     if not is_course(args.mine):
         raise ValueError(
@@ -298,7 +298,7 @@ def _mark(folder: Path, chosen: Sequence[tuple[Lesson, Exercise]], seed: int) ->
     verdicts = mark_all(folder, chosen, seed)
     stderr = console(stderr=True)
     if len(chosen) == 1 or not stderr.is_terminal:
-        return list(now_and_then(verdicts, "marked")) if len(chosen) > 1 else list(verdicts)
+        return list(log_progress(verdicts, "marked")) if len(chosen) > 1 else list(verdicts)
     done = []
     with stderr.status("marking") as status:
         for verdict in verdicts:

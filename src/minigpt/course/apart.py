@@ -20,7 +20,7 @@ from typing import Any
 
 from minigpt.course.crossing import receive, send
 from minigpt.course.exercise import Case, Exercise, Values
-from minigpt.course.lesson import Lesson
+from minigpt.course.lesson_folder import Lesson
 
 SECONDS_TO_START = 20.0
 """Python and NumPy start slowly on a busy machine; the exercise has seconds of its own."""

@@ -16,7 +16,7 @@ Values: TypeAlias = dict[str, Any]
 Case: TypeAlias = tuple[str, Values]
 """The name of a case, and its inputs."""
 
-STEP = 1e-5
+SMALL_MOVE = 1e-5
 """How far a number is moved to measure a slope."""
 
 
@@ -104,10 +104,10 @@ def central_differences(loss: Callable[[Array], float], a: Array) -> Array:
     slope = np.empty(a.shape)
     for at in np.ndindex(a.shape):
         moved = np.array(a, float)
-        moved[at] = a[at] + STEP
+        moved[at] = a[at] + SMALL_MOVE
         above = loss(moved)
-        moved[at] = a[at] - STEP
-        slope[at] = (above - loss(moved)) / (2 * STEP)
+        moved[at] = a[at] - SMALL_MOVE
+        slope[at] = (above - loss(moved)) / (2 * SMALL_MOVE)
     return slope
 
 

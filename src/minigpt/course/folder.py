@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minigpt.course.exercise import Exercise
-from minigpt.course.lesson import Lesson
-from minigpt.support.files import open_to_read, write_json, write_text
+from minigpt.course.lesson_folder import Lesson
+from minigpt.support.files import write_json, write_text
+from minigpt.support.untrusted_files import open_to_read
 
-HINTS = ".hints.json"
+HINTS_FILE = ".hints.json"
 MAX_SOURCE = 2**20
 """Bytes of a learner's file."""
 
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.course.lesson import find, lessons
+from minigpt.course.lesson_folder import find, lessons
 from minigpt.course.marker import mark
 
 EXERCISES = find("", lessons())
@@ -134,7 +135,7 @@ def read_source(path: Path) -> str:
 
 def next_hint(folder: Path, exercise: Exercise) -> tuple[int, str]:
     """Return the number of the next hint and its text; after the last one, the last one again."""
-    path = folder / HINTS
+    path = folder / HINTS_FILE
     try:
         seen = json.loads(read_source(path))
         n = int(seen.get(exercise.id, 0))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from minigpt.course.exercise import Exercise
 from minigpt.course.folder import is_course
-from minigpt.course.lesson import Lesson
+from minigpt.course.lesson_folder import Lesson
 from minigpt.course.marker import mark
-from minigpt.course.verdict import Verdict
+from minigpt.course.report import Verdict
 from minigpt.support.files import replacing
 
 Chosen = Sequence[tuple[Lesson, Exercise]]

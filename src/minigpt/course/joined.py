@@ -23,7 +23,7 @@ from minigpt.core.layers import (
 from minigpt.core.model import miniGPT
 from minigpt.core.optim import AdamW
 from minigpt.course.exercise import Exercise
-from minigpt.course.lesson import Lesson
+from minigpt.course.lesson_folder import Lesson
 
 N_STEPS = 20
 

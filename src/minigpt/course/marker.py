@@ -23,9 +23,9 @@ from minigpt.course.crossing import Stranger
 from minigpt.course.exercise import Case, Exercise, Mistake, Values, differs
 from minigpt.course.folder import definition, read_source
 from minigpt.course.joined import losses_with
-from minigpt.course.lesson import Lesson
-from minigpt.course.verdict import NOT_WRITTEN, Verdict
-from minigpt.course.words import numbers, shown
+from minigpt.course.lesson_folder import Lesson
+from minigpt.course.plain_text import numbers, shown
+from minigpt.course.report import NOT_WRITTEN, Verdict
 
 ALLOWED = frozenset(
     "__future__ abc collections copy dataclasses functools heapq itertools math numpy operator "
@@ -49,7 +49,7 @@ def mark(folder: Path, lesson: Lesson, exercise: Exercise, seed: int = 0) -> Ver
     Parameters
     ----------
     folder : with the learner's `lesson_NN.py`. Its code is run, with your rights.
-    lesson, exercise : see `minigpt.course.lesson.find`.
+    lesson, exercise : see `minigpt.course.lesson_folder.find`.
     seed : where the random cases come from.
     """
     marking = Marking(folder, lesson, exercise, seed)

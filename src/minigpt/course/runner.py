@@ -21,7 +21,7 @@ import numpy as np
 
 from minigpt.course.crossing import receive, send
 from minigpt.course.exercise import Exercise, WrongCount
-from minigpt.course.lesson import Lesson
+from minigpt.course.lesson_folder import Lesson
 
 MAX_MEMORY = 4 * 2**30
 """Bytes of addresses; there is no such limit on Windows."""

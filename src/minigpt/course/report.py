@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from minigpt.course.words import COLUMNS, indented
+from minigpt.course.plain_text import COLUMNS, indented
 
 NOT_WRITTEN = "not written yet"
 

@@ -22,7 +22,7 @@ from typing import Any
 from minigpt.course.exercise import Exercise
 
 LESSONS = Path(__file__).with_name("lessons")
-PARTS = ("page.md", "stub.py", "solution.py", "marks.py")
+FILES = ("page.md", "stub.py", "solution.py", "marks.py")
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Lesson:
     folder: Path
 
     def __post_init__(self) -> None:
-        if missing := [part for part in PARTS if not (self.folder / part).is_file()]:
+        if missing := [part for part in FILES if not (self.folder / part).is_file()]:
             raise ValueError(
-                f"{self.folder}: a lesson is a folder with {', '.join(PARTS)}; "
+                f"{self.folder}: a lesson is a folder with {', '.join(FILES)}; "
                 f"{', '.join(missing)} is missing"
             )
 
