@@ -41,6 +41,11 @@ KNOWN = {
     "__init__.py read_text": "a file of the package",
     "page.py read_text": "a file of the package",
     "source_lines.py read_text": "a file of the package",
+    "lesson_folder.py read_text": "a file of the package, or of a teacher's lesson",
+    # A temporary folder of ours, through which values go to another process and back.
+    "apart.py *": "that folder",
+    "crossing.py *": "that folder",
+    "runner.py *": "that folder",
     # Texts that the user names; of folders only ordinary files are taken.
     "decoding.py opener": "a text",
     "documents.py ParquetFile": "a text",

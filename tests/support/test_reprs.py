@@ -31,7 +31,11 @@ from minigpt.runs import Run
 from minigpt.text.corpus import plays
 from minigpt.training.loop import Step
 
-INTERNAL = ("minigpt.web", "minigpt.show.explain", "minigpt.fast.attention", "minigpt.__main__")
+INTERNAL = (
+    *("minigpt.web", "minigpt.show.explain", "minigpt.fast.attention", "minigpt.__main__"),
+    *("minigpt.course.apart", "minigpt.course.exercise", "minigpt.course.joined"),
+    "minigpt.course.lesson_folder",
+)
 FEW_NUMBERS = {"Evaluation", "Sampling", "Target", "KnownText", "Change"}
 TRIED_BELOW = {"Settings", "GradientCheck", "Trace"}
 

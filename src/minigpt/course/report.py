@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from minigpt.course.plain_text import COLUMNS, indented
+from minigpt.support.brief import brief
 
 NOT_WRITTEN = "not written yet"
 
 
-@dataclass
+@dataclass(repr=False)
 class Verdict:
     """One exercise of one learner."""
 
@@ -46,6 +47,9 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """Return all of it, for JSON."""
         return asdict(self) | {"state": self.state}
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __str__(self) -> str:
         head = f"{self.id}  {self.name}"
