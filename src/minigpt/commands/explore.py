@@ -13,7 +13,14 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from minigpt.commands.parsing import MODEL, add_checkpoint, command, whole_number
+from minigpt.commands.parsing import (
+    MODEL,
+    add_checkpoint,
+    add_with,
+    command,
+    use_learner,
+    whole_number,
+)
 from minigpt.support.terminal import say
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ def add_explore(subparsers: Any) -> None:
         help=f"{MODEL}; for a run, the page also shows its checkpoints, and follows its training",
     )
     add_checkpoint(parser)
+    add_with(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (127.0.0.1)"
     )
@@ -56,6 +64,7 @@ def add_explore(subparsers: Any) -> None:
 
 def explore(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
+    use_learner(args)
     try:
         import uvicorn  # noqa: F401  the next imports need it
 

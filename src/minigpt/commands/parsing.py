@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minigpt.core.checks import nearest, unknown
+from minigpt.support.terminal import say
 
 MODEL = "model folder or run folder, or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
 
@@ -170,6 +171,26 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
         metavar="WHICH",
         help="checkpoint of a run: best (by validation loss), last, or a number of steps (best)",
     )
+
+
+def add_with(parser: Any) -> None:
+    """Add the flag that builds models of a learner's layers; see `use_learner`."""
+    parser.add_argument(
+        "--with",
+        dest="learner",
+        type=Path,
+        metavar="FOLDER",
+        help="use the layers that you have built in the course, where they are right; runs your "
+        "code, and is slower",
+    )
+
+
+def use_learner(args: argparse.Namespace) -> None:
+    """Build models of the layers in --with, if it was given."""
+    if args.learner is not None:
+        from minigpt.course.in_use import use
+
+        use(args.learner, say)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:

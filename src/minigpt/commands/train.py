@@ -16,7 +16,7 @@ from minigpt.commands.arguments import (
     settings_from,
 )
 from minigpt.commands.output import print_text, write
-from minigpt.commands.parsing import command
+from minigpt.commands.parsing import add_with, command, use_learner
 from minigpt.commands.what_next import prompt_of, what_next
 from minigpt.core.sampling import Sampling
 from minigpt.fast.machines import world
@@ -40,6 +40,7 @@ def add_demo(subparsers: Any) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
     _add_tensorboard(parser)
+    add_with(parser)
     add_settings(parser, ("seed", "steps", "threads"), preset("demo"))
 
 
@@ -68,6 +69,7 @@ def add_train(subparsers: Any) -> None:
     )
     where.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
     _add_tensorboard(where)
+    add_with(where)
     add_settings(parser)
 
 
@@ -80,6 +82,7 @@ def _add_tensorboard(group: Any) -> None:
 def demo(args: argparse.Namespace) -> int:
     """Train on the built-in plays, then write scenes."""
     _check_tensorboard(args)
+    use_learner(args)
     settings = preset("demo").replace(given_settings(args))
     run = _new_run(settings, args.out, "demo")
     code = _train(run, args.tensorboard)
@@ -102,6 +105,7 @@ def train(args: argparse.Namespace) -> int:
     from minigpt.text.sources import name_of
 
     _check_tensorboard(args)
+    use_learner(args)
     if args.resume is not None:
         for name in ("preset", "config", "out"):
             if getattr(args, name) is not None:

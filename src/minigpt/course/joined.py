@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from minigpt.core.functional import Array
 from minigpt.core.kernels import Forms, plain, using
 from minigpt.core.layers import (
+    Dropout,
     Embedding,
     FeedForward,
     Layer,
@@ -26,6 +27,8 @@ from minigpt.course.exercise import Exercise
 from minigpt.course.lesson_folder import Lesson
 
 N_STEPS = 20
+LOSS = "cross_entropy"
+"""The function of lesson 1 that, with its backward, takes the place of our loss."""
 
 Arrays = dict[str, tuple[Array, Array]]
 """The name that the learner's class has for a parameter → the array and its gradient."""
@@ -45,7 +48,7 @@ def _named(matrix: str, vector: str = "") -> Callable[[Any], Arrays]:
     """Return a function for a layer whose parameters the learner calls by our names."""
 
     def arrays(layer: Any) -> Arrays:
-        first = getattr(layer, matrix), getattr(layer, f"d_{matrix}")
+        first = _with_gradient(getattr(layer, matrix), getattr(layer, f"d_{matrix}"))
         if not vector:
             return {matrix: first}
         return {matrix: first, vector: _vector(layer, vector, first[0].shape[-1])}
@@ -57,15 +60,18 @@ def _vector(layer: Any, name: str, length: int) -> tuple[Array, Array]:
     """Return a vector of a layer and its gradient; zeros in a model that has no biases."""
     if getattr(layer, name) is None:
         return np.zeros(length), np.zeros(length)
-    return getattr(layer, name), getattr(layer, f"d_{name}")
+    return _with_gradient(getattr(layer, name), getattr(layer, f"d_{name}"))
+
+
+def _with_gradient(param: Array, gradient: Array | None) -> tuple[Array, Array]:
+    """Return both; of a frozen parameter, an array that nobody reads."""
+    return param, np.zeros_like(param) if gradient is None else gradient
 
 
 def _linear(layer: Linear, weight: str, bias: str, part: slice = slice(None)) -> Arrays:
     b, d_b = _vector(layer, "bias", layer.weight.shape[1])
-    return {
-        weight: (layer.weight[:, part], layer.d_weight[:, part]),  # type: ignore[index]
-        bias: (b[part], d_b[part]),
-    }
+    w, d_w = _with_gradient(layer.weight, layer.d_weight)
+    return {weight: (w[:, part], d_w[:, part]), bias: (b[part], d_b[part])}
 
 
 def _attention(layer: MultiHeadAttention) -> Arrays:
@@ -110,6 +116,8 @@ class Joined:
         """Go forward with the learner's code; with ours where a cache of keys is given."""
         if any(each is not None for each in more):
             return super().forward(x, *more)  # type: ignore[misc]
+        if any(isinstance(part, Dropout) and part.p_now for part in vars(self).values()):
+            raise ValueError(f"{self.made.__name__} has no dropout: train with dropout 0")
         arrays = self._arrays()
         params = [{name: param for name, (param, _) in arrays.items()}] if arrays else []
         theirs = self.made(*params, *self.seat.options(self))
@@ -135,24 +143,20 @@ class Joined:
         return {} if self.seat.arrays is None else self.seat.arrays(self)
 
 
-def join(model: Layer, classes: Mapping[str, type]) -> list[str]:
-    """Put the learner's classes in the place of our layers, everywhere in `model`.
+def joined_class(name: str, made: Any) -> Any:
+    """Return a subclass of our layer whose forward and backward are those of the class `made`."""
+    seat = SEATS[name]
+    return type(name, (Joined, seat.ours), {"made": made, "seat": seat})
 
-    Returns
-    -------
-    The names of the classes that found a place, such as "MyAttention".
-    """
-    found: set[str] = set()
+
+def join(model: Layer, name: str, made: Any) -> None:
+    """Put a class of the learner's in the place of our layers, everywhere in `model`."""
+    kind = joined_class(name, made)
     for parent, key, layer in [*_places(model)]:
-        for name, made in classes.items():
-            seat = SEATS[name]
-            if type(layer) is seat.ours:
-                kind = type(made.__name__, (Joined, seat.ours), {"made": made, "seat": seat})
-                other: Any = object.__new__(kind)
-                vars(other).update(vars(layer))
-                parent[key] = other
-                found.add(name)
-    return sorted(found)
+        if type(layer) is SEATS[name].ours:
+            other = object.__new__(kind)
+            vars(other).update(vars(layer))
+            parent[key] = other
 
 
 def _places(layer: Layer) -> Iterator[tuple[Any, Any, Layer]]:
@@ -194,10 +198,10 @@ def losses_with(lesson: Lesson, exercise: Exercise, learner: ModuleType) -> list
     setattr(module, exercise.name, part)
     model = miniGPT(11, 8, 12, 3, 1, seed=0, dtype="float64")
     forms: Forms = {}
-    if exercise.used_in == "cross_entropy":
+    if exercise.used_in == LOSS:
         forms["head_loss"] = loss_of(module.cross_entropy, module.cross_entropy_backward)
     else:
-        join(model, {exercise.used_in: getattr(module, exercise.used_in)})
+        join(model, exercise.used_in, getattr(module, exercise.used_in))
     optimizer, rng = AdamW(model), np.random.default_rng(0)
     losses = []
     with plain(), using(forms):
