@@ -68,7 +68,7 @@ def finished(folder: Path) -> dict[str, Any]:
 
 
 def _replace(name: str, made: Any) -> None:
-    """Let models be built with a class of the learner's in the place of ours."""
+    """Build models with a class of the learner's in the place of ours."""
     kind = joined_class(name, made)
     for module in (layers, model):
         if hasattr(module, SEATS[name].ours.__name__):
