@@ -138,7 +138,7 @@ def evaluation_html(evaluation: Evaluation) -> str:
         ("bits per character", decimal(evaluation.bits_per_character, 3)),
     ]
     if evaluation.spelling:
-        rows.append(("of it to spell unknown words", decimal(evaluation.spelling_bits, 3)))
+        rows.append(("of these, to spell unknown words", decimal(evaluation.spelling_bits, 3)))
     return table(f"Loss on {counted(evaluation.n_tokens, 'token')}", ("unit", ""), rows)
 
 
