@@ -29,6 +29,8 @@ def shown(name: str, value: Any) -> str:
 
 def numbers(a: Any) -> str:
     """Return the numbers of an array, four digits each, on one line."""
+    if np.ndim(a) == 0:
+        return f"{float(a) + 0.0:.5g}"
     text = np.array2string(np.asarray(a) + 0, precision=4, separator=", ", suppress_small=True)
     text = re.sub(r"\s+", " ", text).replace("[ ", "[")
     text = re.sub(r"\.? *(?=[,\]])", "", text)
