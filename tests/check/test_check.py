@@ -7,7 +7,7 @@ from tiny import tiny_model
 
 from minigpt import Dropout, Linear, ReLU, TransformerBlock, WordTokenizer, check_gradients, miniGPT
 from minigpt.check import properties
-from minigpt.check.proof import Prover, culprits, tiny
+from minigpt.check.proof import Prover, faulty_layers, tiny
 from minigpt.check.properties import check_properties
 from minigpt.commands.cli import main
 from minigpt.core import functional, layers, model
@@ -21,7 +21,7 @@ def x(rng):
 
 
 class Mine:
-    """A layer as a reader might write it, y = (x W + b) · g, with a mistake on demand."""
+    """A layer as a reader might write it, y = (x W + b) · g, with a mistake on request."""
 
     def __init__(self, mistake=""):
         self.mistake = mistake
@@ -80,14 +80,14 @@ def test_check_passes_a_custom_layer(x):
         ("factor", "w", "It is 3 times what it should be"),
         ("one entry", "w", "1 of the 36 entries compared"),
         ("one entry", "w", "at [2, 4], where backward gave"),
-        ("added", "b", "backward adds it to what was there"),
+        ("added", "b", "backward adds it to the old values"),
         ("unwritten", "b", "backward does not write it"),
-        ("half written", "b", "backward leaves 3 of its 6 entries"),
+        ("half written", "b", "leaves the old values in 3 of its 6 entries"),
         ("missing", "b", "grads() has no 'b'"),
         ("shape", "b", "the shape (5,), but b has (6,)"),
-        ("nan", "g", "Not all of it are finite"),
+        ("nan", "g", "Not all of its entries are finite"),
         ("forgotten factor", "x", "times what it should be"),
-        ("no dx", "x", "backward gave no dx"),
+        ("no dx", "x", "backward returned no dx"),
     ],
 )
 def test_check_names_only_the_wrong_gradient(mistake, name, finding, x):
@@ -102,7 +102,7 @@ def test_check_names_only_the_wrong_gradient(mistake, name, finding, x):
 def test_check_notices_params_that_are_copies(x):
     check = check_gradients(Mine("copies"), x)
     assert check.wrong == ["w", "b", "g"]
-    assert "does params() give the arrays that forward uses" in str(check)
+    assert "does params() return the arrays that forward uses" in str(check)
 
 
 def test_check_measures_the_error(x):
@@ -121,7 +121,7 @@ def test_check_does_not_change_the_layer(x):
     for one, other in ((block.params(), before.params()), (block.grads(), before.grads())):
         for name, array in one.items():
             np.testing.assert_array_equal(array, other[name])
-    np.testing.assert_array_equal(block.forward(x), before.forward(x))  # the same are dropped
+    np.testing.assert_array_equal(block.forward(x), before.forward(x))  # drops the same numbers
 
 
 def test_check_samples_entries_of_a_large_array(rng):
@@ -157,7 +157,7 @@ def test_check_uses_a_smaller_step_at_a_kink():
             "x must be a float64 array.*got float32",
         ),
         (object(), np.ones(3), "object has no forward"),
-        (tiny(0), np.array([[1]]), "check the loss: give targets"),
+        (tiny(0), np.array([[1]]), "to check a model that returns .* pass targets"),
     ],
 )
 def test_check_refuses_invalid_arguments(layer, x, message):
@@ -210,8 +210,10 @@ def test_proof_names_the_layer_with_a_flipped_sign(monkeypatch, kind, name):
     original = getattr(layers, kind, miniGPT)
     monkeypatch.setattr(original, "backward", sabotaged_backward(original, name))
     found = check_layers(tiny(0))
-    assert {check.kind for check in culprits(found)} == {kind}
-    wrong = {row.name for check in culprits(found) for row in check.rows.values() if not row.ok}
+    assert {check.kind for check in faulty_layers(found)} == {kind}
+    wrong = {
+        row.name for check in faulty_layers(found) for row in check.rows.values() if not row.ok
+    }
     assert name in wrong
 
 
@@ -227,7 +229,7 @@ def test_proof_names_the_function_with_a_flipped_sign(monkeypatch, function, mod
     right = getattr(functional, function)
     for where in (functional, module):
         monkeypatch.setattr(where, function, lambda *arguments: -right(*arguments))
-    assert {check.kind for check in culprits(check_layers(tiny(0)))} == {function}
+    assert {check.kind for check in faulty_layers(check_layers(tiny(0)))} == {function}
 
 
 def test_proof_names_a_layer_that_raises(monkeypatch):
@@ -235,7 +237,7 @@ def test_proof_names_a_layer_that_raises(monkeypatch):
         raise IndexError("too far")
 
     monkeypatch.setattr(Dropout, "backward", stop)
-    found = culprits(check_layers(tiny(0)))
+    found = faulty_layers(check_layers(tiny(0)))
     assert {check.kind for check in found} == {"Dropout"}
     assert "IndexError: too far" in next(iter(found[0].rows.values())).finding
 

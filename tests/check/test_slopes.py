@@ -1,4 +1,4 @@
-"""Right gradients pass and wrong ones do not, however large or small the numbers are."""
+"""Right gradients pass and wrong ones fail, for numbers of any size."""
 
 import copy
 
@@ -26,7 +26,7 @@ class ByHand:
 
 
 class Attention(ByHand):
-    """Separate q, k, v with biases; that of k moves all scores of a row alike, so nothing."""
+    """Attention whose bias of k has no effect: it adds the same to all scores of a row."""
 
     def __init__(self, width, rng):
         names = [f"{kind}_{name}" for kind in ("w", "b") for name in "qkvo"]
@@ -58,7 +58,7 @@ class Attention(ByHand):
 
 
 class Scaled(ByHand):
-    """y = size · (x W + b): gradients as large or as small as one likes."""
+    """y = size · (x W + b): gradients of any size."""
 
     def __init__(self, width, rng, size=1.0):
         super().__init__(w=rng.normal(size=(width, width)), b=np.zeros(width))
@@ -77,14 +77,14 @@ class Scaled(ByHand):
 
 
 class Beside(Scaled):
-    """The same, added to something large: what is subtracted is large, its difference small."""
+    """The same plus a large number, so that measuring subtracts large numbers."""
 
     def forward(self, x):
         return 1e3 + super().forward(x)
 
 
 class Gate(ByHand):
-    """y = x · tanh(x + b): bends where x is about 1, whatever the size of x."""
+    """y = x · tanh(x + b): bends where x is about 1, for x of any size."""
 
     def __init__(self, width, rng):
         super().__init__(b=rng.normal(size=width), unused=rng.normal(size=3))
@@ -112,7 +112,7 @@ def some_layers():
 
 
 def mistakes(gradient):
-    """Yield what a wrong backward might make of a gradient."""
+    """Yield wrong versions of a gradient."""
     yield -gradient
     yield 1.001 * gradient
     yield np.zeros_like(gradient)
@@ -123,7 +123,7 @@ def mistakes(gradient):
 
 
 def with_mistake(layer, name, mistake):
-    """Return a copy of a layer whose backward makes the mistake with this number."""
+    """Return a copy of a layer with the mistake of this number in one gradient."""
     layer = copy.deepcopy(layer)
     backward = type(layer).backward
 
@@ -168,7 +168,7 @@ def test_gradient_check_accepts_0_where_rounding_is_measured(shape, size):
 
 def test_gradient_check_does_not_call_noise_a_flipped_sign():
     class Kept(Attention):
-        """Writes to the bias of k what is no rounding."""
+        """Writes more than rounding into the gradient of k's bias."""
 
         def backward(self, dy):
             dx = super().backward(dy)
@@ -178,7 +178,7 @@ def test_gradient_check_does_not_call_noise_a_flipped_sign():
     x = np.random.default_rng(2).normal(size=(2, 5, 8))
     check = check_gradients(Kept(8, np.random.default_rng(1)), x)
     assert check.wrong == ["b_k"]
-    assert "It should be 0: what is measured is rounding." in str(check)
+    assert "It should be 0: the measured slopes are only rounding." in str(check)
     assert "sign" not in str(check)
 
 

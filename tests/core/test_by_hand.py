@@ -1,4 +1,4 @@
-"""A model of one block, forward and backward, in plain NumPy lines: the same numbers as `miniGPT`.
+"""A model of one block, forward and backward, in plain NumPy lines that equal `miniGPT`.
 
 Read it beside a picture of a Transformer: no classes, no batches of several texts, each line one
 step. The backward pass is the forward pass read from the last line to the first.

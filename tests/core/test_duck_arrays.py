@@ -1,4 +1,4 @@
-"""The textbook runs unchanged on arrays of any library that speaks NumPy's protocols."""
+"""The textbook runs unchanged on arrays of any library that implements NumPy's protocols."""
 
 import duck
 import numpy as np
@@ -11,7 +11,7 @@ from minigpt.core.kernels import plain
 from minigpt.core.layers import Layer
 
 
-def on_a_device(layer: Layer) -> None:
+def move_to_duck_arrays(layer: Layer) -> None:
     """Move all parameters and gradients of a layer into duck arrays."""
     for _, owner, name in layer.slots():
         for each in (name, "d_" + name):
@@ -24,7 +24,7 @@ def test_duck_arrays_train_to_the_same_bits(tie_weights, activation):
     ids, targets = np.random.default_rng(0).integers(0, 11, (2, 2, 6))
     options = {"tie_weights": tie_weights, "activation": activation, "dtype": "float64"}
     host, device = (tiny_model(**options) for _ in range(2))
-    on_a_device(device)
+    move_to_duck_arrays(device)
     device.tie()
     duck.LEAKED.clear()
     losses = []

@@ -51,7 +51,7 @@ INF, NAN = np.inf, np.nan
         ([-3e38, -3e38, -INF], [0.5, 0.5, 0]),
         ([1e-45, 0, -1e-45], [1 / 3, 1 / 3, 1 / 3]),
         ([NAN, 0], [NAN, NAN]),
-        ([-INF, -INF], [NAN, NAN]),  # no limit: any shares would do
+        ([-INF, -INF], [NAN, NAN]),  # undefined
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

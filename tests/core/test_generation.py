@@ -16,7 +16,7 @@ def model() -> miniGPT:
 
 
 def plain_logits(model, ids):
-    """The definition: read the window anew for each token."""
+    """Return the logits by definition: read the whole window again."""
     model.eval()
     logits, _ = model.forward(ids[:, -T:])
     model.train()
@@ -34,10 +34,10 @@ def test_cache_gives_the_plain_logits_also_past_max_len(model, rng):
 
 
 def test_generate_equals_plain_sampling_also_past_max_len(model):
-    ids, chance = CONTEXT, np.random.default_rng(5)
+    ids, generator = CONTEXT, np.random.default_rng(5)
     for _ in range(3 * T):
         probabilities = softmax(plain_logits(model, ids))
-        ids = np.concatenate([ids, draw(probabilities, chance)[:, None]], axis=1)
+        ids = np.concatenate([ids, draw(probabilities, generator)[:, None]], axis=1)
     np.testing.assert_array_equal(model.generate(CONTEXT, 3 * T, seed=5), ids)
 
 
@@ -94,10 +94,10 @@ def test_rows_of_different_lengths_equal_each_row_alone(model):
     together = model.generate(ROWS, 3 * T, temperature=0)
     assert together.shape == (3, 6 + 3 * T)
     for row, context in zip(together, ROWS, strict=True):
-        filled = 6 - len(context)
-        assert (row[:filled] == 0).all()
+        padding = 6 - len(context)
+        assert (row[:padding] == 0).all()
         alone = model.generate([context], 3 * T, temperature=0)[0]
-        np.testing.assert_array_equal(row[filled:], alone)
+        np.testing.assert_array_equal(row[padding:], alone)
 
 
 def test_padded_rows_have_the_logits_of_each_row_alone(model, rng):
@@ -113,7 +113,7 @@ def test_padded_rows_have_the_logits_of_each_row_alone(model, rng):
 
 
 def test_repetition_penalty_ignores_padding(model):
-    """A row's 0s on the left would else make token 0 less likely."""
+    """Otherwise the zeros on the left would make token 0 less likely."""
     for row, context in zip(
         model.generate(ROWS, 9, temperature=0, repetition_penalty=3.0), ROWS, strict=True
     ):

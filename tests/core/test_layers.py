@@ -118,7 +118,7 @@ def test_attention_equals_its_definition(rng):
     for b in range(B):
         for h in range(H):
             part = slice(h * C // H, (h + 1) * C // H)
-            for t in range(T):  # only the tokens up to t take part
+            for t in range(T):  # only the tokens up to t
                 scores = np.array([q[b, t, part] @ k[b, j, part] for j in range(t + 1)])
                 weights = softmax(scores / math.sqrt(C / H))
                 expected[b, t, part] = weights @ v[b, : t + 1, part]
@@ -213,7 +213,7 @@ def test_invalid_layer_arguments_are_refused(make, error, message):
 
 
 def gelu_and_slope(x):
-    """The formulas as they are printed, in Python's floats, with their limits far from 0."""
+    """Return GELU and its slope, in Python floats, with their limits far from 0."""
     if abs(x) > 100:
         return (x, 1.0) if x > 0 else (0.0, 0.0)
     u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
@@ -249,4 +249,4 @@ def test_dropout_drops_infinite_values_to_0():
     y, dx = dropout.forward(x), dropout.backward(x)
     assert set(y) == set(dx) == {0, np.inf}
     np.testing.assert_array_equal(y == 0, ~dropout.kept)
-    assert np.isinf(dropout.forward(np.full(9, 3e38, np.float32))).any()  # and nobody is warned
+    assert np.isinf(dropout.forward(np.full(9, 3e38, np.float32))).any()  # without a warning

@@ -1,4 +1,4 @@
-"""The same numbers give the same result, to the bit, however they lie in memory."""
+"""The same numbers give the same result, to the bit, in any memory layout."""
 
 import copy
 
@@ -89,7 +89,7 @@ def whole_model(x, ids, dy):
 
 
 def writable(x):
-    other = np.empty_like(x)  # which keeps the layout
+    other = np.empty_like(x)  # keeps the layout
     other[...] = x
     return other
 
@@ -194,7 +194,7 @@ def test_memory_layout_of_arguments_changes_no_result(subject, layout):
     before = copy.deepcopy(plain)
     same(SUBJECTS[subject](*others), SUBJECTS[subject](*plain))
     for left, given, laid in zip(plain, before, others, strict=True):
-        np.testing.assert_array_equal(left, given)  # nor do they change their arguments
+        np.testing.assert_array_equal(left, given)  # arguments do not change
         np.testing.assert_array_equal(laid, given)
 
 

@@ -246,7 +246,7 @@ def test_backward_without_a_loss_is_refused():
         model.backward()
 
 
-def test_the_core_imports_numpy_and_the_standard_library_only():
+def test_the_core_imports_only_numpy_and_the_standard_library():
     code = """
 import sys, numpy.ma, numpy.random
 before = set(sys.modules)

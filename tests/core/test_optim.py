@@ -21,7 +21,7 @@ def test_sgd_steps_downhill(model):
 
 
 def test_adamw_equals_the_papers_algorithm(model):
-    """The algorithm as the paper states it, for each parameter by itself."""
+    """The algorithm of the paper, one parameter at a time."""
     rng = np.random.default_rng(0)
     beta1, beta2, decay, eps = 0.9, 0.95, 0.1, 1e-8
     optimizer = AdamW(model, beta1, beta2, decay, eps)

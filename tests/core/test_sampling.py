@@ -75,7 +75,7 @@ def test_repetition_penalty_needs_seen_tokens(logits):
 def test_sampling_applies_penalty_then_top_k_then_top_p():
     logits = np.log([[0.4, 0.3, 0.2, 0.1]])
     assert (Sampling(top_k=2, top_p=0.5).probabilities(logits) > 0).tolist() == [
-        [True, False, False, False]  # of 4/7 and 3/7
+        [True, False, False, False]  # from 4/7 and 3/7
     ]
     assert (Sampling(top_p=0.5).probabilities(logits) > 0).tolist() == [[True, True, False, False]]
     seen = np.array([[True, False, False, False]])

@@ -1,4 +1,4 @@
-"""The textbook's byte-pair encoding learns what the tokenizer that people use learns."""
+"""The textbook's byte-pair encoding computes the merges and ids of `BPETokenizer`."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ TEXTS = st.text("aab é日\n1'!", min_size=1, max_size=60)
 
 
 def ids_of(word):
-    """The ids of a word's bytes, in GPT-2's order of bytes."""
+    """Return the ids of a word's bytes, in GPT-2's order of bytes."""
     return tuple(BYTE_ORDER.index(byte) for byte in word.encode())
 
 

@@ -1,4 +1,4 @@
-"""What only attention in blocks has: threads, dropout of their own. `test_forms` has the rest."""
+"""Attention in blocks: gradients, threads and dropout. See also `test_forms`."""
 
 from itertools import chain
 
@@ -46,7 +46,7 @@ def test_blocked_attention_is_the_same_to_the_bit_on_threads():
 def test_blocked_dropout_is_reproducible_and_differs_between_heads():
     q, k, v = (
         np.repeat(x[:, :1], 16, axis=1) for x in random_qkv(8 * BLOCK_LENGTH)[:3]
-    )  # all alike
+    )  # all equal
     found = []
     for seed in (1, 1, 2):
         with on_three_threads():

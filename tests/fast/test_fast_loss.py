@@ -1,4 +1,4 @@
-"""What only the loss in chunks has: the same bits, shares of a batch, memory. See `test_forms`."""
+"""The loss in chunks: the same bits, shares of a batch, memory. See also `test_forms`."""
 
 import tracemalloc
 
@@ -41,13 +41,13 @@ def test_fast_loss_of_parts_adds_up_to_the_batch():
 @pytest.mark.parametrize("tied", [False, True])
 def test_fast_loss_takes_one_chunk_for_a_small_vocabulary(tied, dtype):
     head = Linear(5, 11, bias=False, seed=0, dtype=dtype)
-    if tied:  # the weight and its gradient are then seen through the embedding's arrays
+    if tied:  # weight and gradient are transposed, like views of the embedding's arrays
         head.weight, head.d_weight = head.weight.copy("F"), head.d_weight.copy("F")
     hidden, targets = scores(2, 7, 5, dtype=dtype)
     logits = head.forward(hidden)
     d_hidden = head.backward(cross_entropy_backward(logits, targets))
     expected = cross_entropy(logits, targets), d_hidden, head.d_weight.copy()
-    head.d_weight[...] = 9  # what was there before must not stay
+    head.d_weight[...] = 9  # old values must not remain
     found = (*head_loss(head, hidden, targets), head.d_weight)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -66,4 +66,4 @@ def test_fast_loss_never_holds_all_logits_at_once():
     head_loss(head, hidden, targets)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1.5 * 4 * loss.LOGITS_PER_CHUNK  # bytes; all logits would be four times as many
+    assert peak < 1.5 * 4 * loss.LOGITS_PER_CHUNK  # bytes; all logits would take four times as many

@@ -1,4 +1,4 @@
-"""Each fast form against the plain one: values, gradients, dtypes, odd shapes, memory layouts."""
+"""Compare fast and plain forms: values, gradients, dtypes, odd shapes, memory layouts."""
 
 import copy
 
@@ -17,7 +17,7 @@ V, C = 11, 6
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    """Cut even the little there is in a test: into blocks, chunks, pieces and shares."""
+    """Cut even the small arrays of these tests into blocks, chunks, pieces and shares."""
     monkeypatch.setattr(attention, "BLOCK_LENGTH", 4)
     monkeypatch.setattr(loss, "LOGITS_PER_CHUNK", 3 * V)
     monkeypatch.setattr(loss, "LOGITS_PER_PIECE", 2 * V)
@@ -30,7 +30,7 @@ def small_pieces(monkeypatch):
 
 
 def linear(x, dy, bias):
-    """Forward and backward of `linear`, with all that it writes."""
+    """Return the results of a linear layer's forward and backward pass, and its gradients."""
     layer = Linear(x.shape[-1], dy.shape[-1], bias=bias, seed=0, dtype=x.dtype)
     return [layer.forward(x), layer.backward(dy), *layer.grads().values()]
 
@@ -49,10 +49,10 @@ def attend(q, k, v, do):
 def head_loss(x, targets, tied, asked=True):
     head = Linear(C, V, bias=False, seed=0, dtype=x.dtype)
     head.weight *= 100
-    if tied:  # the weight and its gradient are then seen through the embedding's arrays
+    if tied:  # weight and gradient are transposed, like views of the embedding's arrays
         head.weight, head.d_weight = head.weight.copy("F"), head.d_weight.copy("F")
     if asked:
-        head.d_weight[...] = 9  # what was there before must not stay
+        head.d_weight[...] = 9  # old values must not remain
     else:
         head.d_weight = None
     value, d_hidden = run("head_loss", head, x, targets, 0.25)
@@ -75,7 +75,7 @@ def last_logits(ids):
 
 
 def run(name, *arguments):
-    """Run a kernel in the form that is at work here."""
+    """Run a kernel in its current form."""
     from minigpt.core import functional, generation, model
 
     for module in (functional, generation, model):
@@ -85,7 +85,7 @@ def run(name, *arguments):
 
 
 def both(subject, *arguments):
-    """Return what a subject computes in the plain and in the fast form, and on three threads."""
+    """Return the results in the plain form, in the fast form, and in the fast form on 3 threads."""
     with plain():
         expected = subject(*copy.deepcopy(arguments))
     with using(FORMS):

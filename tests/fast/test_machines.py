@@ -1,4 +1,4 @@
-"""Training on several processes, with threads that stand in for them; tests/mpi has real ones."""
+"""Training on several processes, simulated by threads. tests/mpi uses real processes."""
 
 import copy
 import os
@@ -25,8 +25,8 @@ SETTINGS = Settings(
 )  # fmt: skip
 
 
-class StandIn(World):
-    """One of several worlds that meet on a shared table, each in a thread of its own."""
+class SimulatedWorld(World):
+    """A world whose processes are threads, which exchange values through a shared table."""
 
     def __init__(self, rank: int, size: int, table: list, barrier: Barrier) -> None:
         self.rank, self.size, self.table, self.barrier = rank, size, table, barrier
@@ -52,9 +52,9 @@ class StandIn(World):
 
 
 def together(size: int, work) -> list:
-    """Let `size` processes do work(world); give what each of them returns."""
+    """Run work(world) in `size` simulated processes, and return their results."""
     barrier, table = Barrier(size), [None] * size
-    worlds = [StandIn(rank, size, table, barrier) for rank in range(size)]
+    worlds = [SimulatedWorld(rank, size, table, barrier) for rank in range(size)]
     with ThreadPoolExecutor(size) as pool:
         return list(pool.map(work, worlds))
 
@@ -62,14 +62,14 @@ def together(size: int, work) -> list:
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("n_rows", [5, 6, 16])
 def test_parts_of_all_ranks_make_up_the_batch(size, n_rows):
-    parts = [StandIn(rank, size, [], None).part(n_rows) for rank in range(size)]
+    parts = [SimulatedWorld(rank, size, [], None).part(n_rows) for rank in range(size)]
     rows = [row for part in parts for row in range(n_rows)[part]]
     assert rows == list(range(n_rows))
     assert {len(range(n_rows)[part]) for part in parts} <= {n_rows // size, -(-n_rows // size)}
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("size", [2, 4])  # 6 rows: in even parts, and in uneven ones
+@pytest.mark.parametrize("size", [2, 4])  # 6 rows in equal parts, and in unequal ones
 def test_training_is_the_same_for_any_number_of_processes(monkeypatch, size, accumulate):
     settings = SETTINGS.replace({"accumulate": accumulate})
     rows, learn_rows = [], Replicas.learn
@@ -102,7 +102,7 @@ def test_training_is_the_same_for_any_number_of_processes(monkeypatch, size, acc
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_dropout_differs_between_processes(dropout):
-    """All windows are the same here, so that nothing but dropout makes gradients differ."""
+    """All windows are equal here, so only dropout can make the losses differ."""
     same = np.full(300, 7, np.uint8)
 
     def learn(world):
@@ -121,7 +121,7 @@ def test_dropout_differs_between_processes(dropout):
 
 def test_more_processes_than_rows_are_refused():
     model = tiny_model()
-    world = StandIn(0, 7, [], None)
+    world = SimulatedWorld(0, 7, [], None)
     with pytest.raises(ValueError, match="batch_size is 6, but 7 processes"):
         next(train(model, DATASET, SETTINGS, world=world))
 
@@ -181,7 +181,7 @@ def test_resumed_run_has_the_optimizer_state_in_all_processes(tmp_path):
 
 @pytest.fixture
 def fresh(monkeypatch):
-    """As a process that knows nothing yet of its world, and was not started by mpiexec."""
+    """Set up a process that has not joined a world, and was not started by mpiexec."""
     monkeypatch.setattr(machines, "_world", None)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(machines.time, "sleep", lambda seconds: None)
@@ -193,7 +193,7 @@ def fresh(monkeypatch):
 def launched(monkeypatch, rank: int, size: int, mpi4py) -> None:
     monkeypatch.setenv("PMI_RANK", str(rank))
     monkeypatch.setenv("PMI_SIZE", str(size))
-    monkeypatch.setitem(sys.modules, "mpi4py", mpi4py)  # None: as if it were not installed
+    monkeypatch.setitem(sys.modules, "mpi4py", mpi4py)  # None: not installed
 
 
 def test_world_without_mpiexec_is_one_process(fresh):
@@ -203,7 +203,7 @@ def test_world_without_mpiexec_is_one_process(fresh):
 
 
 def test_mpiexec_without_mpi4py_says_how_to_install_it():
-    """Once, though every process finds it so."""
+    """Only rank 0 says it, although all processes find the error."""
     errors = []
     for rank in "01":
         command = [sys.executable, "-c", "import sys; sys.modules['mpi4py'] = None\n"
@@ -259,7 +259,7 @@ def test_processes_with_different_commands_are_refused():
 
 
 def test_more_processes_than_batch_rows_are_refused():
-    world = StandIn(0, 9, [None] * 9, None)
+    world = SimulatedWorld(0, 9, [None] * 9, None)
     with pytest.raises(ValueError, match="batch_size is 8, but 9 processes share the batch"):
         world.check_batch(8)
     world.check_batch(9)
@@ -276,7 +276,7 @@ def test_threads_are_shared_among_processes_on_the_same_cores(monkeypatch, proce
 
 def test_only_rank_0_prints_and_errors_name_the_rank(fresh, capsys):
     launched(fresh, 1, 2, None)
-    fresh.setattr(machines, "_world", StandIn(1, 2, [], None))
+    fresh.setattr(machines, "_world", SimulatedWorld(1, 2, [], None))
     with machines.only_rank_0_prints():
         print("a result")
         print("progress", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One model, several threads: what may happen at once, step by step instead of by luck."""
+"""One model used by several threads at once, in a fixed order of steps instead of by luck."""
 
 import copy
 import pickle
@@ -45,7 +45,7 @@ def model(request):
 
 
 def in_lockstep(monkeypatch, *works):
-    """Do each work on a thread of its own; none leaves a linear layer before all are in it."""
+    """Run each work on its own thread; none leaves a linear layer before all are in it."""
     forward, together = Linear.forward, threading.Barrier(len(works), timeout=30)
 
     def wait_inside(self, x):
@@ -77,7 +77,7 @@ def test_threads_go_forward_at_once_as_each_alone(model, monkeypatch):
 
 
 def read_only_uses(model):
-    """Yield what only reads a model, each with its result."""
+    """Yield the results of all functions that only read a model."""
     tokenizer = CharTokenizer().train("abcdefghij")
     yield model.generate(IDS, T, seed=0)
     yield evaluate(model, IDS.ravel())
@@ -94,7 +94,7 @@ def test_read_only_uses_disturb_no_backward_pass(model):
     other = copy.deepcopy(model)
     other.forward(IDS, targets=TARGETS)
     other.backward()
-    model.forward(IDS, targets=TARGETS)  # its backward pass is still to come
+    model.forward(IDS, targets=TARGETS)  # its backward pass comes below
     assert len(list(read_only_uses(model))) > T
     assert all(layer.training for layer in (model, model.dropout, model.blocks[1].feed_forward))
     model.backward()
@@ -137,7 +137,7 @@ def test_training_step_and_generation_run_at_once(model, monkeypatch):
     thread = threading.Thread(target=lambda: found.append(step(model)), name="training")
     thread.start()
     assert inside.wait(30)
-    written, evaluated = write(model)  # a text, begun and ended in the middle of a training step
+    written, evaluated = write(model)  # in the middle of a training step
     model.eval()
     may_go.set()
     thread.join(30)
@@ -170,7 +170,7 @@ def test_training_by_two_threads_at_once_is_refused(model):
         learn(subject=copy.deepcopy(model))
         may_go.set()
         assert first.result() == alone
-    learn()  # the other has ended
+    learn()  # the other thread has ended
 
 
 def test_flat_arrays_are_laid_out_once_for_all_threads(monkeypatch):

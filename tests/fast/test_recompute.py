@@ -1,4 +1,4 @@
-"""Going forward twice changes nothing but time and memory."""
+"""Recomputation changes only time and memory."""
 
 import copy
 
@@ -13,7 +13,7 @@ from minigpt.fast.replicas import Replicas
 from minigpt.runs import Run
 from minigpt.training.freezing import freeze
 
-LONG = 2 * BLOCK_LENGTH + 3  # so that attention goes in blocks
+LONG = 2 * BLOCK_LENGTH + 3  # long enough for attention in blocks
 
 
 def two_models(dropout: float = 0.0, T: int = LONG, **options) -> tuple[miniGPT, miniGPT]:
@@ -34,14 +34,14 @@ def test_recomputed_gradients_are_the_same_to_the_bit(T, dropout, threads):
                 x, y = np.random.default_rng(step).integers(0, 11, (2, 4, T))
                 replicas.learn(x, y)
         gradients.append(model.flat.grads)
-        draws.append(model.rng.random())  # backward's second draws are none for what comes after
+        draws.append(model.rng.random())  # backward must not advance the generator
     np.testing.assert_array_equal(*gradients)
     assert gradients[0].any()
     assert draws[0] == draws[1]
 
 
 def kept(layer) -> int:
-    """Count the numbers that layers hold beside parameters and gradients."""
+    """Return how many numbers layers hold besides parameters and gradients."""
     return size_of(vars(layer).get("kept")) + sum(kept(child) for _, child in layer.children())
 
 
@@ -119,7 +119,7 @@ def test_resumed_run_may_switch_recomputation_on(tmp_path):
     list(whole.steps())
     half = Run.new(settings, tmp_path / "half")
     for step in half.steps():
-        if step.number == 2:  # which is saved
+        if step.number == 2:  # this step is saved
             break
     on = Run.resume(tmp_path / "half", {"recompute": True})
     assert [step.number for step in on.steps()] == [3, 4]

@@ -38,7 +38,7 @@ def test_share_out_keeps_order_and_works_inside_the_block(monkeypatch):
     with Replicas(small(), 3):
         parts = share_out(lambda part: part, 20)
         assert parts == [slice(0, 6), slice(6, 13), slice(13, 20)]
-        assert share_out(lambda part: part, 9) == [slice(0, 9)]  # too little to be worth it
+        assert share_out(lambda part: part, 9) == [slice(0, 9)]  # too small to be split
         assert share_out(lambda part: part, 2, numbers=99) == [slice(0, 1), slice(1, 2)]
     with Replicas(small(), 1):
         assert share_out(lambda part: part, 20) == [slice(0, 20)]
@@ -62,7 +62,7 @@ def test_clipping_and_adamw_are_the_same_to_the_bit_on_threads(monkeypatch, rng)
 
 
 def test_training_may_continue_in_another_thread_or_context(monkeypatch):
-    """As the cells of a notebook may, each of which has a context of its own."""
+    """Each cell of a notebook has its own context."""
     monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 10)
     ids = np.tile(np.arange(11), 30).astype(np.uint8)
     settings = Settings(block_size=8, steps=9, batch_size=4, warmup=1, threads=2, eval_tokens=32)

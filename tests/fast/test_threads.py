@@ -8,8 +8,8 @@ from minigpt.fast.threads import Threads, in_pieces, product, share_out
 
 
 @pytest.fixture(autouse=True)
-def worth_it(monkeypatch):
-    """Share out even the little there is in a test."""
+def share_small_work(monkeypatch):
+    """Share out even the small work of these tests."""
     monkeypatch.setattr(threads, "MIN_NUMBERS_TO_SHARE", 1)
     monkeypatch.setattr(threads, "MAX_ROWS_LEFT_TO_BLAS", 1)
     monkeypatch.setattr(threads, "MULTIPLY_ADDS_PER_ELEMENT", 1)
@@ -19,7 +19,7 @@ def test_threads_run_one_part_each_and_the_caller_the_first():
     together = threading.Barrier(3, timeout=20)
 
     def thread_of(part: slice) -> int:
-        together.wait()  # which none passes before all three have come
+        together.wait()  # for all three threads
         return threading.get_ident()
 
     with Threads(3):

@@ -23,7 +23,7 @@ from minigpt import (
     load_corpus,
     trace,
 )
-from minigpt.check.proof import check_fresh
+from minigpt.check.proof import check_new_model
 from minigpt.core.generation import new_cache
 from minigpt.core.layers import Layer, Linear
 from minigpt.inside import head_scores, logit_lens
@@ -109,7 +109,7 @@ def made(tmp_path_factory):
         SGD(model), AdamW(model), model.flat, new_cache(model, 3)[0], seen, seen.blocks[0],
         logit_lens(small, seen), head_scores(small, n_texts=1), Step(1, 2.0, 1.0, 0.1, 9.0, 2.0),
         Settings(), settings, Settings(prompt="x" * 10**5, data=("a" * 10**4,) * 1000),
-        check_gradients(Linear(4, 3, dtype="float64"), np.ones((2, 4))), *check_fresh(0),
+        check_gradients(Linear(4, 3, dtype="float64"), np.ones((2, 4))), *check_new_model(0),
         Run.new(settings, folder / "run"),
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from minigpt.check.proof import check_fresh
+from minigpt.check.proof import check_new_model
 from minigpt.check.verdict import show
 from minigpt.runs.history import History
 from minigpt.runs.metrics import MetricsFile
@@ -23,7 +23,7 @@ from minigpt.training.loop import Step
 from minigpt.training.settings import Settings
 
 TEXT = "my dear friend, where is my lantern?"
-CHECKS = list(check_fresh(0))
+CHECKS = list(check_new_model(0))
 
 
 def print_runs(console):

@@ -1,7 +1,7 @@
-"""Proofs that every gradient is right, and that all holds that must.
+"""Proofs that every gradient is right, and that a model has the properties it must have.
 
-Read `gradients` first, which checks one layer, yours too; then `layers`, which goes through a whole
-model, and `properties`, which tries what has nothing to do with gradients; `verdict` prints it.
+Read `gradients` first: it checks one layer, yours too. Then `proof` checks all layers of a model,
+and `properties` tests what is not about gradients. `verdict` prints the results.
 """
 
 from minigpt.check.gradients import GradientCheck, check_gradients

@@ -1,8 +1,8 @@
-"""Prove a model, layer by layer: what `minigpt check` does.
+"""Prove the gradients of a model, layer by layer: the work of `minigpt check`.
 
-Each layer is checked by itself, on the input it really gets in the model, so that a mistake in one
-does not make the others look wrong. Something made of parts is at fault itself only if none of
-its parts is: see `culprits`.
+Each layer is checked separately, on the input that it really gets in the model, so a mistake in one
+layer does not make others look wrong. A layer made of parts is at fault itself only if none of its
+parts is wrong: see `faulty_layers`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.check.gradients import Comparison, Witness
+from minigpt.check.gradients import Comparison, GradientChecker
 from minigpt.check.properties import Property, built_in_tokenizers, check_properties
 from minigpt.core import functional
 from minigpt.core.functional import Array
@@ -34,11 +34,11 @@ class LayerCheck:
 
     Attributes
     ----------
-    name : where it is in the model.
+    name : its place in the model, such as "blocks.0.attention".
     kind : the class of the layer, or the name of the function.
-    rows : its own parameters, the worst of all parameters inside, and its input "x", under what a
-        table shall call them.
-    parts : the checks of what it is made of.
+    rows : label in a table → comparison: its own parameters, the worst of all parameters inside,
+        and its input "x".
+    parts : the checks of its parts.
     """
 
     name: str
@@ -55,24 +55,24 @@ class LayerCheck:
 
     @property
     def part_fails(self) -> bool:
-        """Whether something inside it is wrong."""
+        """Whether a part is wrong, at any depth."""
         return any(not part.ok or part.part_fails for part in self.parts)
 
 
-def culprits(checks: Sequence[LayerCheck]) -> list[LayerCheck]:
-    """Return those that are wrong by their own fault: all that they are made of is right."""
+def faulty_layers(checks: Sequence[LayerCheck]) -> list[LayerCheck]:
+    """Return the checks that fail although all their parts are right."""
     return [check for check in checks if not check.ok and not check.part_fails]
 
 
-def check_fresh(seed: int = 0) -> Iterator[LayerCheck | Property]:
-    """Check a new model, so small that nearly every number of it can be."""
+def check_new_model(seed: int = 0) -> Iterator[LayerCheck | Property]:
+    """Check a new model that is so small that nearly every number of it can be checked."""
     model = tiny(seed)
     yield from Prover(model, seed, entries=1000, entries_of_whole=8).layers()
     yield from check_properties(model, built_in_tokenizers(), seed)
 
 
 def check_folder(name: str | Path, seed: int = 0) -> Iterator[LayerCheck | Property]:
-    """Check the model in a folder, with a tokenizer it has; of each array a few numbers."""
+    """Check a few numbers of each array of the model in a folder, and its tokenizer, if any."""
     folder = find_model(name)
     if any((folder / file).exists() for file in ("tokenizer.json", "vocab.json")):
         model, tokenizer = load_model_and_tokenizer(folder, np.float64)
@@ -89,10 +89,10 @@ class Prover:
 
     Parameters
     ----------
-    model : its numbers are moved, and moved back; dropout of 0, which hides mistakes, becomes 0.1.
-    seed : where chance comes from.
+    model : its numbers are moved and moved back. A dropout of 0, which hides mistakes, becomes 0.1.
+    seed : seed of the random numbers.
     entries : how many numbers of each array are checked.
-    entries_of_whole : how many of a layer made of others, which have been checked before.
+    entries_of_whole : the same for a layer with parts, which have been checked before.
     """
 
     def __init__(self, model: miniGPT, seed: int, entries: int, entries_of_whole: int) -> None:
@@ -104,10 +104,10 @@ class Prover:
         rng = np.random.default_rng(seed)
         length = max(1, min(model.max_len - 1, 8))  # not all positions are used
         self.ids, self.targets = rng.integers(0, model.vocab_size, (2, 2, length))
-        self.x = rng.normal(size=(2, 3, 8))  # for what the model does not contain
+        self.x = rng.normal(size=(2, 3, 8))  # input for layers that the model does not contain
 
     def layers(self) -> Iterator[LayerCheck]:
-        """Yield a check of each layer, the parts before the whole."""
+        """Yield a check of each layer, its parts before the layer itself."""
         mode = self.model.training
         inputs = inputs_of(self.model.train(), self.ids)
         self.softmax = self.check("softmax_backward", Softmax(), self.x)
@@ -134,11 +134,11 @@ class Prover:
     def inside(
         self, name: str, layer: Layer, inputs: dict[str, Array]
     ) -> Generator[LayerCheck, None, LayerCheck]:
-        """Yield a check of each layer inside this one, then of itself; give back that last one."""
+        """Yield a check of each layer inside this one, then of this one, and return the last."""
         parts = [self.softmax] if isinstance(layer, MultiHeadAttention) else []
         for child_name, child in layer.children():
             parts.append((yield from self.inside(f"{name}.{child_name}", child, inputs)))
-        # Attention drops its weights by itself, so its dropout has no input there.
+        # The dropout inside attention gets no input of its own: `attention` applies it.
         check = self.check(name, layer, inputs.get(name, self.x), parts)
         yield check
         return check
@@ -152,13 +152,13 @@ class Prover:
         targets: Any = None,
         fast: bool = False,
     ) -> LayerCheck:
-        """Check one layer on the input `x`, in the form of the textbook or in the fast one."""
+        """Check one layer on the input `x`, with plain or with fast kernels."""
         kind = getattr(layer, "function", type(layer).__name__)
         entries = self.entries_of_whole if parts else self.entries
         try:
             with nullcontext() if fast else plain():
-                rows = list(Witness(layer, x, targets, entries, self.seed).compare())
-        except Exception as error:  # a mistake may be one that stops the layer
+                rows = list(GradientChecker(layer, x, targets, entries, self.seed).compare())
+        except Exception as error:  # the mistake may raise an error
             rows = [Comparison("all", np.inf, f"stopped by {type(error).__name__}: {error}")]
         own = {row.name: row for row in rows if "." not in row.name}
         inner = [row for row in rows if "." in row.name]
@@ -168,7 +168,7 @@ class Prover:
 
 
 class Softmax:
-    """`softmax` and its derivative as a layer, to be checked like one."""
+    """`softmax` and its derivative, wrapped as a layer to be checked."""
 
     function = "softmax_backward"
 
@@ -182,19 +182,19 @@ class Softmax:
         return functional.softmax_backward(dy, self.y)
 
     def params(self) -> dict[str, Array]:
-        """Return nothing: it has no parameters."""
+        """Return no parameters."""
         return {}
 
     grads = params
 
 
 class CrossEntropy(Softmax):
-    """`cross_entropy` and its derivative as a layer: logits (..., V) to the loss."""
+    """`cross_entropy` and its derivative, wrapped as a layer: logits (..., V) to the loss."""
 
     function = "cross_entropy_backward"
 
     def forward(self, x: Array) -> Array:
-        """Return the loss at targets of our own."""
+        """Return the loss for fixed targets."""
         self.x = x
         self.targets = np.arange(x[..., 0].size).reshape(x.shape[:-1]) % x.shape[-1]
         return np.array(functional.cross_entropy(x, self.targets))
@@ -205,7 +205,7 @@ class CrossEntropy(Softmax):
 
 
 def tiny(seed: int, **options: Any) -> miniGPT:
-    """Return a model with as few numbers as show all there is, none of them still 0 or 1."""
+    """Return a model as small as a full check allows, with no parameter exactly 0 or 1."""
     sizes: dict[str, Any] = {
         "vocab_size": 13,
         "max_len": 6,
@@ -219,16 +219,16 @@ def tiny(seed: int, **options: Any) -> miniGPT:
 
 
 def inputs_of(model: miniGPT, ids: Array) -> dict[str, Array]:
-    """Return what each layer of `model` is given in a forward pass, by the layer's name."""
+    """Return name of a layer → its input, for all layers of `model` in a forward pass."""
     inputs = {}
 
-    def note(name: str, forward: Any, x: Array, *others: Any) -> Any:
+    def record(name: str, forward: Any, x: Array, *others: Any) -> Any:
         inputs[name] = x.copy()
         return forward(x, *others)
 
     layers: dict[str, Any] = dict(named_layers(model))
-    for name, layer in layers.items():  # an attribute of the object goes before its class's
-        vars(layer)["forward"] = partial(note, name, layer.forward)
+    for name, layer in layers.items():  # hides the method of its class
+        vars(layer)["forward"] = partial(record, name, layer.forward)
     try:
         with plain():
             model.forward(ids)
@@ -239,7 +239,7 @@ def inputs_of(model: miniGPT, ids: Array) -> dict[str, Array]:
 
 
 def named_layers(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """Yield all layers inside `layer`, however deep, with their names."""
+    """Yield (full name, layer) for all layers inside `layer`, at any depth."""
     for name, child in layer.children():
         yield prefix + name, child
         yield from named_layers(child, f"{prefix}{name}.")

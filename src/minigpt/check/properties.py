@@ -1,4 +1,4 @@
-"""What must hold of a model whatever its weights are, gradients aside: each tried, not assumed."""
+"""Test properties that a model must have whatever its weights are, gradients aside."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ Found: TypeAlias = tuple[str, float]  # what was compared, and the largest diffe
 
 @dataclass(frozen=True)
 class Property:
-    """What came of one trial.
+    """The result of one test.
 
     Attributes
     ----------
-    name : what was tried.
+    name : the property.
     compared : what was compared, in a few words.
     difference : the largest difference found.
-    limit : the largest that is allowed; 0 for agreement to the bit.
+    limit : the largest difference allowed; 0 means equal to the bit.
     """
 
     name: str
@@ -60,14 +60,14 @@ class Property:
 
     @property
     def ok(self) -> bool:
-        """Whether the difference is within the limit; no number (NaN) is not."""
+        """Whether the difference is within the limit, which NaN never is."""
         return self.difference <= self.limit
 
 
 def check_properties(
     model: miniGPT, tokenizers: Sequence[Tokenizer], seed: int = 0
 ) -> Iterator[Property]:
-    """Try everything on `model`, in float64, and on the tokenizers."""
+    """Test all properties of `model`, in float64, and of the tokenizers."""
     model, rng = twin(model).eval(), np.random.default_rng(seed)
     trials: list[tuple[str, float, Callable[[], Found]]] = [
         ("softmax", 1e-12, lambda: try_softmax(rng)),
@@ -75,22 +75,22 @@ def check_properties(
         ("KV cache", 1e-10, lambda: try_cache(model, rng)),
         ("save and load", 0, lambda: try_saving(model, rng)),
         *((f"{t.kind} tokenizer", 0, partial(try_round_trip, t)) for t in tokenizers),
-        # Logits begin with the variance C · 0.02², half of which the loss lies above ln V.
+        # At first, logits have variance C · 0.02², and the loss is above ln V by half of that.
         ("untrained loss", 0.1 + 0.0002 * model.d_model, lambda: try_untrained(model, rng)),
     ]
     for name, limit, trial in trials:
         try:
             compared, difference = trial()
-        except Exception as error:  # a mistake may be one that stops the trial
+        except Exception as error:  # the mistake may raise an error
             compared, difference = f"stopped by {type(error).__name__}: {error}", math.inf
         yield Property(name, compared, difference, limit)
 
 
 def try_softmax(rng: np.random.Generator) -> Found:
-    """See rows sum to 1, whatever is added to all scores of a row, and however large they are."""
+    """Test that rows sum to 1, for huge scores too, and that adding a constant changes nothing."""
     scores = rng.normal(0, 5, (50, 20))
     y = softmax(scores)
-    with np.errstate(all="ignore"):  # the table will tell
+    with np.errstate(all="ignore"):  # the difference shows it
         huge = softmax(np.array([[1e4, -1e4, 0, -np.inf], [-1e4, -1e4, -np.inf, -np.inf]]))
     differences = [
         largest(y.sum(axis=-1), 1),
@@ -101,7 +101,7 @@ def try_softmax(rng: np.random.Generator) -> Found:
 
 
 def try_causal_mask(model: miniGPT, rng: np.random.Generator) -> Found:
-    """See that a changed token changes no logit before it."""
+    """Test that changing a token changes no logit before it."""
     ids = rng.integers(0, model.vocab_size, (2, min(model.max_len, 16)))
     differences = [0.0]
     before, _ = model.forward(ids)
@@ -114,7 +114,7 @@ def try_causal_mask(model: miniGPT, rng: np.random.Generator) -> Found:
 
 
 def try_cache(model: miniGPT, rng: np.random.Generator) -> Found:
-    """Read token by token, beyond max_len too, and get the logits of reading all at once."""
+    """Test that reading token by token gives the logits of a plain pass, also past max_len."""
     start, end = max(1, model.max_len - 4), model.max_len + 2
     ids = rng.integers(0, model.vocab_size, (1, end))
     reader = Reader(model, ids[:, :start])
@@ -128,9 +128,9 @@ def try_cache(model: miniGPT, rng: np.random.Generator) -> Found:
 
 
 def try_saving(model: miniGPT, rng: np.random.Generator) -> Found:
-    """Save a float32 model and load it again: it is the same to the bit."""
+    """Test that a float32 model is the same, to the bit, after saving and loading."""
     ids = rng.integers(0, model.vocab_size, (1, min(model.max_len, 8)))
-    saved = alike(model, dtype="float32").eval()
+    saved = untrained_like(model, dtype="float32").eval()
     saved.flat.params[...] = model.flat.params
     with tempfile.TemporaryDirectory(prefix="minigpt-check-") as folder:
         saved.save_pretrained(folder)
@@ -143,7 +143,7 @@ def try_saving(model: miniGPT, rng: np.random.Generator) -> Found:
 
 
 def try_round_trip(tokenizer: Tokenizer) -> Found:
-    """Get text back from its ids. A tokenizer of whole pieces knows no others: try just these."""
+    """Test that decoding the ids of a text returns it; for a `PieceTokenizer`, of each piece."""
     if isinstance(tokenizer, PieceTokenizer):
         special = tokenizer.special_tokens.values()
         tokens = [tokenizer.token_bytes(i) for i in range(len(tokenizer)) if i not in special]
@@ -157,27 +157,27 @@ def try_round_trip(tokenizer: Tokenizer) -> Found:
 
 
 def try_untrained(model: miniGPT, rng: np.random.Generator) -> Found:
-    """See a new model of this shape guess evenly among V tokens, which costs ln V."""
+    """Test that a new model of this shape has the loss of a uniform guess among V tokens, ln V."""
     ids, targets = rng.integers(0, model.vocab_size, (2, 256 // model.max_len + 1, model.max_len))
-    _, loss = alike(model, dtype="float32").eval().forward(ids, targets=targets)
+    _, loss = untrained_like(model, dtype="float32").eval().forward(ids, targets=targets)
     even = math.log(model.vocab_size)
     assert loss is not None
     return f"{loss:.3f} nats, ln {model.vocab_size:,} = {even:.3f}", abs(loss - even)
 
 
 def largest(a: Any, b: Any) -> float:
-    """Return the largest difference between two arrays; NaN if there is one, as max() would not."""
+    """Return the largest difference between two arrays; NaN if one occurs, unlike max()."""
     return float(np.abs(np.subtract(a, b)).max())
 
 
-def alike(model: miniGPT, **options: Any) -> miniGPT:
-    """Return an untrained model of the same shape, but for `options`."""
+def untrained_like(model: miniGPT, **options: Any) -> miniGPT:
+    """Return an untrained model of the same shape, with `options` changed."""
     arguments = model_arguments(config_of(model, {}), Path("model"))
     return miniGPT(**{**arguments, "seed": 0, **options})
 
 
 def built_in_tokenizers() -> list[Tokenizer]:
-    """Train one of each kind: on a scene of the plays, and on texts in many scripts."""
+    """Return a tokenizer of each kind, trained on 20 scenes of the plays and on many scripts."""
     text = "".join(scene.text for scene in itertools.islice(scenes(), 20)) + "\n".join(
         TEXTS_TO_ENCODE
     )

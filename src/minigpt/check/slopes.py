@@ -1,17 +1,18 @@
-"""Measure slopes by central differences, and how far rounding can have moved each of them.
+"""Measure slopes by central differences, and the uncertainty of each because of rounding.
 
-Move one number p up and down by a small step h, and the loss L = Σ r · y answers:
+Move one number p up and down by a small step h. The slope of the loss L = Σ r · y is
 
     ∂L/∂p ≈ Σ r · (y(p + h) − y(p − h)) / 2h
 
-Two numbers of 16 digits are subtracted here. What rounding did to each of them stays in the
-difference, and dividing by h makes it large: with y = 1 and h = 1e-5, a slope that is truly 0 is
-measured as 1e-11. So a slope is never known better than to
+Two numbers of 16 digits are subtracted here. Their rounding errors stay in the difference, and
+dividing by h makes them large: with y = 1 and h = 1e-5, a slope that is exactly 0 is measured as
+1e-11. So a slope is known only up to the uncertainty
 
-    Σ |r · what rounding can do to y| / 2h
+    Σ |r · rounding error of y| / 2h
 
-with the sum over those y that p moves. How much it can do to y is found by trial: move all numbers
-that go in by their last digit, and see how far y moves. That grows with the numbers inside.
+where the sum is over those y that p moves. The rounding error of y is found by experiment: change
+all input numbers in their last digit, and see how far y moves. This error grows with the size of
+the numbers inside the layer.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ import numpy as np
 
 from minigpt.core.functional import Array
 
-# The first step is right nearly always. Smaller ones stay on one side of a kink, as in ReLU, and
-# larger ones rise above rounding; a gradient that is wrong is wrong for all of them.
+# STEP is nearly always right. Smaller steps stay on one side of a kink, as in ReLU; larger ones
+# make rounding unimportant. A wrong gradient is wrong for all steps.
 STEP = 1e-5
 STEPS = (1e-2, 1e-3, 1e-4, STEP, 1e-6, 1e-7)
 
 LIMIT = 1e-6
-"""The largest relative error of a right gradient. A wrong one is off by far more."""
+"""The largest relative error of a right gradient. The error of a wrong one is far larger."""
 
-TELLING = 1e-3
-"""A step is no witness where rounding moves its slopes by more than this part of the largest."""
+MAX_RELATIVE_UNCERTAINTY = 1e-3
+"""A step is not used if its slope's uncertainty is more than this part of the largest slope."""
 
 TRIALS = 4
-LAST_DIGITS = 4 * float(np.finfo(np.float64).eps)  # a sum of many numbers loses more than one ε
+LAST_DIGITS = 4 * float(np.finfo(np.float64).eps)  # a sum of many numbers is off by more than one ε
 
 
 class Slopes:
@@ -42,10 +43,10 @@ class Slopes:
 
     Parameters
     ----------
-    forward : computes y from what stands in `arrays`.
-    arrays : the numbers that go in, of float64; moved in place, and moved back.
-    r : as y.
-    rng : where chance comes from.
+    forward : computes y from the numbers in `arrays`.
+    arrays : the float64 inputs, which are changed in place and restored.
+    r : the factors, of y's shape.
+    rng : the random generator.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class Slopes:
         rng: np.random.Generator,
     ) -> None:
         self.forward, self.r = forward, r
-        self.doubt = np.abs(r) * rounding(forward, arrays, rng)
+        self.uncertainty = np.abs(r) * rounding_error(forward, arrays, rng)
 
     def measure(self, array: Array, chosen: Array, derived: Array) -> tuple[Array, Array]:
-        """Measure the slopes of the chosen entries of `array`; also how far rounding moves each.
+        """Return the slopes of the chosen entries of `array`, and the uncertainty of each.
 
-        One that differs from what `backward` derived is measured with other steps too. Steps at
-        which rounding hides the slope say nothing; of the others the one that comes nearest counts.
+        A slope that differs from `derived`, the result of `backward`, is measured with other steps
+        too. Steps at which rounding hides the slope are ignored; of the others, the slope nearest
+        to `derived` counts.
         """
         # Numbers of 1e8 or 1e-8 need steps of their own size.
         units = dict.fromkeys((magnitude(array), 1.0))
@@ -71,28 +73,30 @@ class Slopes:
         largest = float(np.abs(derived).max(initial=0, where=np.isfinite(derived)))
         for j in np.flatnonzero(~(np.abs(derived - found[:, 0]) <= LIMIT * largest)):
             tried = np.concatenate([self.slopes(array, chosen[j], unit) for unit in units])
-            slopes, doubts = tried.T
-            certain = np.nanmax(np.abs(slopes) - doubts, initial=largest)
-            telling = tried[doubts <= max(TELLING * certain, 10 * doubts.min())]
-            excess = np.abs(telling[:, 0] - derived[j]) - telling[:, 1]
+            slopes, uncertainties = tried.T
+            certain = np.nanmax(np.abs(slopes) - uncertainties, initial=largest)
+            allowed = max(MAX_RELATIVE_UNCERTAINTY * certain, 10 * uncertainties.min())
+            usable = tried[uncertainties <= allowed]
+            excess = np.abs(usable[:, 0] - derived[j]) - usable[:, 1]
             right = excess.min() <= LIMIT * largest
-            found[j] = telling[excess.argmin() if right else telling[:, 1].argmin()]
+            found[j] = usable[excess.argmin() if right else usable[:, 1].argmin()]
         return found[:, 0], found[:, 1]
 
     def slopes(self, array: Array, i: int, unit: float) -> Array:
-        """Measure one slope with all steps: a row for each, the slope and its doubt.
+        """Return a slope measured with all steps: a row (slope, uncertainty) for each step.
 
-        What a curve adds to a slope grows with the square of the step, so that it shows in the
-        difference of two slopes, 99 parts in the wider and 1 part in the other.
+        The error from curvature grows with the square of the step: of two neighbouring steps, the
+        larger has 100 times the error of the smaller. So the difference of their slopes is 99 times
+        the error of the smaller one.
         """
-        slopes, doubts = np.array([self.slope(array, i, step * unit) for step in STEPS]).T
+        slopes, uncertainties = np.array([self.slope(array, i, step * unit) for step in STEPS]).T
         curve = np.abs(np.diff(slopes))
-        doubts[1:] += curve / 99
-        doubts[0] += curve[0]
-        return np.stack([slopes, np.nan_to_num(doubts, nan=np.inf)], axis=1)
+        uncertainties[1:] += curve / 99
+        uncertainties[0] += curve[0]
+        return np.stack([slopes, np.nan_to_num(uncertainties, nan=np.inf)], axis=1)
 
     def slope(self, array: Array, i: int, step: float) -> tuple[float, float]:
-        """Measure ∂L/∂(the i-th number of `array`), and how far rounding can have moved it."""
+        """Return ∂L/∂(the i-th number of `array`), and the uncertainty of this slope."""
         kept = array.flat[i]
         array.flat[i] = up = kept + step
         above = self.forward()
@@ -101,27 +105,27 @@ class Slopes:
         array.flat[i] = kept
         if up == down:
             return 0.0, np.inf
-        # The difference first: what p does not change cancels, and with it all its rounding.
+        # Subtract before summing: numbers that p does not change cancel, rounding included.
         difference = above - below
-        # Where nothing moves, the slope may still be as small as rounding can swallow.
+        # If nothing moves, the slope may still be too small to show beside rounding.
         moved = difference != 0 if difference.any() else ...
-        doubt = np.sum(self.doubt[moved])
-        return float(np.sum(difference * self.r) / (up - down)), float(doubt / (up - down))
+        uncertainty = np.sum(self.uncertainty[moved])
+        return float(np.sum(difference * self.r) / (up - down)), float(uncertainty / (up - down))
 
 
 def magnitude(array: Array) -> float:
-    """Return the power of ten nearest to the numbers of `array`; 1 if all are 0."""
+    """Return the typical size of the numbers in `array`, a power of ten; 1 if all are 0."""
     finite = np.abs(array[np.isfinite(array) & (array != 0)])
     return float(10.0 ** np.round(np.log10(finite).mean())) if finite.size else 1.0
 
 
-def rounding(
+def rounding_error(
     forward: Callable[[], Array], arrays: Sequence[Array], rng: np.random.Generator
 ) -> Array:
-    """Compute how far rounding can move each number of y: as far as last digits of what goes in."""
+    """Return how far y moves when the last digits of the inputs change: its rounding error."""
     kept = [array.copy() for array in arrays]
     y = forward()
-    moved = LAST_DIGITS * (np.abs(y) if y.any() else np.ones_like(y))  # nothing has no digits
+    moved = LAST_DIGITS * (np.abs(y) if y.any() else np.ones_like(y))  # 0 has no digits
     for _ in range(TRIALS):
         for array, before in zip(arrays, kept, strict=True):
             array[...] = before * (1 + LAST_DIGITS * rng.choice([-1, 1], array.shape))

@@ -1,4 +1,4 @@
-"""What `minigpt check` found, as two tables and a last word."""
+"""Print the results of `minigpt check`: two tables and a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minigpt.check.proof import LayerCheck, culprits
+from minigpt.check.proof import LayerCheck, faulty_layers
 from minigpt.check.properties import Property
 from minigpt.support.tables import show_table
 
@@ -17,14 +17,14 @@ MARKS = {True: Text("✓", style="green"), False: Text("✗", style="bold red")}
 
 
 def show(found: Sequence[LayerCheck | Property], console: Console) -> bool:
-    """Print everything found; tell whether all is well."""
+    """Print all results, and return whether all checks passed."""
     layers = [check for check in found if isinstance(check, LayerCheck)]
     properties = [check for check in found if isinstance(check, Property)]
     show_table(gradients_table(layers), console)
     show_table(properties_table(properties), console)
-    at_fault = culprits(layers)
+    at_fault = faulty_layers(layers)
     for kind in dict.fromkeys(check.kind for check in at_fault):
-        console.print(fault(kind, [check for check in at_fault if check.kind == kind]))
+        console.print(describe_fault(kind, [check for check in at_fault if check.kind == kind]))
 
     results = [row.ok for check in layers for row in check.rows.values()]
     results += [check.ok for check in properties]
@@ -41,7 +41,7 @@ def show(found: Sequence[LayerCheck | Property], console: Console) -> bool:
 
 
 def gradients_table(checks: Iterable[LayerCheck]) -> Table:
-    """Return a row for each layer and gradient."""
+    """Return a table with a row for each layer and gradient."""
     table = empty_table("backward against central differences, in float64")
     table.add_column("layer")
     table.add_column("gradient")
@@ -57,8 +57,8 @@ def gradients_table(checks: Iterable[LayerCheck]) -> Table:
 
 
 def properties_table(properties: Iterable[Property]) -> Table:
-    """Return a row for each property."""
-    table = empty_table("what holds whatever the weights are")
+    """Return a table with a row for each property."""
+    table = empty_table("properties that hold for any weights")
     table.add_column("property")
     table.add_column("compared")
     table.add_column("difference", justify="right")
@@ -71,12 +71,12 @@ def properties_table(properties: Iterable[Property]) -> Table:
 
 
 def empty_table(title: str) -> Table:
-    """Return a table that leaves the width to what is in it."""
+    """Return a table without columns, as wide as its content."""
     return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
-def fault(kind: str, checks: Sequence[LayerCheck]) -> Text:
-    """Say which gradients of a kind of layer are wrong, each with its first finding."""
+def describe_fault(kind: str, checks: Sequence[LayerCheck]) -> Text:
+    """Return which gradients of a kind of layer are wrong, each with its first finding."""
     findings: dict[str, str] = {}
     for check in checks:
         for label, row in check.rows.items():

@@ -35,7 +35,7 @@ def add_check(subparsers: Any) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """Print a table of proofs; return 1 if one of them fails."""
-    from minigpt.check.proof import check_folder, check_fresh
+    from minigpt.check.proof import check_folder, check_new_model
     from minigpt.check.verdict import show
     from minigpt.fast.threads import can_start_threads
     from minigpt.support.tables import stdout_console
@@ -48,7 +48,7 @@ def check(args: argparse.Namespace) -> int:
     if args.model:
         checks = check_folder(choose_model(args.model, args.checkpoint), args.seed)
     else:
-        checks = check_fresh(args.seed)
+        checks = check_new_model(args.seed)
     found = []
     stderr = console(stderr=True)
     if stderr.is_terminal and can_start_threads():  # the status line needs one
