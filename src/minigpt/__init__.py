@@ -1,17 +1,17 @@
 """miniGPT: GPT from scratch in NumPy, every layer, gradient and tokenizer written by hand.
 
-Each folder has one subject, and imports itself and those before it in this list only:
+Each folder has one subject. It imports only from itself and from folders above it in this list:
 
     core       the textbook: every formula plain, beside its derivative; start reading here
     fast       the same arithmetic, faster: plugged into the textbook from above
-    support    files written whole, a terminal that nothing upsets, short reprs
+    support    safe reading and writing of files, terminal output, short reprs
     text       tokenizers, corpora, token files, batches
     training   the loop, its settings, the evaluation
     folders    a model on disk: Hugging Face folders, safetensors, the hub
-    runs       a run in its folder: checkpoints, metrics, going on to the bit
+    runs       a run in its folder: checkpoints, metrics, exact resuming
     inside     every number of a pass, and what can be read from it
     check      proofs: gradients and properties, of our layers or yours
-    show       figures, the page that explains, displays in a notebook
+    show       figures, the page that explains a model, displays in a notebook
     web        the live page
     commands   the command line, a file for each command
 """
@@ -25,13 +25,13 @@ __version__ = "0.1.0"
 
 
 def _addresses() -> dict[str, tuple[str, str]]:
-    """Read in __init__.pyi where each name is: its module, and its name there ("" of a module)."""
+    """Return name → (module, name in it) from __init__.pyi; the second is "" for a module."""
     stub = _Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     found = {}
     for node in _ast.parse(stub).body:
         if isinstance(node, _ast.ImportFrom):
             room = f"minigpt.{node.module or ''}".rstrip(".")
-            for alias in node.names:  # a module stands there as "name as name"
+            for alias in node.names:  # modules are written as "name as name"
                 module = f"{room}.{alias.name}" if alias.asname else room
                 found[alias.name] = (module, "" if alias.asname else alias.name)
     return found
@@ -42,7 +42,7 @@ __all__ = [name for name, (_, inside) in _ADDRESSES.items() if inside]
 
 
 def __getattr__(name: str) -> _Any:
-    """Import what a name stands for when it is first used, so that starting takes no time."""
+    """Import what a name stands for when it is first used, so that `import minigpt` is fast."""
     if name not in _ADDRESSES:
         raise AttributeError(f"module 'minigpt' has no attribute {name!r}{_hint(name)}")
     _assemble()

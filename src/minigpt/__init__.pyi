@@ -1,4 +1,4 @@
-"""All that `import minigpt` gives: each name is imported from its module when it is first used."""
+"""The names that `import minigpt` offers. Each is imported from its module at first use."""
 
 __version__: str
 

@@ -44,9 +44,8 @@ def test_blocked_attention_is_the_same_to_the_bit_on_threads():
 
 
 def test_blocked_dropout_is_reproducible_and_differs_between_heads():
-    q, k, v = (
-        np.repeat(x[:, :1], 16, axis=1) for x in random_qkv(8 * BLOCK_LENGTH)[:3]
-    )  # all equal
+    one_head = [x[:, :1] for x in random_qkv(8 * BLOCK_LENGTH)[:3]]
+    q, k, v = (np.repeat(x, 16, axis=1) for x in one_head)
     found = []
     for seed in (1, 1, 2):
         with on_three_threads():

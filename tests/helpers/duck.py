@@ -1,8 +1,8 @@
-"""An array that is none of NumPy's, but speaks its protocols: NEP 13, 18 and 35.
+"""An array that is not NumPy's, but implements its protocols: NEP 13, 18 and 35.
 
-It stands for the arrays of other libraries, on a graphics card for instance. `np.asarray` of it
-raises, and arrays of the host that meet it in a function are noted in `LEAKED`, but for single
-numbers.
+It stands for arrays of other libraries, for example on a graphics card. `np.asarray` of it raises
+an error. Host arrays that are used together with it, except single numbers, are recorded in
+`LEAKED`.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ LEAKED: list[str] = []
 
 
 class Duck(NDArrayOperatorsMixin):
-    """A NumPy array inside, reached by the protocols only."""
+    """A NumPy array inside, which only the protocols can reach."""
 
     def __init__(self, inside):
         self.inside = inside
