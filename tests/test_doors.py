@@ -298,7 +298,7 @@ def with_seen(seen):
         (lambda: extend((1, 2, 1, 4)), ValueError, "2 heads of 3 numbers"),
         (lambda: list(train(3, DATASET, SETTINGS)), TypeError, "model must be a miniGPT"),
         (lambda: list(train(broken(), DATASET, SETTINGS)), ArithmeticError, "the loss is nan"),
-        (lambda: over(small()), ValueError, "as many rows, got 2 and 1"),
+        (lambda: over(small()), ValueError, "same number of rows, got 2 and 1"),
         (lambda: Replicas(small(), 2).learn(np.ones((2, 3), int), np.ones((2, 3), int)),
          RuntimeError, "within a `with` block"),
         (lambda: check_gradients(3, np.ones(3)), TypeError, "forward"),

@@ -179,7 +179,7 @@ def _processors() -> list[int] | None:
 
 
 def _share_of_cores(processors: list[list[int] | None], index: int) -> int:
-    """Return the number of cores for each process that may use the same processors as this one."""
+    """Return this process's share of the cores, which it divides with those that use the same."""
     return max(1, available_cores() // processors.count(processors[index]))
 
 

@@ -80,7 +80,9 @@ class Replicas(Threads):
         other replica existed.
         """
         if len(x) != len(y):
-            raise ValueError(f"x and y must have as many rows, got {len(x)} and {len(y)}")
+            raise ValueError(
+                f"x and y must have the same number of rows, got {len(x)} and {len(y)}"
+            )
         n = min(len(self.models), len(x))
         if n <= 1:  # or a batch of one row, which cannot be divided
             with one_thread_of_blas():

@@ -35,7 +35,7 @@ MIN_NUMBERS_TO_SHARE = 2**20
 """Work on fewer numbers is not shared: handing it to threads would cost more than it saves."""
 
 MAX_ROWS_LEFT_TO_BLAS = 32
-"""Up to this many rows, most time of a matrix product goes into reading the matrix."""
+"""With so few rows, a matrix product spends most of its time reading the matrix."""
 
 MULTIPLY_ADDS_PER_ELEMENT = 64
 """Multiply-adds of a matrix product that take as long as one element of an elementwise pass."""
