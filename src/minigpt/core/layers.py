@@ -85,7 +85,7 @@ class Layer:
         return dict(vars(self))  # a copy, since another thread may run `forward` meanwhile
 
     def __copy__(self) -> Self:
-        """Return a deep copy: with only some arrays shared, two layers would drift apart."""
+        """Return a deep copy: two layers that share only some arrays would drift apart."""
         return copy.deepcopy(self)
 
     if not TYPE_CHECKING:
