@@ -187,7 +187,7 @@ def test_eval_measures_a_run_on_its_own_and_on_another_text(folder):
     for unit in ("per token", "per word", "bits per byte", "bits per character"):
         assert unit in other.stdout
     strided = minigpt("eval", "runs/a", "--data", "other.txt", "--stride", 4, cwd=folder)
-    assert "windows of 16, each 4 tokens on" in strided.stdout
+    assert "windows of 16, moved by 4 tokens" in strided.stdout
     shutil.copytree(folder / "runs" / "a", folder / "bare")
     (folder / "bare" / "training.json").unlink()
     bare = minigpt("eval", "bare", cwd=folder)

@@ -166,9 +166,7 @@ def _train(run: Run, tensorboard: bool = False) -> int:
                 if tensorboard and run.world.rank == 0:
                     events = events or stack.enter_context(EventFile(run.folder, start))
                     events.show(step)
-                if stopped := run.world.any(
-                    stop.requested
-                ):  # all processes stop after the same step
+                if stopped := run.world.any(stop.requested):  # all stop after the same step
                     run.save()
                     break
     except TrainingDiverged as error:
