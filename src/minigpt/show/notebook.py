@@ -81,6 +81,8 @@ class _Picture(_Lines):
         self.steps: list[Step] = []
         self.next_draw = -math.inf
         self.handle: Any = None
+        for module in ("matplotlib.figure", "matplotlib.backends.backend_agg"):
+            import_module(module)  # slow the first time, which must not count as drawing
 
     def add(self, step: Step) -> None:
         self.steps.append(step)
