@@ -212,9 +212,7 @@ def against_pytorch(
         against.add(f"{c.name}, PyTorch compiled", "tokens/s", speed, note=problem)
 
     top = ceiling.amount / rounds.median("ceiling") / 1e9
-    ratio = rounds.ratio(
-        "ceiling", "ours"
-    )  # of seconds; the operations turn it into a ratio of rates
+    ratio = rounds.ratio("ceiling", "ours")  # of seconds; below, with operations, of rates
     for what, flops, target in (
         ("", c.flops, TARGET_SHARE_OF_CEILING.get(c.name)),
         (", half attention", c.needed_flops, None),
