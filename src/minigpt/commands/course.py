@@ -20,7 +20,7 @@ RUNS_CODE = "Marking runs the code in the folder, with your rights."
 
 
 def add_course(subparsers: Any) -> None:
-    """Add the command to the line, and its own commands."""
+    """Add the command, its own commands and their flags."""
     parser = command(
         subparsers,
         "course",
@@ -34,7 +34,9 @@ def add_course(subparsers: Any) -> None:
     start_ = command(
         own, "start", start, "make a folder with a page and a file for each lesson", "my-gpt/"
     )
-    start_.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, or yours")
+    start_.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="folder to create, or your own from before"
+    )
     _add_lessons(start_)
 
     mark_ = command(
@@ -55,7 +57,7 @@ def add_course(subparsers: Any) -> None:
     mark_.add_argument("--csv", type=Path, metavar="FILE", help="write the points as a table")
     mark_.add_argument("--json", action="store_true", help="one line of JSON for each exercise")
     mark_.add_argument(
-        "--seed", type=whole_number, default=0, metavar="N", help="of the random cases (0)"
+        "--seed", type=whole_number, default=0, metavar="N", help="seed of the random cases (0)"
     )
     _add_folder(mark_)
 
@@ -77,13 +79,15 @@ def add_course(subparsers: Any) -> None:
         each = command(own, name, work, help_, "7" if name == "read" else "7.3")
         each.add_argument("what", metavar="WHAT", help="such as 7 or 7.3")
         if name == "solution":
-            each.add_argument("--spoil", action="store_true", help="before yours is right, too")
+            each.add_argument(
+                "--spoil", action="store_true", help="also before your solution is right"
+            )
         _add_folder(each)
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--in", dest="mine", type=Path, default=Path(), metavar="FOLDER", help="yours (.)"
+        "--in", dest="mine", type=Path, default=Path(), metavar="FOLDER", help="your folder (.)"
     )
     _add_lessons(parser)
 
@@ -135,7 +139,7 @@ def progress(args: argparse.Namespace) -> int:
 
 
 def mark(args: argparse.Namespace) -> int:
-    """Print the verdicts; 1 if one of them is not right."""
+    """Print the verdicts; return 1 if one of them is not right."""
     from minigpt.course.grades import json_lines, write_csv
 
     marks: dict[str, list[Verdict]] = {}
