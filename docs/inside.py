@@ -51,7 +51,7 @@ TEXT = (
 SHORT = " Agatha: I have salted the royal tea.\n  Hugo: I must sing it: Agatha has"
 WIDTH = 900
 COLOURS = 96
-"""So few are enough, and make the files small."""
+"""Few colours are enough, and keep the files small."""
 
 
 def main(run: Path, folder: Path) -> None:
@@ -141,7 +141,7 @@ def explorer(browser: Browser, run: Path, folder: Path) -> None:
             page.goto(address + state)
             page.locator(".head").first.wait_for()
             page.wait_for_load_state("networkidle")
-            page.wait_for_timeout(300)  # the bars have come to rest
+            page.wait_for_timeout(300)  # until the bars stop moving
             write(folder / f"{name}.png", page.screenshot())
             page.close()
     finally:
@@ -156,7 +156,7 @@ def lesson(browser: Browser, address: str, folder: Path) -> None:
     page.get_by_role("button", name="Start training", exact=True).click()
     page.wait_for_timeout(15_000)
     page.get_by_role("button", name="Pause", exact=True).click()
-    page.wait_for_timeout(2000)  # the last pictures have come
+    page.wait_for_timeout(2000)  # until the last pictures are drawn
     write(folder / "learn.png", page.screenshot(full_page=True))
     page.close()
 

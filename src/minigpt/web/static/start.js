@@ -4,7 +4,7 @@ import { get, post } from "./ask.js";
 import { card, el, replace } from "./dom.js";
 
 const LABELS = {
-  n_layers: "Blocks", n_heads: "Heads in each", d_model: "Width", block_size: "Context",
+  n_layers: "Blocks", n_heads: "Heads per block", d_model: "Width", block_size: "Context",
   tokenizer: "Tokenizer", vocab_size: "Vocabulary", batch_size: "Texts in a batch", steps: "Steps",
   learning_rate: "Learning rate", optimizer: "Optimizer", dropout: "Dropout", seed: "Seed",
 };
@@ -29,7 +29,7 @@ export class Start {
     this.grid.addEventListener("input", () => this.showFields());
     this.lists = el("div", { class: "lists" });
     this.root = el("div", { class: "start" },
-      card("begin", "Train a model of your own",
+      card("begin", "Train your own model",
         "A new model starts from random numbers and learns while you watch. Half a minute is enough for words, "
         + "a few minutes for lines that sound like the text.", this.form),
       this.lists);
@@ -70,7 +70,7 @@ export class Start {
 
   lessons(running) {
     if (!running.length) return "";
-    return card("others", "Lessons in progress", "Everyone who watches a lesson can pause it, or go back.",
+    return card("others", "Lessons in progress", "Everyone who watches a lesson can pause it or go back.",
       el("div", { class: "buttons" }, running.map(({ id, status, step, steps, n_watchers: n }) =>
         el("button", { type: "button", onclick: () => this.watch(id) },
           `Watch ${id}: ${status}, step ${step} of ${steps}, ${n} watching`))));
