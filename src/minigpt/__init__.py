@@ -13,6 +13,7 @@ Each folder has one subject. It imports only from itself and from folders above 
     check      proofs: gradients and properties, of our layers or yours
     show       figures, the page that explains a model, displays in a notebook
     web        the live page
+    course     build each layer yourself; the tool marks it
     commands   the command line, a file for each command
 """
 

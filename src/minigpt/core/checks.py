@@ -123,7 +123,7 @@ def nearest(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None
 
 
 MAX_LISTED_NAMES = 15
-"""With more known names than this, an error suggests the nearest and does not list them all."""
+"""With more known names than this, an error lists them only if it cannot suggest one."""
 
 
 def unknown(what: str, given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
