@@ -473,7 +473,7 @@ def test_unknown_words_cost_the_same_in_token_files(kind, tmp_path, capsys):
         figures.append(capsys.readouterr().out.splitlines()[1:])
     if kind == "word":  # its parts are cut between words
         assert figures[0] == figures[1]
-    assert all("<unk> stands" in figure[1] for figure in figures)
+    assert all("<unk> occurs" in figure[1] for figure in figures)
     assert all("to spell unknown words" in figure[-1] for figure in figures)
     about = json.loads((tmp_path / "data/dataset.json").read_text("utf-8"))
     del about["val_spelling"]

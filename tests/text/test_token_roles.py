@@ -187,7 +187,7 @@ def test_ids_in_holes_of_the_vocabulary_are_never_drawn(tmp_path):
 
 @pytest.mark.parametrize("allowed", [np.zeros(9, bool), np.ones(8, bool), [True], True])
 def test_invalid_allowed_ids_are_refused(allowed):
-    with pytest.raises(ValueError, match="allowed must say of each of the 9 ids"):
+    with pytest.raises(ValueError, match="allowed must have one entry for each of the 9 ids"):
         stream(tiny_model(9), [[1]], 2, allowed=allowed)
 
 

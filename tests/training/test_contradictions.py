@@ -57,10 +57,10 @@ def place(tmp_path, monkeypatch) -> Path:
         (["--data", "bpe", "--init-from", "model"], "not made by the tokenizer of the model"),
         (["--data", "text.txt", "--init-from", "model", "--vocab-size", "30"], "comes from"),
         (["--data", "text.txt", "--init-from", "model", "--tokenizer", "bpe"], "comes from"),
-        (["--data", "text.txt", "--init-from", "model", "--preset", "demo"], "--preset demo choo"),
+        (["--data", "text.txt", "--init-from", "model", "--preset", "demo"], "--preset demo sets"),
         (["--preset", "shakespeare-char", "--data", "bpe"], "tokens in bpe were made by another"),
         (["--data", "text.txt", "--optimizer", "sgd", "--beta1", "0.5"], "left out with sgd"),
-        (["--data", "text.txt", "--optimizer", "sgd", "--weight-decay", "0"], "it is for AdamW"),
+        (["--data", "text.txt", "--optimizer", "sgd", "--weight-decay", "0"], "only AdamW uses it"),
         (["--data", "text.txt", "--freeze", "1"], "--freeze needs --init-from"),
     ],
 )
@@ -133,7 +133,7 @@ def test_token_folder_without_tokenizer_is_checked_against_the_given_one(place):
     ids = np.fromfile("bpe/val.bin", "<u2")
     ids[-1] = 280
     ids.tofile("bpe/val.bin")
-    with pytest.raises(ValueError, match=r"val\.bin has the token 280"):
+    with pytest.raises(ValueError, match=r"val\.bin has the token id 280"):
         begin(
             Settings().replace({**TINY, "data": ("bpe",), "tokenizer": "right.json"}), said.append
         )
