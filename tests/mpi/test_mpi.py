@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
-RANK = Path(__file__).with_name("rank.py")
+RANK = Path(__file__).parents[1] / "helpers" / "mpi_rank.py"
 HANGS = 60  # seconds after which nothing will happen any more
 STEPS = 100
 

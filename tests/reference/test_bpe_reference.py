@@ -3,9 +3,9 @@
 import random
 
 import pytest
-import texts
+import reference_texts as texts
 from bpe_references import Ranks, hugging_face_trained, merges_of
-from texts import END
+from reference_texts import END
 
 from minigpt import BPETokenizer
 

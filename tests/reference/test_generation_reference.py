@@ -6,25 +6,16 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny_model
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, StopStringCriteria
+from transformers import AutoTokenizer, StopStringCriteria
+from transformers_gpt2 import small_gpt2
 
 from minigpt import BPETokenizer, CharTokenizer, miniGPT
 from minigpt.core.generation import Reader, pad_left
 from minigpt.core.sampling import Sampling
 from minigpt.text.completion import TextWriter, complete
 
-NO_END = {"bos_token_id": None, "eos_token_id": None}
 LENGTHS = [1, 19, 7, 7, 30, 2]
 """How many tokens the prompts have that are read side by side."""
-
-
-def tiny(**options) -> GPT2LMHeadModel:
-    torch.manual_seed(0)
-    config = GPT2Config(
-        n_positions=64, n_embd=24, n_head=3, n_layer=2,
-        **{"vocab_size": 97, "initializer_range": 0.3} | NO_END | options,
-    )  # fmt: skip
-    return GPT2LMHeadModel(config).eval()
 
 
 @pytest.fixture
@@ -36,7 +27,7 @@ def prompts() -> list[list[int]]:
 @pytest.mark.parametrize("filling", [0, 96])
 def test_padded_prompts_are_continued_as_in_transformers(equal, tmp_path, prompts, filling):
     """Whatever stands where there is no text: theirs may fill in any token, ours zeros."""
-    theirs = tiny()
+    theirs = small_gpt2()
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     longest = max(LENGTHS)
@@ -56,7 +47,7 @@ def test_padded_prompts_are_continued_as_in_transformers(equal, tmp_path, prompt
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_padded_logits_are_those_of_each_text_alone(deviation, tmp_path, prompts, dtype):
     """Far beyond max_len, too, where the reference is given the last max_len tokens."""
-    theirs = tiny()
+    theirs = small_gpt2()
     theirs.save_pretrained(tmp_path)
     theirs = theirs.to(getattr(torch, dtype))
     ours = miniGPT.from_pretrained(tmp_path, dtype)
@@ -150,7 +141,7 @@ def test_sample_frequencies_equal_the_probabilities(tmp_path):
     letters = "abcd"
     tokenizer = CharTokenizer().train(letters, len(letters) + 1)
     vocab_size = tokenizer.vocab_size
-    theirs = tiny(vocab_size=vocab_size, initializer_range=0.2)
+    theirs = small_gpt2(vocab_size=vocab_size, initializer_range=0.2)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     prompts, n_samples, temperature = ["abc", "d"], 8000, 0.7

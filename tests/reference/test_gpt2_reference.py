@@ -13,29 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.activations import ACT2CLS
+from transformers_gpt2 import NO_END, VOCAB_SIZE, small_gpt2
 
 from minigpt import miniGPT
 from minigpt.folders.gpt2 import to_gpt2
 from minigpt.text.token_roles import end_ids
 
-VOCAB_SIZE, MAX_LEN = 97, 80
+MAX_LEN = 80
 NEW_TOKENS = 64
-NO_END = {"bos_token_id": None, "eos_token_id": None}
-
-
-def tiny(**options) -> GPT2LMHeadModel:
-    """Return a tiny GPT-2, with weights large enough for a text that does not repeat itself."""
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=VOCAB_SIZE, n_positions=MAX_LEN, n_embd=24, n_head=3, n_layer=3,
-        initializer_range=0.3, **NO_END, **options,
-    )  # fmt: skip
-    model = GPT2LMHeadModel(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 1:  # biases are born as zeros, scales as ones
-                parameter += 0.3 * torch.randn_like(parameter)
-    return model
 
 
 variants = pytest.mark.parametrize(
@@ -51,7 +36,7 @@ variants = pytest.mark.parametrize(
 
 @variants
 def test_gpt2_logits_loss_and_every_gradient(deviation, tmp_path, options):
-    theirs = tiny(**options)
+    theirs = small_gpt2(n_layer=3, noise=0.3, **options)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     for time in (2, 3, 17, MAX_LEN):
@@ -91,7 +76,7 @@ def greedy_without_cache(model: miniGPT, ids: np.ndarray) -> np.ndarray:
 
 @variants
 def test_gpt2_greedy_generation(equal, tmp_path, options):
-    theirs = tiny(**options)
+    theirs = small_gpt2(n_layer=3, noise=0.3, **options)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     for batch, time in [(1, 1), (3, 5), (2, MAX_LEN - NEW_TOKENS)]:
@@ -147,7 +132,7 @@ KEYS = {
 
 @pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in KEYS.items() for v in values])
 def test_gpt2_config_key_gives_the_same_logits_or_is_refused(deviation, tmp_path, key, value):
-    tiny().save_pretrained(tmp_path)
+    small_gpt2(n_layer=3, noise=0.3).save_pretrained(tmp_path)
     file = tmp_path / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
     ids = np.random.default_rng(0).integers(0, VOCAB_SIZE, (3, 17))
@@ -167,7 +152,7 @@ def test_gpt2_config_key_gives_the_same_logits_or_is_refused(deviation, tmp_path
 
 @pytest.mark.parametrize("layout", ["a head of its own", "only the head"])
 def test_gpt2_head_of_a_tied_model(deviation, tmp_path, layout):
-    theirs = tiny()
+    theirs = small_gpt2(n_layer=3, noise=0.3)
     theirs.save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     tensors = load_file(file)
@@ -201,7 +186,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("config", "generation_config"), ENDS)
 def test_gpt2_end_of_text_is_the_same_after_saving(equal, tmp_path, config, generation_config):
-    theirs = tiny()
+    theirs = small_gpt2(n_layer=3, noise=0.3)
     with torch.no_grad():  # always says 7
         for parameter in theirs.parameters():
             parameter.zero_()

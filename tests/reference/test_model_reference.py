@@ -4,21 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from tiny import tiny_model
 from torch_model import GPT, as_in_torch, gradients
-
-from minigpt import miniGPT
 
 HEADS = [1, 2, 3, 4, 6, 12]
 MAX_LEN = 12
 VOCAB_SIZE = 27
 OPTIONS = list(itertools.product(["gelu", "relu"], [True, False], [True, False]))
-
-
-def stirred(dtype: str, **options) -> miniGPT:
-    """Return a model with weights away from zeros, ones and symmetry."""
-    model = miniGPT(VOCAB_SIZE, MAX_LEN, 12, seed=0, dtype=dtype, **options)
-    model.flat.params[...] += np.random.default_rng(2).normal(0, 0.1, model.flat.params.size)
-    return model
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -29,9 +21,8 @@ def test_model_logits_loss_and_every_gradient(
 ):
     options = {"activation": activation, "bias": bias, "tie_weights": tie_weights}
     shift = OPTIONS.index((activation, bias, tie_weights)) + 3 * HEADS.index(n_heads)
-    ours = stirred(
-        dtype, n_heads=n_heads, n_layers=1 + shift % 3, d_ff=(20, None)[shift % 2], **options
-    )
+    sizes = {"max_len": MAX_LEN, "n_layers": 1 + shift % 3, "d_ff": (20, None)[shift % 2]}
+    ours = tiny_model(VOCAB_SIZE, noise=0.1, dtype=dtype, n_heads=n_heads, **sizes, **options)
     theirs = GPT(ours)
     for time in range(1, MAX_LEN + 1):
         batch = 1 + (time + shift) % 8  # from test to test, each time meets each batch size

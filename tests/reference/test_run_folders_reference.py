@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import open_with_transformers
 import pytest
 import torch
-from open_with_transformers import PROMPT
 from tiny import tiny_model
 from transformers import AutoModelForCausalLM
 
@@ -57,7 +57,7 @@ def runs(tmp_path_factory) -> list[Run]:
 @pytest.fixture(scope="module")
 def opened(runs) -> dict:
     """Let a process that knows nothing of miniGPT open all folders."""
-    script = Path(__file__).with_name("open_with_transformers.py")
+    script = Path(open_with_transformers.__file__)
     folders = [str(run.folder) for run in runs]
     done = subprocess.run(
         [sys.executable, str(script), TEXT, str(NEW_TOKENS), *folders],
@@ -87,7 +87,9 @@ def test_run_folder_gives_the_same_results_in_transformers(deviation, equal, run
     logits, _ = model.forward([ids])
     deviation("run folders: logits, float32", logits[0], np.float32(theirs["logits"]), scale=1)
     stop = run.tokenizer.special_tokens.get("<|endoftext|>")
-    continued = model.generate([ids[:PROMPT]], NEW_TOKENS, temperature=0, stop=stop)
+    continued = model.generate(
+        [ids[: open_with_transformers.PROMPT]], NEW_TOKENS, temperature=0, stop=stop
+    )
     what = "run folders: greedy ids"
     equal(what, "AutoModelForCausalLM", continued[0].tolist(), theirs["continued"], NEW_TOKENS)
 

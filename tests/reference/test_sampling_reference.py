@@ -5,7 +5,6 @@ import pytest
 import torch
 from transformers import (
     GenerationConfig,
-    GPT2Config,
     GPT2LMHeadModel,
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
@@ -13,6 +12,7 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers_gpt2 import small_gpt2
 
 from minigpt import miniGPT
 from minigpt.core.generation import stream_choices
@@ -21,16 +21,6 @@ from minigpt.core.sampling import Sampling
 N_ROWS = {50: 400, 1000: 200, 50257: 12}
 """Vocabulary size → how many rows of logits are drawn for each case."""
 TEXT_LENGTH = 60
-NO_END = {"bos_token_id": None, "eos_token_id": None}
-
-
-def tiny(seed: int = 0, **options) -> GPT2LMHeadModel:
-    torch.manual_seed(seed)
-    config = GPT2Config(
-        n_embd=24, n_head=3, n_layer=2, initializer_range=0.3,
-        **{"vocab_size": 97, "n_positions": 80} | NO_END | options,
-    )  # fmt: skip
-    return GPT2LMHeadModel(config).eval()
 
 
 def drawn(vocab_size: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +79,7 @@ def test_sampling_with_top_p_1_and_min_p_0_keeps_everything(deviation, equal, vo
 def test_sampling_settings_together_act_in_the_order_of_generate(deviation, equal, vocab_size):
     """The chain is the one that `generate` builds, so that its order is theirs."""
     rng = np.random.default_rng(vocab_size)
-    model = tiny()
+    model = small_gpt2()
     for seed in range(20):
         settings = {
             "repetition_penalty": float(rng.choice([0.7, 1.3, 2.0])),
@@ -120,7 +110,7 @@ def test_sampling_keeps_as_many_tokens_in_ties(equal):
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3, 2.0])
 def test_greedy_text_with_a_repetition_penalty(deviation, equal, tmp_path, penalty):
-    theirs = tiny()
+    theirs = small_gpt2()
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     prompt = np.random.default_rng(0).integers(0, 97, (4, 5))
@@ -142,7 +132,7 @@ def test_greedy_text_with_a_repetition_penalty(deviation, equal, tmp_path, penal
 )
 def test_log_probabilities_of_drawn_tokens(deviation, monkeypatch, tmp_path, settings):
     """Their drawn tokens are forced on ours, which says how probable each of them was."""
-    theirs = tiny(1)
+    theirs = small_gpt2(1)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     prompt = np.random.default_rng(1).integers(0, 97, (8, 5))

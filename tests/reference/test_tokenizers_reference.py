@@ -8,7 +8,7 @@ import pytest
 import tokenizers
 import transformers
 from bpe_references import hugging_face_trained
-from texts import END, samples, written
+from reference_texts import END, samples, written
 
 from minigpt.folders.pretrained import write_json
 from minigpt.text.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer

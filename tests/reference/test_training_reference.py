@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiny import tiny_model
 from torch import nn
 from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 from torch.optim import lr_scheduler
@@ -67,9 +68,7 @@ def small_model(dtype: str, **options) -> miniGPT:
     steps of PyTorch in float32 end 1e-2 apart when the first weights differ by 1e-7.
     """
     # 66 tokens: the characters of the text, and <unk>
-    model = miniGPT(66, 16, 24, 3, 2, seed=0, dtype=dtype, **options)
-    model.flat.params[...] += np.random.default_rng(2).normal(0, 0.1, model.flat.params.size)
-    return model
+    return tiny_model(66, max_len=16, d_model=24, noise=0.1, dtype=dtype, **options)
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(100, 10), (100, 1), (7, 6), (2000, 100)])

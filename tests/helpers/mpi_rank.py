@@ -1,6 +1,6 @@
 """`minigpt` in one of several processes that mpiexec started, with faults on request.
 
-rank.py FOLDER FAULT ARGUMENTS…
+mpi_rank.py FOLDER FAULT ARGUMENTS…
 
 FAULT befalls process 1: error, bug or weights at step 5, norm in all steps; or none.
 """
