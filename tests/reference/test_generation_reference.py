@@ -27,7 +27,7 @@ def prompts() -> list[list[int]]:
 @pytest.mark.parametrize("filling", [0, 96])
 def test_padded_prompts_are_continued_as_in_transformers(equal, tmp_path, prompts, filling):
     """Whatever stands where there is no text: theirs may fill in any token, ours zeros."""
-    theirs = small_gpt2()
+    theirs = small_gpt2(n_positions=64)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     longest = max(LENGTHS)
@@ -47,7 +47,7 @@ def test_padded_prompts_are_continued_as_in_transformers(equal, tmp_path, prompt
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_padded_logits_are_those_of_each_text_alone(deviation, tmp_path, prompts, dtype):
     """Far beyond max_len, too, where the reference is given the last max_len tokens."""
-    theirs = small_gpt2()
+    theirs = small_gpt2(n_positions=64)
     theirs.save_pretrained(tmp_path)
     theirs = theirs.to(getattr(torch, dtype))
     ours = miniGPT.from_pretrained(tmp_path, dtype)
@@ -141,7 +141,7 @@ def test_sample_frequencies_equal_the_probabilities(tmp_path):
     letters = "abcd"
     tokenizer = CharTokenizer().train(letters, len(letters) + 1)
     vocab_size = tokenizer.vocab_size
-    theirs = small_gpt2(vocab_size=vocab_size, initializer_range=0.2)
+    theirs = small_gpt2(n_positions=64, vocab_size=vocab_size, initializer_range=0.2)
     theirs.save_pretrained(tmp_path)
     ours = miniGPT.from_pretrained(tmp_path)
     prompts, n_samples, temperature = ["abc", "d"], 8000, 0.7
