@@ -18,16 +18,16 @@ def test_imports_go_one_way():
     assert house.upward_arrows() == []
 
 
-def test_there_is_no_circle_of_imports():
+def test_imports_form_no_circle():
     assert " -> ".join(house.circle()) == ""
 
 
-def test_nothing_lies_beside_the_rooms():
+def test_package_holds_only_its_rooms():
     beside = {path.name for path in house.ROOT.iterdir() if path.name != "__pycache__"}
     assert beside == {*house.ROOMS, "__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
 
 
-def test_the_textbook_imports_numpy_and_itself():
+def test_core_imports_only_numpy_and_itself():
     for name, tree in house.modules().items():
         if house.room_of(name) != "core":
             continue
@@ -43,7 +43,7 @@ def test_the_textbook_imports_numpy_and_itself():
                 assert ours or top == "numpy" or top in sys.stdlib_module_names, (name, each)
 
 
-def test_the_textbook_trains_where_every_other_package_is_blocked():
+def test_core_trains_where_every_other_package_is_blocked():
     code = """
 import sys
 class Blocked:
@@ -72,25 +72,25 @@ print("learned")
     assert done.stdout.strip() == "learned", done.stderr
 
 
-def test_the_textbook_is_short():
+def test_core_is_short():
     files = [path for path in (house.ROOT / "core").glob("*.py") if path.name not in ERROR_CHECKS]
     lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in files}
     assert sum(lines.values()) <= LIMIT, lines
 
 
 @pytest.mark.parametrize("word", ["threading", "concurrent", r"\bout="])
-def test_the_textbook_has_no_threads_and_no_scratch_arrays(word):
+def test_core_has_no_threads_and_no_scratch_arrays(word):
     for path in (house.ROOT / "core").glob("*.py"):
         assert not re.search(word, path.read_text("utf-8")), path
 
 
-def test_no_two_modules_have_one_name():
+def test_module_names_are_unique():
     names = Counter(name.rpartition(".")[2] for name in house.modules() if COMMAND not in name)
     twice = {name for name, n in names.items() if n > 1}
     assert twice <= {"bpe"}  # the textbook's, and the one people use
 
 
-def test_a_constant_means_one_thing():
+def test_constant_names_are_unique():
     defined = house.top_level_names((ast.Assign, ast.AnnAssign))
     twice = {
         name: where
@@ -103,7 +103,7 @@ def test_a_constant_means_one_thing():
 FORBIDDEN = {"Give", "Gives", "Tell", "Tells", "Let", "Lets", "Take", "Make"}
 
 
-def test_docstrings_say_what_is_returned_or_computed():
+def test_docstrings_begin_with_what_is_returned_or_computed():
     wrong = {
         place: text.splitlines()[0]
         for place, text in house.docstrings().items()
@@ -126,3 +126,13 @@ def test_tests_share_their_factories_and_no_generator():
             if own and path.name != "tiny.py":
                 wrong.append(f"{path}:{node.lineno} has a factory: use tests/helpers/tiny.py")
     assert wrong == []
+
+
+def test_helpers_of_tests_lie_in_one_folder():
+    """A helper in a test module is found only if pytest has collected its folder before."""
+    others = [
+        str(path)
+        for path in house.TESTS.rglob("*.py")
+        if not (path.parent.name == "helpers" or re.fullmatch(r"test_\w+|conftest", path.stem))
+    ]
+    assert others == []

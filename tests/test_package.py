@@ -11,7 +11,7 @@ import pytest
 import minigpt
 
 
-def test_a_module_is_imported_when_one_of_its_names_is_first_used():
+def test_modules_are_imported_when_first_used():
     code = """
 import sys
 import minigpt
