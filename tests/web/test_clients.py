@@ -17,33 +17,16 @@ from urllib.request import url2pathname
 import anyio
 import httpx
 import pytest
-from test_web import TOKEN, make_folder, serving, wait_for
+from live_page import KNOWN, TOKEN, serving, wait_for
 
 from minigpt.web import connections, requests, work
 from minigpt.web.look import answers as looking
-from minigpt.web.look.models import Models
 from minigpt.web.requests import Events
 from minigpt.web.turns import Turns
 
 JSON = "Content-Type: application/json"
 LOOK = "POST /api/look HTTP/1.1"
 CHUNKED = "Transfer-Encoding: chunked"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "small")
-
-
-@pytest.fixture(scope="module")
-def models(folder):
-    return Models([str(folder)])
-
-
-@pytest.fixture(scope="module")
-def client(models):
-    with serving(models) as client:
-        yield client
 
 
 def connect(client):
@@ -343,10 +326,9 @@ def test_who_sends_texts_slowly_keeps_only_himself_from_beginning(client):
                 headers = {"content-type": "application/json", **headers}
                 return asking.post("/api/lessons", content="no JSON", headers=headers).status_code
 
-        known = {"authorization": f"Bearer {TOKEN}"}
-        wait_for(lambda: status(**known) == 503)
+        wait_for(lambda: status(**KNOWN) == 503)
         assert status(**cookie) == 400  # it is read
-    wait_for(lambda: status(**known) == 400)
+    wait_for(lambda: status(**KNOWN) == 400)
 
 
 def test_clients_that_are_gone_are_forgotten():

@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 import pytest
+from tiny import TEXT
+from watched import RUN_SETTINGS, training, until
 
 from minigpt import AdamW, Settings, miniGPT, train
 from minigpt.runs import Run
@@ -21,7 +23,6 @@ from minigpt.web.learn.lesson import Lesson
 from minigpt.web.learn.lesson_settings import LESSON, RANGES, Unfit, lesson_settings
 from minigpt.web.learn.session import MAX_ROWS, thinned
 
-TEXT = "my dear goose, take this lantern. my dear fox, where is my lantern?\n" * 20
 TINY = {
     "tokenizer": "char", "vocab_size": None, "n_layers": 1, "n_heads": 2, "d_model": 16,
     "block_size": 8, "batch_size": 2, "steps": 120, "warmup": 3, "dropout": 0.1,
@@ -39,16 +40,6 @@ def no_thread_is_left():
 def lesson():
     with Lesson(TINY, TEXT) as lesson:
         yield lesson
-
-
-def until(events, kind, **data):
-    """Take events up to one of this kind that has `data`; give all of them."""
-    taken = []
-    while (event := events.get(timeout=30)) is not None:
-        taken.append(event)
-        if event.kind == kind and data.items() <= event.data.items():
-            return taken
-    raise AssertionError(f"no {kind} {data} among {[event.kind for event in taken]}")
 
 
 def expected_after(lesson, n):
@@ -381,70 +372,53 @@ def test_points_are_turned_to_where_they_were():
 
 # ── following ──
 
-FOLLOWED = (
-    "import sys, time\n"
-    "from pathlib import Path\n"
-    "from minigpt import Settings\n"
-    "from minigpt.runs import Run\n"
-    "run = Run.new(Settings().replace(eval(sys.argv[2])), Path(sys.argv[1]) / 'run')\n"
-    "for step in run.steps():\n"
-    "    time.sleep(0.01)\n"
-)
-SETTINGS = {
-    "tokenizer": "char", "n_layers": 1, "n_heads": 2, "d_model": 16, "block_size": 8,
-    "steps": 60, "batch_size": 2, "warmup": 3, "eval_every": 20, "eval_tokens": 32,
-    "sample_every": 20, "sample_tokens": 4, "threads": 1, "dropout": 0.1, "keep": 9,
-}  # fmt: skip
-
 
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_run_is_followed_while_another_process_trains_it(tmp_path):
-    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    settings = SETTINGS | {"data": [str(tmp_path / "text.txt")]}
-    command = [sys.executable, "-c", FOLLOWED, str(tmp_path), repr(settings)]
-    run = tmp_path / "run"
-    with subprocess.Popen(command) as process:
-        while not (run / "training.json").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        with Following(run, every=0.02) as following, following.subscribe() as events:
-            taken = until(events, "state", status="done", step=60)
-            assert process.wait(60) == 0
-            json.dumps([event.to_dict() for event in taken])
-            before = contents(run)
-            steps = [event.data["number"] for event in taken if event.kind == "step"]
-            first = taken[0].data["rows"]
-            assert [row["number"] for row in first] + steps == list(range(1, 61))
-            assert [row["number"] for row in following.rows()] == list(range(1, 61))
-            assert following.history().step == 60
-            newest = [event.data for event in taken if event.kind == "layers"][-1]
-            np.testing.assert_array_equal(
-                [g for g, _ in newest["layers"].values()], following.layers().gradient[-1]
-            )
-            samples = [event.data for event in taken if event.kind == "sample"]
-            written = (run / "samples.txt").read_text(encoding="utf-8")
-            assert f"──── step {samples[-1]['step']} ────\n{samples[-1]['text']}\n\n" in written
-            newest = miniGPT.from_pretrained(run).flat.params
-            np.testing.assert_array_equal(params(following), newest)
+    with (
+        training(tmp_path) as (process, run),
+        Following(run, every=0.02) as following,
+        following.subscribe() as events,
+    ):
+        taken = until(events, "state", status="done", step=60)
+        assert process.wait(60) == 0
+        json.dumps([event.to_dict() for event in taken])
+        before = contents(run)
+        steps = [event.data["number"] for event in taken if event.kind == "step"]
+        first = taken[0].data["rows"]
+        assert [row["number"] for row in first] + steps == list(range(1, 61))
+        assert [row["number"] for row in following.rows()] == list(range(1, 61))
+        assert following.history().step == 60
+        newest = [event.data for event in taken if event.kind == "layers"][-1]
+        np.testing.assert_array_equal(
+            [g for g, _ in newest["layers"].values()], following.layers().gradient[-1]
+        )
+        samples = [event.data for event in taken if event.kind == "sample"]
+        written = (run / "samples.txt").read_text(encoding="utf-8")
+        assert f"──── step {samples[-1]['step']} ────\n{samples[-1]['text']}\n\n" in written
+        newest = miniGPT.from_pretrained(run).flat.params
+        np.testing.assert_array_equal(params(following), newest)
 
-            following.go_to(39)
-            until(events, "moved", step=20)
-            chosen = miniGPT.from_pretrained(path_of(run, 20)).flat.params
-            np.testing.assert_array_equal(params(following), chosen)
-            slow = following.slow_step()
-            row = following.rows()[20]
-            assert (slow.loss, slow.gradient_norm) == (row["loss"], row["gradient_norm"])
-            with pytest.raises(ValueError, match="no checkpoint up to step -1"):
-                following.go_to(-1)
-            assert contents(run) == before  # nothing was written
+        following.go_to(39)
+        until(events, "moved", step=20)
+        chosen = miniGPT.from_pretrained(path_of(run, 20)).flat.params
+        np.testing.assert_array_equal(params(following), chosen)
+        slow = following.slow_step()
+        row = following.rows()[20]
+        assert (slow.loss, slow.gradient_norm) == (row["loss"], row["gradient_norm"])
+        with pytest.raises(ValueError, match="no checkpoint up to step -1"):
+            following.go_to(-1)
+        assert contents(run) == before  # nothing was written
 
 
 def test_a_run_that_goes_back_is_followed_there(tmp_path):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    settings = Settings().replace(SETTINGS | {"data": [str(tmp_path / "text.txt")], "steps": 30})
+    settings = Settings().replace(
+        RUN_SETTINGS | {"data": [str(tmp_path / "text.txt")], "steps": 30}
+    )
     run = Run.new(settings, tmp_path / "run")
     steps = run.steps()
     for _ in range(27):

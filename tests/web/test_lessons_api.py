@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from test_lessons import FOLLOWED, SETTINGS, TEXT
-from test_web import ask, serving, wait_for
+from live_page import ask, serving, wait_for
+from tiny import TEXT, tiny_run
+from watched import RUN_SETTINGS, training, until
 
 from minigpt import Settings
 from minigpt.runs import Run
@@ -71,16 +72,6 @@ def watching(client, id_):
                     yield json.loads(line.removeprefix("data: "))
 
         yield events()
-
-
-def until(events, kind, **data):
-    """Take events up to one of this kind that has `data`; give all of them."""
-    taken = []
-    for event in events:
-        taken.append(event)
-        if event["kind"] == kind and data.items() <= event.items():
-            return taken
-    raise AssertionError(f"no {kind} {data} among {[event['kind'] for event in taken]}")
 
 
 # ── a lesson ──
@@ -330,9 +321,7 @@ def test_the_server_ends_while_a_lesson_runs(lessons):
 
 
 def test_ctrl_c_ends_the_command_with_a_lesson_running(tmp_path):
-    run = Run.new(Settings().replace(SETTINGS | {"steps": 1, "data": ["plays"]}), tmp_path / "run")
-    for _ in run.steps():
-        pass
+    tiny_run(tmp_path, steps=1)
     command = [sys.executable, "-m", "minigpt", "explore", str(tmp_path / "run"), "--no-browser"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
@@ -362,14 +351,7 @@ def test_json_knows_no_nan():
 
 
 def test_a_run_is_followed_live(tmp_path):
-    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
-    settings = SETTINGS | {"data": [str(tmp_path / "text.txt")]}
-    command = [sys.executable, "-c", FOLLOWED, str(tmp_path), repr(settings)]
-    run = tmp_path / "run"
-    with subprocess.Popen(command) as process:
-        while not (run / "training.json").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
+    with training(tmp_path) as (process, run):
         lessons = Lessons([run, tmp_path])  # the second is no run
         with serving(Models([]), lessons=lessons) as client:
             assert client.get("/api/lessons").json()["runs"] == ["run"]
@@ -395,7 +377,7 @@ def test_what_is_missing_of_a_run_is_said_without_its_path(tmp_path, name):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     changes = {"steps": 2, "data": [str(tmp_path / "text.txt")]}
     for folder in ("whole", "gone"):
-        for _ in Run.new(Settings().replace(SETTINGS | changes), tmp_path / folder).steps():
+        for _ in Run.new(Settings().replace(RUN_SETTINGS | changes), tmp_path / folder).steps():
             pass
     lessons = Lessons([tmp_path / "whole", tmp_path / "gone"])
     (tmp_path / "text.txt").unlink()
@@ -415,7 +397,7 @@ def test_what_is_missing_of_a_run_is_said_without_its_path(tmp_path, name):
 
 
 def finished_run(folder):
-    settings = Settings().replace(SETTINGS | {"steps": 4, "data": ["plays"], "keep": 2})
+    settings = Settings().replace(RUN_SETTINGS | {"steps": 4, "data": ["plays"], "keep": 2})
     for _ in Run.new(settings, folder).steps():
         pass
     return folder
@@ -494,10 +476,7 @@ def whole_run(tmp_path_factory):
 
 
 def test_a_run_is_not_followed_for_nobody(tmp_path, monkeypatch):
-    for _ in Run.new(
-        Settings().replace(SETTINGS | {"steps": 1, "data": ["plays"]}), tmp_path / "run"
-    ).steps():
-        pass
+    tiny_run(tmp_path, steps=1)
     lessons = Lessons([tmp_path / "run"])
     session = lessons["run-0"]
     assert lessons["run-0"] is session

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import tracemalloc
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -22,100 +21,22 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from live_page import TEXT, TOKEN, ask, serving, wait_for
 
-from minigpt import CharTokenizer, WordTokenizer, load_tokenizer, miniGPT, trace
+from minigpt import CharTokenizer, load_tokenizer, miniGPT, trace
 from minigpt.commands import cli, explore
 from minigpt.core.generation import generate
 from minigpt.core.sampling import Sampling
 from minigpt.folders.pretrained import save_pretrained
 from minigpt.inside import logit_lens, without_heads
 from minigpt.web import memory, work
-from minigpt.web.connections import server_of
 from minigpt.web.look import answers as looking
 from minigpt.web.look.models import Models
 from minigpt.web.problems import Problem
 from minigpt.web.request_fields import MAX_REQUEST_BYTES, MAX_REQUEST_TEXT
 from minigpt.web.safety import Guard
-from minigpt.web.server import make_app
 
-TOKEN = "the-token"
-TEXT = "my dear goose, take this lantern and my dear fox."
 JSON = {"content-type": "application/json"}
-KNOWN = {"authorization": f"Bearer {TOKEN}"}
-
-
-def make_folder(folder):
-    """Write a small model, and another as its checkpoint."""
-    tokenizer = WordTokenizer().train(TEXT)
-    model = miniGPT(tokenizer.vocab_size, 12, 12, n_heads=3, n_layers=2, seed=0)
-    rng = np.random.default_rng(1)
-    for param in model.params().values():
-        param += rng.normal(0, 0.3, param.shape)
-    save_pretrained(model, folder, tokenizer)
-    save_pretrained(model, folder / "checkpoint-20", tokenizer)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("models") / "small")
-
-
-@pytest.fixture(scope="module")
-def models(folder):
-    return Models([str(folder)])
-
-
-@pytest.fixture(scope="module")
-def looker(models):
-    return models[0]
-
-
-@contextmanager
-def serving(models, **changes):
-    """Serve on a free port, in a thread."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    at_work = work.Work()
-    host, lessons = changes.get("host", "127.0.0.1"), changes.get("lessons")
-    app = make_app(models, TOKEN, host, port, at_work, lessons)
-    server = server_of(app)
-    at_work.stopping = lambda: server.should_exit
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        with httpx.Client(base_url=address, headers=KNOWN, timeout=20, trust_env=False) as client:
-            client.work, client.server = at_work, server
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
-    assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def client(models):
-    with serving(models) as client:
-        yield client
-
-
-def ask(client, path, status=200, **asked):
-    answer = client.post(f"/api/{path}", json=asked)
-    assert answer.status_code == status, answer.text
-    return answer.json() if status == 200 else answer.json()["error"]
-
-
-def wait_for(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come about")
 
 
 # ── who may ask ──
