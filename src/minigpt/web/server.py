@@ -88,7 +88,7 @@ def _page_routes() -> list[BaseRoute]:
     async def source(request: Request) -> Response:
         shown = file_page(request.path_params["name"])
         if shown is None:
-            raise Problem(404, "the page shows no such file")
+            raise Problem(404, "the page does not show this file")
         return HTMLResponse(shown)
 
     return [

@@ -105,18 +105,18 @@ class Work:
         memory.hold(size)
         self._writing[client] += 1
 
-        def give_back() -> None:
+        def release() -> None:
             memory.release(size)
             count_down(self._writing, client)
 
-        return give_back
+        return release
 
     async def items(
         self, iterator: Generator[Any, None, None], request: Request
     ) -> AsyncIterator[Any]:
         """Yield the items of an iterator, each computed in another thread.
 
-        The last is the end of the iterator, of the server or of the time limit.
+        It also stops when the server ends, or at the time limit.
         """
         end = anyio.current_time() + 2 * MAX_SECONDS
         try:

@@ -87,10 +87,10 @@ class Following(Session):
             except (OSError, ValueError) as error:
                 raise ValueError(self._without_paths(error)) from None
             if self._dataset is None:
-                self._dataset = self._own_text(tokenizer)
+                self._dataset = self._run_text(tokenizer)
             return next_step(model, optimizer, self._dataset, self.settings, self.now)
 
-    def _own_text(self, tokenizer: Tokenizer) -> Dataset:
+    def _run_text(self, tokenizer: Tokenizer) -> Dataset:
         """Return the tokens that the run learns from.
 
         Its training.json may come from a stranger and name any file of the user. So a file is used
@@ -98,16 +98,16 @@ class Following(Session):
         """
         if "-" in self.settings.data:
             raise ValueError("its text came from standard input, and is not kept")
-        another = "the file that training.json names is not the text that the run learned from"
+        mismatch = "the file that training.json names is not the text that the run learned from"
         if not covers_all_text(self._record.get("text")):
             raise ValueError(
-                f"{another}, or nothing proves it: there is no checksum of the whole text. Older "
+                f"{mismatch}, or nothing proves it: there is no checksum of the whole text. Older "
                 "versions wrote none; continue the run for one step to add it"
             )
         try:
             return find_run_text(self.folder, self._record, tokenizer)[-1]
         except ValueError:
-            raise ValueError(f"{another}: put the text where it was when the run began") from None
+            raise ValueError(f"{mismatch}: put the text where it was when the run began") from None
 
     @property
     def n_bytes(self) -> int:
@@ -223,7 +223,7 @@ class Following(Session):
         with self._model_lock:
             self.model, self.tokenizer, self.now = model, tokenizer, step
             self.ready.set()
-            if not hasattr(self, "_glimpses"):
+            if self._glimpses is None:
                 self._glimpses = Glimpses(tokenizer, example_of(path, model, tokenizer))
             self.channel.publish("moved", step=step)
             self._publish_pictures(model)

@@ -197,7 +197,7 @@ class Lesson(Session):
             if len(self._text) < MIN_TEXT_CHARACTERS:
                 raise Unfit(
                     f"the text is too short: it has {counted(len(self._text), 'character')}, and "
-                    f"at least {MIN_TEXT_CHARACTERS} are needed, better some pages",
+                    f"at least {MIN_TEXT_CHARACTERS} are needed; some pages are better",
                     "text",
                 )
             corpus = Corpus("text", *split_text(self._text))

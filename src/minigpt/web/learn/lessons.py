@@ -68,7 +68,7 @@ class Lessons:
         Raises
         ------
         Problem
-            429 if there are too many, and all are watched. One that is not watched would end.
+            429 if there are too many sessions and all are watched. Otherwise an unwatched one ends.
         """
         from minigpt.web.learn.lesson import Lesson
 
@@ -116,7 +116,7 @@ class Lessons:
         with self._lock:
             watching = sum(len(kept.session.channel) for kept in self._kept.values())
         if watching >= MAX_WATCHERS:
-            raise Problem(429, f"{watching} pages watch already: close one", AGAIN)
+            raise Problem(429, f"{watching} pages already watch a lesson: close one", AGAIN)
 
     def n_bytes(self) -> int:
         """Return about how many bytes all sessions keep."""

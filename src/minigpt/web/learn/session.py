@@ -83,7 +83,7 @@ class Session:
     settings: Settings
     now: int
     furthest: int
-    _glimpses: Glimpses
+    _glimpses: Glimpses | None = None
 
     def __init__(self) -> None:
         self.channel = Channel()
@@ -232,6 +232,7 @@ class Session:
         return Event("history", {"rows": self.rows(), "samples": samples})
 
     def _publish_pictures(self, model: miniGPT) -> None:
+        assert self._glimpses is not None  # made together with the model
         for kind in ("heads", "embeddings"):
             picture = getattr(self._glimpses, kind)(model)
             self.channel.publish(kind, step=self.now, **picture)

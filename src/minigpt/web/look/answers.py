@@ -143,7 +143,7 @@ class Looker:
         n_heads = self.model.blocks[0].attention.n_heads
         for name, value, n in (("layer", layer, self.model.n_layers), ("head", head, n_heads)):
             if value >= n:
-                raise Problem(404, f"there is no {name} {value}, they go from 0 to {n - 1}")
+                raise Problem(404, f"there is no {name} {value}: choose one from 0 to {n - 1}")
         seen = self._seen(question)
         return {"layer": layer, "head": head, "weights": _rounded(seen.weights[layer, head])}
 
@@ -152,7 +152,7 @@ class Looker:
         seen = self._seen(question)
         T = len(seen.trace.ids)
         if position is not None and position >= T:
-            raise Problem(404, f"there is no token {position}, they go from 0 to {T - 1}")
+            raise Problem(404, f"there is no token {position}: choose one from 0 to {T - 1}")
         at = T - 1 if position is None else position
         by_model = seen.trace.probabilities(at)
         drawn = seen.trace.drawn(sampling, at)
@@ -205,7 +205,7 @@ class Looker:
         if question.more and max(question.more) >= self.model.vocab_size:
             raise Problem(
                 404,
-                f"there is no token with the id {max(question.more)}, they go from 0 to "
+                f"there is no token with the id {max(question.more)}: choose one from 0 to "
                 f"{self.model.vocab_size - 1}",
             )
         ids = [*self.tokenizer.encode(question.text), *question.more]

@@ -82,7 +82,7 @@ class Models:
             404 if there is no model of this number, or its folder is gone or damaged.
         """
         if not 0 <= index < len(self._folders):
-            raise Problem(404, f"there is no model {index}, they go from 0 to {len(self) - 1}")
+            raise Problem(404, f"there is no model {index}: choose one from 0 to {len(self) - 1}")
         with self._lock:
             if index not in self._open:
                 try:
