@@ -102,7 +102,7 @@ def test_odd_requests_get_an_answer_and_leave_no_traceback(client, capfd, lines,
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("pause", [0, 0.2])
-def test_a_chunk_that_is_none_after_the_answer_began(client, capfd, known, pause):
+def test_an_invalid_chunk_after_the_answer_began(client, capfd, known, pause):
     with connect(client) as connection:
         connection.sendall(head(client, LOOK, JSON, CHUNKED, known=known))
         time.sleep(pause)
@@ -114,7 +114,7 @@ def test_a_chunk_that_is_none_after_the_answer_began(client, capfd, known, pause
 
 @pytest.mark.parametrize("path", ["look", "write", "lessons"])
 @pytest.mark.parametrize("how", ["Content-Length: 1000", CHUNKED])
-def test_a_body_that_breaks_off(client, capfd, path, how):
+def test_an_incomplete_body(client, capfd, path, how):
     for _ in range(8):
         with connect(client) as connection:
             connection.sendall(head(client, f"POST /api/{path} HTTP/1.1", JSON, how) + b"{")
@@ -122,14 +122,14 @@ def test_a_body_that_breaks_off(client, capfd, path, how):
     assert capfd.readouterr().err == ""
 
 
-def test_a_body_that_does_not_come(client, monkeypatch):
+def test_a_body_that_does_not_arrive(client, monkeypatch):
     monkeypatch.setattr(requests, "SECONDS_TO_SEND", 0.1)
     with connect(client) as connection:
         connection.sendall(head(client, LOOK, JSON, "Content-Length: 5", "Connection: close"))
         assert b"HTTP/1.1 408" in read_all(connection)
 
 
-def test_what_is_logged_holds_no_control_characters(capfd):
+def test_log_lines_contain_no_control_characters(capfd):
     connections.server_of(None)
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).error("a client wrote \x1b]0;owned\x07 and \r\x9b31m\x7f")
@@ -145,7 +145,7 @@ def n_connections(client):
     return len(client.server.server_state.connections)
 
 
-def test_idle_connections_keep_nobody_out_and_do_not_fill_the_log(client, capfd, monkeypatch):
+def test_idle_connections_do_not_block_others_or_fill_the_log(client, capfd, monkeypatch):
     monkeypatch.setattr(connections, "max_connections", lambda: 8)
     idle = [connect(client) for _ in range(60)]
     for _ in range(3):
@@ -171,7 +171,7 @@ def test_a_connection_with_the_token_outlives_those_without(models, monkeypatch)
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_connection_that_asks_nothing_is_closed(client, monkeypatch, known):
+def test_an_idle_connection_is_closed(client, monkeypatch, known):
     monkeypatch.setattr(connections, "SECONDS_TO_ASK", 0.3)
     with connect(client) as silent, connect(client) as slow, connect(client) as done:
         done.sendall(head(client, "GET /api/models HTTP/1.1", known=known))
@@ -187,7 +187,7 @@ def test_a_connection_that_asks_nothing_is_closed(client, monkeypatch, known):
         assert read_all(done).count(b"HTTP/1.1") == 1
 
 
-def test_a_client_that_does_not_read_is_left(models, monkeypatch):
+def test_a_client_that_does_not_read_is_disconnected(models, monkeypatch):
     monkeypatch.setattr(connections, "SECONDS_TO_READ", 0.2)
     with serving(models) as client, connect(client) as connection:
         wait_for(lambda: n_connections(client) == 1)
@@ -220,7 +220,7 @@ def order_of(asked, n_places=1):
     return served
 
 
-def test_clients_take_turns_whatever_number_of_requests_each_has():
+def test_clients_take_turns_however_many_requests_each_has():
     served = order_of([*100 * ["greedy"], "modest", "third", "modest"])
     assert sorted(served) == sorted([*100 * ["greedy"], *2 * ["modest"], "third"])
     assert {"modest", "third"} < set(served[:4])
@@ -245,7 +245,7 @@ def test_the_newest_request_of_a_client_does_not_wait_for_all_others():
     assert served == [0, 1, 5, 2, 4, 3]
 
 
-def test_who_does_not_wait_any_more_takes_no_turn():
+def test_a_cancelled_request_takes_no_turn():
     async def all_of_them():
         turns = Turns(1)
         async with turns.of("first"):
@@ -260,7 +260,7 @@ def test_who_does_not_wait_any_more_takes_no_turn():
     anyio.run(all_of_them)
 
 
-def test_a_hundred_requests_of_one_keep_no_other_waiting(client, monkeypatch):
+def test_a_hundred_requests_of_one_client_do_not_delay_another(client, monkeypatch):
     """While 100 requests of one browser are under way, another is answered among the first."""
     gate, texts = threading.Event(), []
     look = looking.Looker.look
@@ -302,7 +302,7 @@ def test_a_hundred_requests_of_one_keep_no_other_waiting(client, monkeypatch):
     anyio.run(all_of_them)
 
 
-def test_one_client_has_so_many_places_and_others_still_have_some(client, monkeypatch):
+def test_one_client_cannot_take_all_places(client, monkeypatch):
     monkeypatch.setattr(work, "MAX_WAITING_PER_CLIENT", 0)
     answer = client.post("/api/look", json={})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
@@ -314,7 +314,7 @@ def test_one_client_has_so_many_places_and_others_still_have_some(client, monkey
     assert client.work.n_waiting == client.work.n_writing == 0
 
 
-def test_who_sends_texts_slowly_keeps_only_himself_from_beginning(client):
+def test_a_client_that_sends_texts_slowly_blocks_only_itself(client):
     begin = ["POST /api/lessons HTTP/1.1", JSON, "Content-Length: 100000"]
     cookie = {"cookie": f"minigpt-{client.base_url.port}={TOKEN}.another"}
     with connect(client) as one, connect(client) as two:
@@ -331,7 +331,7 @@ def test_who_sends_texts_slowly_keeps_only_himself_from_beginning(client):
     wait_for(lambda: status(**KNOWN) == 400)
 
 
-def test_clients_that_are_gone_are_forgotten():
+def test_counts_of_disconnected_clients_are_removed():
     counts = Counter()
     for i in range(100):
         counts[f"client {i}"] += 2
@@ -340,7 +340,7 @@ def test_clients_that_are_gone_are_forgotten():
     assert not counts
 
 
-def test_events_that_nobody_waits_for_give_their_place_back():
+def test_events_without_a_reader_release_their_place():
     over, sent = [], []
 
     async def events():
@@ -358,7 +358,7 @@ def test_events_that_nobody_waits_for_give_their_place_back():
     assert len(over) == 2
 
 
-def test_only_the_headers_of_events_are_sent_for_head(client):
+def test_a_head_request_gets_only_the_headers_of_events(client):
     answer = client.post("/api/lessons", json={"text": 200 * "a word "})
     path = f"/api/lessons/{answer.json()['id']}"
     assert client.head(f"{path}/events").headers["content-type"].startswith("text/event-stream")
@@ -424,7 +424,7 @@ def test_under_nohup_the_server_outlives_its_terminal(folder):
     assert server.returncode == 128 + signal.SIGTERM
 
 
-def test_a_form_that_does_not_come_is_refused(models, monkeypatch):
+def test_an_incomplete_form_is_refused(models, monkeypatch):
     monkeypatch.setattr("minigpt.web.safety.SECONDS_FOR_A_FORM", 0.1)
     with serving(models) as client:
         for length, body in ((20, b"token="), (10**6, 2000 * b"x")):

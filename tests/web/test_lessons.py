@@ -58,7 +58,7 @@ def params(session):
         return model.flat.params.copy()
 
 
-def test_a_lesson_runs_to_its_end_and_tells_how(lesson):
+def test_a_lesson_runs_to_its_end_and_publishes_events(lesson):
     with lesson.subscribe() as events:
         lesson.run()
         taken = until(events, "state", status="done")
@@ -117,7 +117,7 @@ def test_steps_one_by_one_and_back_are_the_same_to_the_bit(lesson):
         lesson.step(0)
 
 
-def test_a_pause_is_one_and_the_lesson_goes_on_after_it(lesson):
+def test_a_lesson_pauses_and_continues(lesson):
     with lesson.subscribe() as events:
         lesson.run()
         until(events, "step")
@@ -144,7 +144,7 @@ def test_a_step_that_was_about_to_begin_is_not_taken_after_a_pause(lesson):
     assert lesson.now == 0
 
 
-def test_many_threads_may_ask_at_once(lesson):
+def test_many_threads_may_use_a_lesson_at_once(lesson):
     def ask(seed):
         rng = np.random.default_rng(seed)
         for _ in range(10):
@@ -181,7 +181,7 @@ def test_the_slow_step_is_the_one_that_comes_next(lesson):
     assert not np.array_equal(before, after)
 
 
-def test_divergence_is_told_and_one_can_go_back(monkeypatch):
+def test_divergence_is_reported_and_one_can_go_back(monkeypatch):
     monkeypatch.setitem(RANGES, "learning_rate", (0, 1e31))
     wild = {"optimizer": "sgd", "learning_rate": 1e30, "clip": 1e30, "dropout": 0.0}
     with Lesson(TINY | wild, TEXT) as lesson, lesson.subscribe() as events:
@@ -246,7 +246,7 @@ ENGLISH = "We met the old sailor by the harbour; he told us of ships, and of the
         ({"tokenizer": "word", "block_size": 8}, "wordword " * 3, "tokenizer"),
     ],
 )
-def test_what_is_offered_for_a_text_works(changes, text, field):
+def test_the_value_offered_for_a_text_works(changes, text, field):
     settings = {"vocab_size": None} if changes.get("tokenizer", "bpe") != "bpe" else {}
     settings |= {"n_layers": 1, "d_model": 16, **changes}
     first = None
@@ -272,7 +272,7 @@ def test_what_is_offered_for_a_text_works(changes, text, field):
         until(events, "step")
 
 
-def test_a_text_of_a_length_that_no_lesson_has():
+def test_a_text_too_long_for_a_lesson():
     with pytest.raises(Unfit, match="2,000,001") as error:
         Lesson({}, "x" * 2_000_001)
     assert (error.value.field, error.value.offer) == ("text", None)
@@ -295,7 +295,7 @@ def test_a_lesson_ends_with_the_process():
 # ── events ──
 
 
-def test_a_slow_listener_loses_points_in_between_and_nothing_else():
+def test_a_slow_listener_loses_only_steps_in_between():
     channel = Channel()
     with channel.subscribe() as slow:
         channel.publish("error", message="early")
@@ -354,7 +354,7 @@ def test_snapshots_are_few_and_spread(monkeypatch):
     assert optimizer.state["t"] == 256
 
 
-def test_rows_are_thinned_but_for_those_that_matter():
+def test_rows_are_thinned_except_important_ones():
     assert thinned(0, lambda i: True) == []
     assert thinned(5, lambda i: False) == list(range(5))
     chosen = thinned(10 * MAX_ROWS, lambda i: i == 7)
@@ -363,7 +363,7 @@ def test_rows_are_thinned_but_for_those_that_matter():
     assert chosen[-1] == 10 * MAX_ROWS - 1
 
 
-def test_points_are_turned_to_where_they_were():
+def test_points_are_rotated_back_to_the_last_ones():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(30, 2))
     turned = points @ np.array([[0.6, 0.8], [0.8, -0.6]])
@@ -437,6 +437,6 @@ def test_a_run_that_goes_back_is_followed_there(tmp_path):
         until(events, "state", status="done", step=30)
 
 
-def test_what_cannot_be_followed(tmp_path):
+def test_a_folder_that_is_not_a_run_cannot_be_followed(tmp_path):
     with pytest.raises(FileNotFoundError, match="not a run folder"):
         Following(tmp_path)

@@ -99,7 +99,7 @@ def test_a_lesson_is_begun_and_watched_to_its_end(client):
         assert [losses[i] for i in range(1, 61)] == [row["loss"] for row in same.rows()]
 
 
-def test_who_comes_later_gets_all_that_was_and_what_is_shown_now(client):
+def test_a_late_watcher_gets_the_past_and_the_newest_pictures(client):
     id_ = begin(client)
     with watching(client, id_) as events:
         ask(client, f"lessons/{id_}/step", n=55)
@@ -167,7 +167,7 @@ def test_the_next_step_in_slow_motion_is_the_one_that_is_taken(client):
     assert len(slow["losses"][0]) == len(slow["y"][0]) == 8
 
 
-def test_a_lesson_is_ended_by_whoever_wants(client):
+def test_any_client_can_end_a_lesson(client):
     id_ = begin(client)
     with watching(client, id_) as events:
         next(events)
@@ -223,7 +223,7 @@ def test_a_wrong_setting_is_refused(client, lessons, changes, status, message):
 JSON = {"content-type": "application/json"}
 
 
-def test_what_is_no_json_or_no_lesson(client):
+def test_requests_that_are_not_json_or_name_no_lesson(client):
     assert client.post("/api/lessons", content="{").status_code == 415
     assert client.post("/api/lessons", content="{", headers=JSON).status_code == 400
     id_ = begin(client)
@@ -235,7 +235,7 @@ def test_what_is_no_json_or_no_lesson(client):
     assert client.put(f"/api/lessons/{id_}").status_code == 405
 
 
-def test_every_choice_goes_with_every_other():
+def test_every_value_of_a_setting_works():
     for name, kind in BEGIN.items():
         told = kind.schema()
         ends = told.get("enum") or [told.get("minimum"), told.get("maximum")]
@@ -245,7 +245,7 @@ def test_every_choice_goes_with_every_other():
                 assert lesson.settings.steps
 
 
-def test_nobody_without_the_token_learns_here(client):
+def test_lessons_need_the_token(client):
     with httpx.Client(base_url=client.base_url, trust_env=False) as stranger:
         assert stranger.get("/api/lessons").status_code == 401
         assert stranger.post("/api/lessons", json=TINY).status_code == 401
@@ -257,7 +257,7 @@ def test_nobody_without_the_token_learns_here(client):
 # ── limits ──
 
 
-def test_few_lessons_at_once_and_one_that_nobody_watches_makes_room(client, monkeypatch):
+def test_a_new_lesson_ends_an_unwatched_one_if_there_are_too_many(client, monkeypatch):
     ids = [begin(client) for _ in range(limits.MAX_SESSIONS)]
     assert "4 lessons are under way" in begin(client, 429)
     monkeypatch.setattr(limits, "SECONDS_TO_PAUSE", 0)
@@ -269,7 +269,7 @@ def test_few_lessons_at_once_and_one_that_nobody_watches_makes_room(client, monk
         assert [listed[id_]["n_watchers"] for id_ in (ids[0], more)] == [1, 0]
 
 
-def test_only_so_many_watch(client, monkeypatch):
+def test_the_number_of_watchers_is_limited(client, monkeypatch):
     id_ = begin(client)
     monkeypatch.setattr(limits, "MAX_WATCHERS", 1)
     with watching(client, id_) as events:
@@ -342,7 +342,7 @@ def test_ctrl_c_ends_the_command_with_a_lesson_running(tmp_path):
     assert "Traceback" not in said
 
 
-def test_json_knows_no_nan():
+def test_nan_becomes_null_in_json():
     value = {"a": [1.5, float("nan")], "b": (float("inf"), {"c": None})}
     assert json.loads(to_json(value)) == {"a": [1.5, None], "b": [None, {"c": None}]}
 
@@ -373,7 +373,7 @@ def test_a_run_is_followed_live(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run-0", "run-1"])
-def test_what_is_missing_of_a_run_is_said_without_its_path(tmp_path, name):
+def test_errors_about_missing_files_of_a_run_contain_no_path(tmp_path, name):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     changes = {"steps": 2, "data": [str(tmp_path / "text.txt")]}
     for folder in ("whole", "gone"):
@@ -414,7 +414,7 @@ def finished_run(folder):
         "checkpoint-4/training_state.safetensors",
     ],
 )  # fmt: skip
-def test_nothing_in_a_folder_that_is_watched_makes_it_wait(tmp_path, capfd, name, kind, whole_run):
+def test_no_file_in_a_followed_folder_blocks_the_server(tmp_path, capfd, name, kind, whole_run):
     """Whatever the files of a run become: answers come, they name no path, and tell no secret."""
     folder, secret = tmp_path / "run", tmp_path / "secret"
     shutil.copytree(whole_run, folder)
@@ -438,7 +438,7 @@ def test_nothing_in_a_folder_that_is_watched_makes_it_wait(tmp_path, capfd, name
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a name cannot hold such characters")
-def test_no_name_sample_or_problem_holds_control_characters(tmp_path, whole_run):
+def test_no_name_sample_or_problem_contains_control_characters(tmp_path, whole_run):
     folder = tmp_path / "run\x1b]0;owned\x07 \u202e<b>"
     shutil.copytree(whole_run, folder)
     (folder / "samples.txt").write_text("──── step 4 ────\n\x1b[31mred\x9b <script>\n\n", "utf-8")
@@ -475,7 +475,7 @@ def whole_run(tmp_path_factory):
     return finished_run(tmp_path_factory.mktemp("runs") / "whole")
 
 
-def test_a_run_is_not_followed_for_nobody(tmp_path, monkeypatch):
+def test_an_unwatched_run_is_not_followed(tmp_path, monkeypatch):
     tiny_run(tmp_path, steps=1)
     lessons = Lessons([tmp_path / "run"])
     session = lessons["run-0"]
@@ -487,7 +487,7 @@ def test_a_run_is_not_followed_for_nobody(tmp_path, monkeypatch):
     lessons.close()
 
 
-def test_the_document_of_the_api_has_the_lessons(client):
+def test_the_openapi_document_describes_lessons(client):
     paths = client.get("/api/openapi.json").json()["paths"]
     begun = paths["/api/lessons"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert begun == client.get("/api/lessons").json()["fields"]

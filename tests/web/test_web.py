@@ -42,7 +42,7 @@ JSON = {"content-type": "application/json"}
 # ── who may ask ──
 
 
-def test_the_token_opens_the_page_once_and_a_cookie_does_from_then_on(client):
+def test_the_token_opens_the_page_once_and_then_a_cookie_does(client):
     with httpx.Client(base_url=client.base_url, trust_env=False) as stranger:
         assert stranger.get("/").status_code == 403
         assert stranger.get("/api/models").status_code == 401
@@ -105,7 +105,7 @@ def test_every_answer_has_the_headers_that_keep_others_out(client, path, known):
     assert "access-control-allow-origin" not in headers
 
 
-def test_no_path_comes_from_a_request(client):
+def test_a_request_cannot_choose_a_path(client):
     for path in ("/static/../server.py", "/static/%2e%2e/server.py", "/static//etc/passwd"):
         assert client.get(path).status_code == 404
     assert "must be a whole number" in ask(client, "look", 422, model="../x")
@@ -144,7 +144,7 @@ def test_no_path_comes_from_a_request(client):
         ("write", {"n": 10**9}, 422, "n must be a whole number from 1 to 256"),
     ],
 )
-def test_what_cannot_be_answered_is_said(client, path, asked, status, said):
+def test_a_wrong_field_gets_a_message(client, path, asked, status, said):
     answer = client.post(
         f"/api/{path}", content=json.dumps(asked), headers={"content-type": "application/json"}
     )
@@ -152,7 +152,7 @@ def test_what_cannot_be_answered_is_said(client, path, asked, status, said):
     assert said in answer.json()["error"]
 
 
-def test_what_is_no_json_and_what_is_not_there(client):
+def test_requests_that_are_not_json_and_missing_addresses(client):
     sent = {"content-type": "application/json"}
     assert client.post("/api/look", content=b"{", headers=sent).status_code == 400
     assert client.post("/api/look", content=b"[" * 9999, headers=sent).status_code == 400
@@ -165,7 +165,7 @@ def test_what_is_no_json_and_what_is_not_there(client):
     assert client.get("/api/nothing").json() == {"error": "not found"}
 
 
-def test_too_many_at_once_are_sent_away(client, monkeypatch):
+def test_too_many_requests_at_once_are_refused(client, monkeypatch):
     monkeypatch.setattr(work, "MAX_WAITING", 0)
     answer = client.post("/api/look", json={})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
@@ -177,7 +177,7 @@ def test_too_many_at_once_are_sent_away(client, monkeypatch):
     assert client.work.n_waiting == client.work.n_writing == 0
 
 
-def test_what_takes_too_long_is_ended(client, monkeypatch):
+def test_an_answer_that_takes_too_long_is_abandoned(client, monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(work, "MAX_SECONDS", 0.05)
     monkeypatch.setattr(looking.Looker, "look", lambda *_: ended.wait(10))
@@ -189,7 +189,7 @@ def test_what_takes_too_long_is_ended(client, monkeypatch):
 # ── the answers ──
 
 
-def test_the_text_to_begin_with_is_of_the_models_own_kind(models, folder, tmp_path):
+def test_the_first_text_is_of_the_kind_that_the_model_learned(models, folder, tmp_path):
     """A play for a model of the plays only; for any other what it writes itself, for each step."""
     written = models.describe(0)["example"]
     assert re.fullmatch("(my|dear|goose|take|this|lantern|and|fox|[., ])+", written)
@@ -213,7 +213,7 @@ def test_the_text_to_begin_with_is_of_the_models_own_kind(models, folder, tmp_pa
     assert "tavern" in Models([str(tmp_path / "python")]).describe(0)["example"]
 
 
-def test_a_model_that_can_write_nothing_begins_with_nothing(tmp_path):
+def test_a_model_that_cannot_write_begins_with_an_empty_text(tmp_path):
     tokenizer = CharTokenizer().train("abc")
     model = miniGPT(tokenizer.vocab_size, 16, 8, 2, 1)
     model.params()["final_norm.shift"][...] = np.nan
@@ -241,7 +241,7 @@ def test_an_error_names_the_field_and_offers_what_works(client, asked, field, of
     assert answer.json()["unfit"] == {"field": field, "offer": offer}
 
 
-def test_a_look_is_the_trace(client, looker):
+def test_the_pictures_are_those_of_the_trace(client, looker):
     seen = trace(looker.model, TEXT[:30], looker.tokenizer)
     got = ask(client, "look", text=TEXT[:30])
     assert [token["id"] for token in got["tokens"]] == seen.ids.tolist()
@@ -266,7 +266,7 @@ def test_a_look_is_the_trace(client, looker):
 
 
 @pytest.mark.parametrize("position", [None, 2])
-def test_what_comes_next_is_what_sampling_says(client, looker, position):
+def test_the_next_tokens_are_those_of_sampling(client, looker, position):
     seen = trace(looker.model, TEXT[:30], looker.tokenizer)
     at = len(seen.ids) - 1 if position is None else position
     how = {"temperature": 0.7, "top_k": 5, "top_p": 0.8}
@@ -282,7 +282,7 @@ def test_what_comes_next_is_what_sampling_says(client, looker, position):
     np.testing.assert_allclose([one["probability"] for one in got["candidates"]], by_model[ids])
 
 
-def test_without_a_head_the_answers_are_those_of_the_model_without_it(client, looker):
+def test_answers_with_a_head_off_are_those_of_the_model_without_it(client, looker):
     whole = trace(looker.model, TEXT[:30], looker.tokenizer).probabilities()
     less = trace(without_heads(looker.model, [(0, 1)]), TEXT[:30], looker.tokenizer)
     got = ask(client, "next", text=TEXT[:30], off=[[0, 1]])
@@ -294,7 +294,7 @@ def test_without_a_head_the_answers_are_those_of_the_model_without_it(client, lo
     assert ask(client, "next", text=TEXT[:30])["changes"] == []
 
 
-def test_a_long_text_says_what_is_dropped_and_an_empty_one_begins(client, looker):
+def test_a_long_text_is_cut_and_an_empty_one_gets_a_token(client, looker):
     got = ask(client, "look", text=TEXT * 3)
     n = len(looker.tokenizer.encode(TEXT * 3))
     assert (len(got["tokens"]), got["n_dropped"]) == (12, n - 12)
@@ -316,7 +316,7 @@ def events(answer):
     return [json.loads(part.removeprefix("data: ")) for part in parts[:-1]]
 
 
-def test_what_is_written_is_what_generate_gives(client, looker):
+def test_the_written_text_is_that_of_generate(client, looker):
     ids = looker.tokenizer.encode("my dear")
     asked = {"text": "my dear", "n": 20, "seed": 3, "temperature": 0.8}
     answer = client.post("/api/write", json=asked)
@@ -359,7 +359,7 @@ def test_the_server_ends_while_a_model_writes(models, monkeypatch):
     wait_for(ended.is_set)
 
 
-def test_a_trace_is_kept_for_its_other_pictures_and_not_for_ever(looker, monkeypatch):
+def test_a_trace_is_kept_for_its_other_pictures_within_the_budget(looker, monkeypatch):
     taken = []
     monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
     asked = looking.Question("my dear fox, my dear fox", (), ())
@@ -372,7 +372,7 @@ def test_a_trace_is_kept_for_its_other_pictures_and_not_for_ever(looker, monkeyp
     assert len(looker.memory) == 0
 
 
-def test_what_is_kept_of_models_without_heads_stays_within_the_budget(folder, monkeypatch):
+def test_memory_of_models_without_heads_stays_within_the_budget(folder, monkeypatch):
     """Asked again and again with heads switched off, nothing else than traces is kept of a model.
 
     A trace that is looked at goes last.
@@ -399,7 +399,7 @@ def test_what_is_kept_of_models_without_heads_stays_within_the_budget(folder, mo
     assert len(taken) == n
 
 
-def test_what_is_kept_is_counted_with_what_it_looks_into(looker):
+def test_memory_counts_the_base_arrays_of_views(looker):
     shares = []
     for text in ("my", *(5 * f"{word} my dear fox " for word in ("goose", "lantern", "tea"))):
         gc.collect()
@@ -458,7 +458,7 @@ def test_lessons_and_texts_being_written_count_too(monkeypatch):
     assert (len(kept), kept.get("new")) == (1, "new")
 
 
-def test_a_model_stays_in_its_file_and_is_warm_before_anybody_types(folder, monkeypatch):
+def test_a_model_stays_in_its_file_and_is_warmed_up(folder, monkeypatch):
     taken = []
     monkeypatch.setattr(looking, "trace", lambda *args: taken.append(1) or trace(*args))
     models = Models([str(folder)])
@@ -470,7 +470,7 @@ def test_a_model_stays_in_its_file_and_is_warm_before_anybody_types(folder, monk
     assert counted == sum(param.size for param in model.params().values())
 
 
-def test_warming_up_leaves_what_is_wrong_to_who_asks(folder, tmp_path):
+def test_warming_up_leaves_errors_to_the_first_request(folder, tmp_path):
     tokenizer = load_tokenizer(folder)
     model = miniGPT.from_pretrained(folder)
     model.params()["head.weight"][...] = np.nan
@@ -496,7 +496,7 @@ def test_every_picture_has_its_source_with_the_file(client):
     "name",
     ["minigpt/commands/cli.py", "minigpt/%2e%2e/minigpt/core/functional.py", "%2Fetc%2Fpasswd", ""],
 )
-def test_no_other_file_is_shown(client, name):
+def test_other_files_are_not_shown(client, name):
     assert client.get("/source/minigpt/core/functional.py").status_code == 200
     assert client.get(f"/source/{name}").status_code == 404
 
@@ -510,7 +510,7 @@ def test_a_checkpoint_can_be_chosen_by_its_number(client, folder):
 # ── the command ──
 
 
-def test_a_folder_that_is_no_model(tmp_path, capsys):
+def test_a_folder_that_is_not_a_model(tmp_path, capsys):
     assert cli.main(["explore", str(tmp_path), "--no-browser"]) == 1
     assert str(tmp_path) in capsys.readouterr().err
 
@@ -551,7 +551,7 @@ def test_the_parts_of_an_answer_are_sent_at_once(folder, monkeypatch):
     assert protocols == [socket.IPPROTO_TCP]  # only then asyncio turns Nagle's algorithm off
 
 
-def test_another_host_is_warned_of(folder, capsys, ending_at_once):
+def test_listening_on_another_host_is_warned_of(folder, capsys, ending_at_once):
     assert cli.main(["explore", str(folder), "--no-browser", "--host", "0.0.0.0"]) == 0
     printed = capsys.readouterr()
     assert "warning: everyone who can reach 0.0.0.0" in printed.err
@@ -560,7 +560,7 @@ def test_another_host_is_warned_of(folder, capsys, ending_at_once):
     assert Guard(None, TOKEN, "0.0.0.0", address.port).is_ours(address.netloc)
 
 
-def test_a_host_that_is_none_of_ours(folder, capsys):
+def test_a_host_that_is_not_of_this_machine(folder, capsys):
     assert cli.main(["explore", str(folder), "--no-browser", "--host", "no.such.invalid"]) == 1
     assert "--host no.such.invalid is not an address" in capsys.readouterr().err
 
