@@ -265,7 +265,7 @@ def test_train_chooses_a_free_name_and_overwrites_nothing(folder):
     before = (folder / "runs/a/model.safetensors").read_bytes()
     again = minigpt("train", "--data", "text.txt", "--out", "runs/a", *TINY, cwd=folder)
     assert again.returncode == 1
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
     assert "--resume" in again.stderr
     assert (folder / "runs/a/model.safetensors").read_bytes() == before
 
@@ -340,7 +340,7 @@ def test_resume_names_a_damaged_checkpoint_and_uses_the_previous(folder):
     (folder / "runs" / "b" / "model.safetensors").write_bytes(path.read_bytes())
     done = minigpt("train", "--resume", "runs/b", cwd=folder)
     assert done.returncode == 0, done.stderr
-    what = "checkpoint-6 is damaged (model.safetensors is cut short): going on from checkpoint-3"
+    what = "checkpoint-6 is damaged (model.safetensors is cut short): continuing from checkpoint-3"
     assert what in done.stderr
     for name in ("checkpoint-6/model.safetensors", "model.safetensors"):
         assert (folder / "runs/b" / name).read_bytes() == (folder / "runs/a" / name).read_bytes()
@@ -566,7 +566,7 @@ def test_backslash_n_in_a_prompt_is_a_line_break(folder):
         (["--tokenizer", "text.txt"], "text.txt is not JSON"),
         (["--tokenizer", "char", "--vocab-size", "1"], "--vocab-size 1 is too small"),
         (["--vocab-size", "256"], "--vocab-size 256 is too small"),
-        (["--out", "text.txt"], "text.txt is there already"),
+        (["--out", "text.txt"], "text.txt already exists"),
         (["--out", "text.txt/deep/x"], "text.txt is a file"),
         (
             ["--init-from", "runs/a", "--block-size", "128"],

@@ -17,6 +17,7 @@ from minigpt.fast import machines
 from minigpt.fast.machines import ALONE, World
 from minigpt.fast.replicas import Replicas
 from minigpt.runs import Run
+from minigpt.runs.shared_run import run_on_all
 
 IDS = (np.arange(300) ** 2 % 127 % 11).astype(np.uint8)
 DATASET = Dataset("x", IDS, IDS[:90], 90)
@@ -140,7 +141,7 @@ def test_rank_0_makes_the_run_and_the_others_receive_it(tmp_path):
             makers.append(world.rank)
             return Run.new(settings, tmp_path / "run")
 
-        run = Run.together(world, make)
+        run = run_on_all(world, make)
         write = run._write_into
         run._write_into = lambda folder: (savers.append(world.rank), write(folder))
         samples = [step.sample for step in run.steps() if step.sample is not None]
@@ -168,7 +169,7 @@ def test_resumed_run_has_the_optimizer_state_in_all_processes(tmp_path):
         pass
 
     def work(world):
-        run = Run.together(world, lambda: Run.resume(tmp_path / "run", {"steps": 9}))
+        run = run_on_all(world, lambda: Run.resume(tmp_path / "run", {"steps": 9}))
         state = {name: value.copy() for name, value in run.optimizer.state.items()}
         return state, [step.number for step in run.steps()]
 

@@ -247,7 +247,7 @@ def test_damaged_checkpoint_is_skipped(run, name, what):
     assert again.step == 8
     (note,) = notes
     assert note.startswith(f"checkpoint-12 is damaged ({name} ")
-    assert note.endswith(f"{what}): going on from checkpoint-8")
+    assert note.endswith(f"{what}): continuing from checkpoint-8")
     assert len(losses(run.folder)) == 8
     assert damage(run.folder) is None  # what others open is whole again
     for _ in again.steps():

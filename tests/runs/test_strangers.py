@@ -48,7 +48,7 @@ def test_record_may_only_name_files_of_its_folder(run, name):
     files = read_record(path_of(run, 2))["files"]
     forge(path_of(run, 2), files=files | {name: {"size": 6, "crc32": "0"}})
     assert damage(path_of(run, 2)) == "training.json cannot be read"
-    with pytest.raises(ValueError, match=r"checkpoint-2.*in files is no name of a file"):
+    with pytest.raises(ValueError, match=r"checkpoint-2.*in files is not a file name"):
         Run.resume(run, {"steps": 6})
     assert (run.parents[2] / "x").read_text(encoding="utf-8") == "mine"
 

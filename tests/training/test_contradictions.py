@@ -172,4 +172,4 @@ def test_open_dataset_refuses_another_tokenizer(place):
 
 def test_allow_special_cannot_change_on_resume(place, capsys):
     assert main(["train", "--resume", "model", "--steps", "3", "--allow-special"]) == 1
-    assert "--allow-special cannot change when a run goes on" in capsys.readouterr().err
+    assert "--allow-special cannot change when a run is resumed" in capsys.readouterr().err

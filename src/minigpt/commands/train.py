@@ -102,6 +102,7 @@ def demo(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     """Start a run, or continue one."""
     from minigpt.runs import Run
+    from minigpt.runs.shared_run import run_on_all
     from minigpt.text.sources import name_of
 
     _check_tensorboard(args)
@@ -119,7 +120,7 @@ def train(args: argparse.Namespace) -> int:
         def resume() -> Run:
             return Run.resume(args.resume, changes, say, unfinished=True, world=world())
 
-        run = Run.together(world(), resume)
+        run = run_on_all(world(), resume)
         say(f"continuing {args.resume} after step {run.step}")
     else:
         settings, free = settings_from(args)
@@ -132,13 +133,14 @@ def train(args: argparse.Namespace) -> int:
 
 def _new_run(settings: Settings, folder: Path | None, name: str, free: Sequence[str] = ()) -> Run:
     from minigpt.runs import Run
+    from minigpt.runs.shared_run import run_on_all
     from minigpt.runs.starting import free_folder
 
     world().check_batch(settings.batch_size)
     out, usual = "" if folder is None else f"--out {folder} ", Settings().to_dict()
     chosen = {name: v for name, v in settings.to_dict().items() if v != usual[name]}
     world().check_command(f"train {out}{as_flags(chosen)}".strip())
-    return Run.together(world(), lambda: Run.new(settings, folder or free_folder(name), say, free))
+    return run_on_all(world(), lambda: Run.new(settings, folder or free_folder(name), say, free))
 
 
 def _check_tensorboard(args: argparse.Namespace) -> None:

@@ -1,17 +1,17 @@
-"""A run is a folder: a model that others can open, and beside it how it came to be.
+"""A run is a folder: a model that other programs can open, and the record of its training.
 
     config.json, model.safetensors, tokenizer.json …    see `minigpt.folders.pretrained`
-    training.json                 all settings, the seed, the version, how far it is
-    training_state.safetensors    what the optimizer remembers
+    training.json                 all settings, the seed, the version, how far the run is
+    training_state.safetensors    the state of the optimizer
     metrics.jsonl                 one line for each step
     layers.jsonl                  gradients and updates by layer, ten times between evaluations
     samples.txt                   what the model wrote while it learned
-    checkpoint-250/, …            all of these but for the last three, as they were after step 250
+    checkpoint-250/, …            all of these except the last three, as they were after step 250
 
-The model at the top is the best so far by its loss on the validation text; the newest is in the
-checkpoint with the highest number.
+The model in the run folder is the one with the lowest validation loss so far; the newest model is
+in the checkpoint with the highest number.
 
-With these, training goes on where it stopped, to the bit; see `minigpt.runs.checkpoints`.
+With these files, training continues where it stopped, to the bit; see `minigpt.runs.checkpoints`.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ __all__ = ["Run", "RunNotWritten"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what trains when it is first used: to open a model of a run it is not needed."""
+    """Import the training code when it is first used: opening a model does not need it."""
     if name not in __all__:
         raise AttributeError(f"module 'minigpt.runs' has no attribute {name!r}")
     return getattr(import_module(f"minigpt.runs.{'run' if name == 'Run' else 'keeper'}"), name)

@@ -1,12 +1,11 @@
-"""The checkpoints of a run: which there are, and which of them are whole.
+"""The checkpoints of a run: which exist, and which of them are intact.
 
-    runs/x/                    the best model, and all that has been written down
+    runs/x/                    the best model, and the logs
     runs/x/checkpoint-200/     a model folder, training_state.safetensors, training.json
     runs/x/checkpoint-300/
 
-A checkpoint gets its name when all of it is on the disk. After that it never changes; its
-training.json holds sizes and checksums of the other files, and one of itself, so that damage done
-later is seen.
+A checkpoint gets its name when all of it is on the disk, and then never changes. Its training.json
+holds the sizes and checksums of the other files and a checksum of itself, which reveal damage.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ def path_of(folder: Path, step: int) -> Path:
 
 
 def steps_of(folder: Path) -> list[int]:
-    """Return the steps after which there are checkpoints in a run folder, the newest first."""
+    """Return the steps of the checkpoints in a run folder, the newest first."""
     names = (_NAME.fullmatch(path.name) for path in folder.glob("checkpoint-*") if path.is_dir())
     return sorted((int(name[1]) for name in names if name), reverse=True)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """Read training.json: the settings of a run and how far it is."""
+    """Read training.json: the settings of a run, and how far it is."""
     path = folder / RECORD
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not a run folder: {reason_missing(folder, RECORD)}")
@@ -59,16 +58,16 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def _check_names(files: object, path: Path) -> None:
-    """Raise unless `files` describes files of one folder: a path would lead out of it."""
+    """Raise unless `files` has plain file names: a path could lead out of the folder."""
     if not isinstance(files, dict):
         raise ValueError(f"{path} is damaged: files must be an object with the name of each file")
     for name in files:
         if name in ("", "..") or Path(name).name != name or "\0" in name:
-            raise ValueError(f"{path} is damaged: {name!r:.100} in files is no name of a file")
+            raise ValueError(f"{path} is damaged: {name!r:.100} in files is not a file name")
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read how far a run is: the newest training.json. That of the folder is of its best model."""
+    """Read the newest training.json of a run; the one in the run folder is of the best model."""
     for step in steps_of(folder):
         if (path_of(folder, step) / RECORD).is_file():
             return read_record(path_of(folder, step))
@@ -76,25 +75,25 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def require_run(folder: Path) -> None:
-    """Refuse a folder that is no run."""
+    """Raise unless `folder` is a run folder."""
     if not (folder / RECORD).is_file() and not steps_of(folder):
         why = reason_missing(folder, f"{RECORD}, no checkpoint")
         raise FileNotFoundError(f"{folder} is not a run folder: {why}")
     if run_of(folder) != folder:
         raise ValueError(
             f"{folder} is a checkpoint of the run {folder.parent}: give that run, or copy the "
-            "checkpoint elsewhere to make a run of its own of it"
+            "checkpoint elsewhere to make it a run of its own"
         )
 
 
 def run_of(folder: Path) -> Path:
-    """Return the folder of the run that a checkpoint belongs to; of anything else, itself."""
+    """Return the run folder that a checkpoint belongs to; any other folder is returned itself."""
     in_run = _NAME.fullmatch(folder.name) and (folder.parent / RECORD).is_file()
     return folder.parent if in_run else folder
 
 
 def seal(folder: Path, record: dict[str, Any]) -> None:
-    """Write training.json: `record`, and checksums of all that is in `folder` and of itself."""
+    """Write training.json: `record`, the checksums of all files in `folder`, and its own."""
     files = {
         path.name: {"size": path.stat().st_size, "crc32": _checksum(path)}
         for path in sorted(folder.iterdir())
@@ -104,10 +103,10 @@ def seal(folder: Path, record: dict[str, Any]) -> None:
 
 
 def damage(folder: Path) -> str | None:
-    """Say what is wrong with a checkpoint, or give None if it is whole."""
+    """Return what is wrong with a checkpoint, or None if it is intact."""
     try:
         record = read_record(folder)
-        if not {"files", "crc32"} & record.keys():  # of version 0.1, which had no checksums
+        if not {"files", "crc32"} & record.keys():  # version 0.1 had no checksums
             return None
         if record.pop("crc32", None) != _checksum_of(record):
             return f"{RECORD} has changed"
@@ -122,21 +121,21 @@ def damage(folder: Path) -> str | None:
 
 
 def newest_intact(folder: Path, say: Callable[[str], None], below: float = math.inf) -> Path:
-    """Find what a run can go on from: its newest checkpoint that is whole.
+    """Return the newest intact checkpoint of a run, from which it can continue.
 
-    What lies in the run folder itself counts too: it is a copy of the best checkpoint, or, in a
-    run of version 0.1 or a checkpoint copied elsewhere, all there is.
+    The run folder itself is a candidate too: it is a copy of the best checkpoint. In version 0.1,
+    or if a checkpoint was copied elsewhere, it is the only one.
 
     Parameters
     ----------
     folder : the run folder.
-    say : is told of those that are damaged.
-    below : only checkpoints of fewer steps are looked at.
+    say : is called with a line about each damaged checkpoint.
+    below : only checkpoints of fewer steps are considered.
 
     Raises
     ------
     ValueError
-        If none is whole.
+        If no checkpoint is intact.
     """
     candidates = _candidates(folder, below)
     problems: list[str] = []
@@ -144,9 +143,9 @@ def newest_intact(folder: Path, say: Callable[[str], None], below: float = math.
         what = damage(path)
         if what is None:
             for problem in problems:
-                say(f"{problem}: going on from {path if path == folder else path.name}")
+                say(f"{problem}: continuing from {path if path == folder else path.name}")
             return path
-        if path != folder or len(candidates) == 1:  # else it only repeats what has been said
+        if path != folder or len(candidates) == 1:  # the copy has the same damage: report it once
             problems.append(f"{path.name} is damaged ({what})")
     raise ValueError(
         f"{folder} has no intact checkpoint: {'; '.join(problems)}. Nothing was changed"
@@ -154,25 +153,25 @@ def newest_intact(folder: Path, say: Callable[[str], None], below: float = math.
 
 
 def publish(checkpoint: Path, folder: Path) -> None:
-    """Link the files of a checkpoint into the run folder too, training.json last.
+    """Link the files of a checkpoint into the run folder, training.json last.
 
-    What else lies in it, as links to files elsewhere may in a stranger's, is not spread.
+    Only files named in training.json are linked: a stranger's checkpoint may hold links to others.
     """
     names = read_record(checkpoint).get("files")
-    if names is None:  # of version 0.1
+    if names is None:  # version 0.1
         files = (path for path in checkpoint.iterdir() if path.is_file() and not path.is_symlink())
         names = [path.name for path in files if path.name != RECORD]
     for name in (*names, RECORD):
         try:
             link_or_copy(checkpoint / name, folder / name)
-        except PermissionError:  # Windows does not replace what somebody reads; next time it may
+        except PermissionError:  # Windows does not replace an open file; the next call may succeed
             return
 
 
 def prune(folder: Path, keep: int, latest: int, best: int | None) -> None:
-    """Remove checkpoints but for the `keep` newest up to `latest`, and the `best`.
+    """Remove checkpoints except the `keep` newest up to step `latest`, and that of step `best`.
 
-    Those after `latest` were damaged, or training diverged there and went back.
+    Checkpoints after `latest` are damaged, or are left over from training that diverged.
     """
     steps = steps_of(folder)
     kept = {*[step for step in steps if step <= latest][:keep], best}
@@ -185,7 +184,7 @@ def prune(folder: Path, keep: int, latest: int, best: int | None) -> None:
 
 
 def _candidates(folder: Path, below: float) -> list[Path]:
-    """Return the checkpoints and the run folder, by their steps, the newest first."""
+    """Return the checkpoints and the run folder, sorted by step, the newest first."""
     steps = {path_of(folder, step): step for step in steps_of(folder)}
     try:
         steps[folder] = read_record(folder)["step"]
@@ -193,7 +192,7 @@ def _candidates(folder: Path, below: float) -> list[Path]:
         steps[folder] = -1
     except FileNotFoundError:
         pass  # killed before the first one was copied
-    # The folder itself stands behind the checkpoint it is a copy of.
+    # The run folder comes after the checkpoint that it is a copy of.
     order = sorted(steps, key=lambda path: (steps[path], path != folder), reverse=True)
     return [path for path in order if steps[path] < below]
 
@@ -207,7 +206,7 @@ def _difference(path: Path, size: int, checksum: str) -> str | None:
 
 
 def _checksum(path: Path) -> str:
-    """Return the CRC-32 of a file: quick on every machine, and it guards against accidents only."""
+    """Return the CRC-32 of a file: fast everywhere, but no protection against forgery."""
     crc = 0
     with open_to_read(path) as file:
         while part := file.read(2**20):

@@ -1,4 +1,4 @@
-"""When training goes astray: how that is seen, and how often it may start over."""
+"""How diverging training is detected, and how often a run may return to a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from minigpt.support.wording import decimal
 from minigpt.training.loop import Step, TrainingDiverged
 
 MAX_SETBACKS = 3
-"""So often a run goes back to its last checkpoint; then it stops."""
+"""Number of times that a run returns to a checkpoint before it stops."""
 
 STEPS_AVERAGED = 20
-"""About how many steps the usual loss looks back on."""
+"""Number of steps that the running mean of the loss averages over, about."""
 
 
 def usual_loss(usual: float | None, step: Step, spike: float | None, vocab_size: int) -> float:
-    """Follow the loss by a running mean, and refuse one that is far above it.
+    """Update the running mean of the loss; raise if the new loss is far above it.
 
     Parameters
     ----------
-    usual : the mean before this step; None for the first.
+    usual : the mean before this step; None at the first step.
     step : the newest step.
-    spike : how far above the mean is too far, in units of ln(vocab_size), which is the loss of a
-        model that knows nothing; None for no limit.
-    vocab_size : tokens in the vocabulary.
+    spike : the largest distance above the mean, in units of ln(vocab_size), which is the loss of
+        a model that knows nothing; None for no limit.
+    vocab_size : number of tokens in the vocabulary.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def usual_loss(usual: float | None, step: Step, spike: float | None, vocab_size:
     if spike is not None and step.loss > usual + spike * math.log(vocab_size):
         raise TrainingDiverged(
             f"step {step.number}: the loss is {decimal(step.loss)}, far above the {decimal(usual)} "
-            "it usually is. Try a lower learning rate or a longer warm-up; or, if the text is just "
-            f"as uneven as that, a higher spike (now {spike:g}) or none"
+            "of the steps before. Try a lower learning rate or a longer warm-up; or, if the text "
+            f"itself is so uneven, a higher spike (now {spike:g}) or none"
         )
     return usual + (step.loss - usual) / STEPS_AVERAGED

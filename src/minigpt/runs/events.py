@@ -1,4 +1,4 @@
-"""Training for TensorBoard: each `Step` as events in a file that it shows."""
+"""Event files for TensorBoard: the numbers and samples of each `Step`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TAGS = {
     "gradient_norm": "step/gradient_norm",
     "tokens_per_second": "step/tokens_per_second",
 }
-"""What TensorBoard calls the numbers of a `Step`; before the slash, the group it shows them in."""
+"""Field of a `Step` → its tag in TensorBoard; the part before the slash is the group of charts."""
 
 
 def find_writer() -> Any:
-    """Return tensorboardX's SummaryWriter, or raise an ImportError that says how to install it."""
+    """Return tensorboardX's SummaryWriter; without it, raise ImportError with instructions."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
@@ -37,14 +37,14 @@ class EventFile:
 
     Parameters
     ----------
-    folder : where the file, events.out.tfevents.…, is made: the run folder.
-    start : how many steps were done before. What an earlier file has of later ones TensorBoard
-        then leaves out: the run went back to where it was saved.
+    folder : the run folder, in which the file events.out.tfevents.… is created.
+    start : number of steps done before. TensorBoard hides later steps of earlier files: the run
+        has returned to a checkpoint before them.
 
     Raises
     ------
     ImportError
-        If tensorboardX is not installed; it says how to install it.
+        If tensorboardX is not installed; the message says how to install it.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class EventFile:
     """
 
     def __init__(self, folder: str | Path, start: int = 0) -> None:
-        # A name that nobody can foresee: in a stranger's folder it cannot be a link already.
+        # A random name: a stranger's folder cannot already have a link of this name.
         self._writer = find_writer()(
             str(folder), purge_step=start + 1, filename_suffix=f".{secrets.token_hex(8)}"
         )
@@ -66,13 +66,13 @@ class EventFile:
         self._writer.close()
 
     def show(self, step: Step) -> None:
-        """Write the numbers of a step, and its sample where it has one."""
+        """Write the numbers of a step, and its sample if it has one."""
         for name, tag in TAGS.items():
             value = getattr(step, name)
             if value is not None:
                 self._writer.add_scalar(tag, value, step.number)
         if step.sample is not None:
-            # TensorBoard reads texts as Markdown, which leaves lines set in by four spaces alone.
+            # TensorBoard renders Markdown; lines indented by four spaces are shown as they are.
             text = "    " + step.sample.replace("\n", "\n    ")
             self._writer.add_text("sample", text, step.number)
         if step.val_loss is not None:

@@ -1,4 +1,4 @@
-"""What a run folder tells of its run, without the model being opened: see `History`."""
+"""The record of a run, read from its folder without opening the model: see `History`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class History:
     Attributes
     ----------
     folder : the run folder.
-    settings : all that decides how it goes.
-    floor : lowest possible loss in bits per character, where known.
-    metrics : one row for each step done.
-    saved : the step of its newest checkpoint; metrics may be further.
-    stopped_early : whether it ended before its last step, as its patience did.
-    changed : when it last went on, in local time.
+    settings : the settings of the run.
+    floor : lowest possible loss in bits per character, or None if unknown.
+    metrics : the numbers of each step done.
+    saved : the step of the newest checkpoint; metrics may have later steps.
+    changed : when the run last wrote something, in local time.
+    stopped_early : whether it stopped before its last step because its patience ran out.
     """
 
     folder: Path
@@ -49,7 +49,7 @@ class History:
 
     @classmethod
     def read(cls, folder: Path) -> History:
-        """Read it from a run folder, of a run that has ended or goes on.
+        """Read the history of a run, which may still be training.
 
         Raises
         ------
@@ -71,13 +71,13 @@ class History:
 
     @property
     def step(self) -> int:
-        """How many steps are done."""
+        """Number of steps done so far."""
         return int(self.metrics.number[-1]) if self.metrics.number.size else self.saved
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what matters by name, ready for JSON; None for what is not known.
+        """Return the main facts by name, as JSON values; None if unknown.
 
-        The training loss is the mean around the step where validation was best.
+        The training loss is the mean around the step with the lowest validation loss.
         """
         metrics, best = self.metrics, self.metrics.best
         training = metrics.smooth_loss
@@ -101,7 +101,7 @@ class History:
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
-    """Return the run folders among `folders`, and those in the others; also such as are damaged."""
+    """Return the run folders among and inside `folders`, damaged ones too."""
     found = []
     for folder in folders:
         if _is_run(folder):
@@ -118,12 +118,12 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
 def _is_run(folder: Path) -> bool:
     try:
         return any((folder / name).exists() for name in (RECORD, METRICS))
-    except PermissionError:  # listed with what is wrong
+    except PermissionError:  # the list of runs reports the error
         return True
 
 
 def short_names(histories: Sequence[History]) -> list[str]:
-    """Name runs by the last part of their folders; by the whole of it if two have the same."""
+    """Return the folder name of each run; the whole paths if two names are equal."""
     names = [history.folder.resolve().name for history in histories]
     if len(set(names)) < len(names):
         return [str(history.folder) for history in histories]

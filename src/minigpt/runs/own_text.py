@@ -1,8 +1,8 @@
-"""The text of a run: what tells it from any other, and where it is found again.
+"""The text of a run: how it is recognised, and how it is found again.
 
-A run remembers its text by a fingerprint, and by the names that led to it. Names are relative to a
-folder, and both may move; so the text is looked for in a few places, and the fingerprint proves
-which is right.
+A run records a fingerprint of its text, and the names of its files. The names are relative to a
+folder, and the text or the run may have moved. So the text is searched in a few places, and the
+fingerprint proves which one is right.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from minigpt.text.data import Corpus, Dataset
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.settings import Settings
 
-TOKENS_HASHED_AT_ONCE = 2**20  # tokens
+TOKENS_HASHED_AT_ONCE = 2**20
 DATA_SETTINGS = ("data", "field", "skip_undecodable")
-"""Settings that say where a text is, and how it is read."""
+"""Settings that say where a text is, and how to read it."""
 BUILT_IN_SOURCES = ("plays", "shakespeare", "-")
-"""Names that mean the same in every folder, unless there is a file of that name."""
+"""Sources that are the same in every folder, unless it has a file of that name."""
 
 
 def fingerprint(dataset: Dataset) -> dict[str, Any]:
-    """Return what tells a text from any other: lengths, and checksums of all of it, by SHA-256.
+    """Return the fingerprint of a text: its lengths, and SHA-256 checksums of all of it.
 
-    The tokens are not enough where some are ``<unk>``, which stands for many a word: so what was
-    encoded here has a checksum of the text too. A gigabyte takes about a second.
+    Checksums of the tokens are not enough, as ``<unk>`` stands for many words. So a text that was
+    encoded here has a checksum of its own too. One gigabyte takes about a second.
     """
     return {
         "train": [len(dataset.train), _checksum(dataset.train)],
@@ -49,30 +49,32 @@ def fingerprint(dataset: Dataset) -> dict[str, Any]:
 
 
 def covers_all_text(recorded: Any) -> bool:
-    """Return whether a fingerprint covers all of a text, as those of older runs do not."""
+    """Return whether a fingerprint covers all of a text; in older versions it does not."""
     return isinstance(recorded, dict) and "text" in recorded
 
 
 def is_text_of(record: dict[str, Any], dataset: Dataset) -> bool:
-    """Return whether these tokens are those of the run with this training.json.
+    """Return whether `dataset` is the text of the run with this training.json.
 
-    What its fingerprint does not tell, as runs of older versions have none or one of the beginning
-    only, is taken for the same.
+    Runs of older versions have no fingerprint, or one of the beginning of the text. Whatever it
+    does not cover is assumed to be the same.
     """
     recorded = record.get("text")
     if recorded is None:
         return True
-    return bool(recorded == (fingerprint if covers_all_text(recorded) else _of_beginning)(dataset))
+    return bool(
+        recorded == (fingerprint if covers_all_text(recorded) else _old_fingerprint)(dataset)
+    )
 
 
 def record_of_run(folder: Path) -> dict[str, Any]:
-    """Read the newest training.json of the run that a model belongs to; {} if it is of none."""
+    """Read the newest training.json of the run that a model belongs to; {} if there is no run."""
     run = run_of(folder)
     return read_run(run) if (run / RECORD).is_file() else {}
 
 
 def is_corpus_of(record: dict[str, Any], corpus: Corpus) -> bool:
-    """Return whether the run with this training.json was surely trained on `corpus`."""
+    """Return whether the fingerprint in this training.json proves that the text is `corpus`."""
     recorded = record.get("text")
     return isinstance(recorded, dict) and recorded.get("text") == corpus.checksum()
 
@@ -87,29 +89,29 @@ def find_run_text(
 
     Parameters
     ----------
-    folder : that of the run, or of one of its checkpoints.
+    folder : the run folder, or one of its checkpoints.
     record : its training.json.
-    tokenizer : that of its model.
-    changes : settings that are others than there. Without `data`, it is looked for where it was.
+    tokenizer : the tokenizer of its model.
+    changes : settings with new values. Without `data`, the text is searched where it was.
 
     Returns
     -------
-    The names that lead to it from here, the folder from which those in the settings, or in
-    `changes`, do so, and the text itself.
+    The names of the text as seen from the current folder; the folder to which the names in the
+    settings, or in `changes`, are relative; and the text as tokens.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there; it says where it was looked for.
+        If the text is not found; the message says where it was searched.
     ValueError
-        If what is there cannot be read, or is another text.
+        If the text cannot be read, or is another text.
     """
     changed = {name: value for name, value in (changes or {}).items() if name in DATA_SETTINGS}
     settings, data = Settings().replace({**record["settings"], **changed}), changed.get("data")
     bases = [Path.cwd()] if data is not None else [*_base_of(folder, record), Path.cwd()]
-    others: list[str] = []
-    problems: list[OSError | ValueError] = []
     missing: list[str] = []
+    unreadable: list[OSError | ValueError] = []
+    others: list[str] = []
     for base in dict.fromkeys(bases):
         try:
             names = names_from(base, settings.data)
@@ -120,75 +122,82 @@ def find_run_text(
             gone = [path for path in gone if not os.path.exists(path)]  # noqa: PTH110 - never raises
             missing.append(f"there is no {' and no '.join(gone[:3])}" if gone else str(error))
         except (OSError, ValueError) as error:
-            problems.append(error)
+            unreadable.append(error)
         else:
             if is_text_of(record, dataset):
                 return names, base, dataset
             others.append(" ".join(n if n in BUILT_IN_SOURCES else str(base / n) for n in names))
-    if others and data is not None:
-        raise ValueError(
-            f"{others[0]} is not the text that {folder} was trained on, "
-            f"{' '.join(record['settings']['data'])}: its checksum is another"
-        )
     if others:
-        raise ValueError(
-            f"the text of {folder}, {' and '.join(others)}, is no longer what it was when the run "
-            "began. Put it back, or say by --data where it is now; or start a new run on the new "
-            f"text with --init-from {for_shell(folder)}"
-        )
-    if problems:
-        raise problems[0]
+        raise ValueError(_other_text(folder, record, others, is_given=data is not None))
+    if unreadable:
+        raise unreadable[0]
     if data is not None:
         raise FileNotFoundError("; ".join(missing))
     raise FileNotFoundError(
-        f"the text of {folder} is not where it was: {'; '.join(missing)}. If it has moved, say by "
-        "--data where it is now: the run knows it again by its checksum"
+        f"the text of {folder} is not where it was: {'; '.join(missing)}. If it has moved, give "
+        "its new place with --data: the run recognises it by its checksum"
+    )
+
+
+def _other_text(folder: Path, record: dict[str, Any], others: list[str], is_given: bool) -> str:
+    """Return the error message for texts that are not the text of the run."""
+    if is_given:
+        return (
+            f"{others[0]} is not the text that {folder} was trained on, "
+            f"{' '.join(record['settings']['data'])}: its checksum is different"
+        )
+    return (
+        f"the text of {folder}, {' and '.join(others)}, is no longer what it was when the run "
+        "began. Restore it, or give its place with --data; or start a new run on the new text "
+        f"with --init-from {for_shell(folder)}"
     )
 
 
 def find_same_text(
     settings: Settings, base: Path, tokenizer: Tokenizer, text: dict[str, Any]
 ) -> Dataset:
-    """Open the tokens that another process trains on, where they are on this machine.
+    """Open the folder of tokens on this machine that rank 0 trains on.
 
     Parameters
     ----------
-    settings : its `data` is a folder of tokens.
-    base : the folder in which its name leads there on the other's machine.
-    tokenizer : what made them.
-    text : their fingerprint there.
+    settings : `settings.data` is a folder of tokens.
+    base : the folder to which this name is relative, on the machine of rank 0.
+    tokenizer : the tokenizer that made the tokens.
+    text : their fingerprint in rank 0.
 
     Raises
     ------
-    ValueError, FileNotFoundError
-        If it is not there, or something else is.
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it has other tokens.
     """
     here = settings.data[0]
     names = names_from(base, settings.data) if not Path(here).exists() else settings.data
     if not Path(names[0]).exists():
         raise FileNotFoundError(
-            f"there is no {here}: a folder of tokens must be at the same place for all processes"
+            f"there is no {here}: all processes need the folder of tokens at the same place"
         )
     dataset = find_data(settings.replace({"data": names}), tokenizer)[1]
     if fingerprint(dataset) != text:
         raise ValueError(
-            f"{names[0]} has other tokens than it has for process 0: copy the folder to all "
-            "machines again"
+            f"{names[0]} has other tokens than the same folder of process 0: copy the folder to "
+            "all machines again"
         )
     return dataset
 
 
 def _check_ordinary(names: Sequence[str], folder: Path) -> None:
-    """Raise unless what names lead to can be read to its end."""
+    """Raise if a name leads to a pipe or a device, which may never end."""
     for name in names:
         if is_special_file(name):
             raise ValueError(f"{name}, the text of {folder}, is not an ordinary file or a folder")
 
 
 def names_from(base: Path, data: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in `data`, which are relative to the folder `base`, as they are from here.
+    """Return the names in `data`, relative to `base`, as seen from the current folder.
 
-    Patterns such as "*.txt" remain patterns.
+    Patterns such as "*.txt" stay patterns.
     """
     return tuple(data) if tuple(data) == ("plays",) else tuple(_from(base, name) for name in data)
 
@@ -201,7 +210,7 @@ def _from(base: Path, name: str) -> str:
 
 
 def started_in(base: Path, folder: Path) -> str:
-    """Return where the folder `base` is, seen from a run folder: both may move together."""
+    """Return the path from a run folder to `base`; it stays right if both move together."""
     try:
         return Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
     except ValueError:  # on another drive of Windows
@@ -209,11 +218,11 @@ def started_in(base: Path, folder: Path) -> str:
 
 
 def _base_of(folder: Path, record: dict[str, Any]) -> list[Path]:
-    """Return the folder in which a run was started, if its training.json says so."""
-    seen_from_run = record.get("started_in")
-    if not isinstance(seen_from_run, str) or "\0" in seen_from_run:
+    """Return the folder in which a run was started, or nothing if its record does not say it."""
+    relative = record.get("started_in")
+    if not isinstance(relative, str) or "\0" in relative:
         return []
-    base = Path(os.path.normpath(run_of(folder).resolve() / seen_from_run))
+    base = Path(os.path.normpath(run_of(folder).resolve() / relative))
     return [Path.cwd() if base == Path.cwd().resolve() else base]
 
 
@@ -222,12 +231,12 @@ def _checksum(tokens: Array) -> str:
     mapped: Any = getattr(tokens, "_mmap", None)
     for start in range(0, len(tokens), TOKENS_HASHED_AT_ONCE):
         found.update(np.ascontiguousarray(tokens[start : start + TOKENS_HASHED_AT_ONCE]).data)
-        if hasattr(mapped, "madvise"):  # what was looked at need not stay in the memory
+        if hasattr(mapped, "madvise"):  # release the pages that were read
             mapped.madvise(mmap.MADV_DONTNEED)
     return found.hexdigest()
 
 
-def _of_beginning(dataset: Dataset) -> dict[str, Any]:
+def _old_fingerprint(dataset: Dataset) -> dict[str, Any]:
     """Return the fingerprint of older versions: lengths, and CRC-32 of the first 2²⁰ tokens."""
     return {
         name: [

@@ -1,4 +1,4 @@
-"""A training run: made new or resumed, then trained step by step, and kept in its folder."""
+"""A training run: created or resumed, trained step by step, and saved in its folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from minigpt.folders.pretrained import write_pretrained
 from minigpt.folders.weights import write_tensors
 from minigpt.runs import checkpoints
 from minigpt.runs.divergence import MAX_SETBACKS, usual_loss
-from minigpt.runs.keeper import Keeper, ReadOnlyKeeper
+from minigpt.runs.keeper import Keeper
 from minigpt.runs.layer_metrics import measure_layers
-from minigpt.runs.own_text import find_run_text, find_same_text, fingerprint, started_in
+from minigpt.runs.own_text import fingerprint, started_in
 from minigpt.runs.progress import Progress, progress_of
+from minigpt.runs.resuming import open_resumed
 from minigpt.runs.starting import (
     STATE,
     begin,
@@ -28,22 +29,11 @@ from minigpt.runs.starting import (
 from minigpt.support.brief import brief
 from minigpt.support.displayed import as_html
 from minigpt.support.lock import FolderLock
-from minigpt.support.terminal import error_message
 from minigpt.text.data import Dataset
-from minigpt.text.prepared import prepared_folder
 from minigpt.text.tokenizers import Tokenizer
 from minigpt.training.loop import Step, TrainingDiverged, train
 from minigpt.training.optimizers import Optimizer, optimizer_of
-from minigpt.training.settings import MODEL_SETTINGS, Settings
-
-FIXED_SETTINGS = (
-    *MODEL_SETTINGS,
-    *("init_from", "freeze", "block_size", "dropout", "optimizer", "seed", "allow_special"),
-)
-"""Settings that a run keeps for good; the others may change when it goes on.
-
-`data` may lead to the same text at another place.
-"""
+from minigpt.training.settings import Settings
 
 
 def _silent(text: str) -> None:
@@ -52,7 +42,7 @@ def _silent(text: str) -> None:
 
 @dataclass
 class Run:
-    """A training run: make one with `new` or `resume`, then loop over `steps`."""
+    """A training run: create one with `new` or `resume`, then loop over `steps`."""
 
     folder: Path
     settings: Settings
@@ -63,7 +53,7 @@ class Run:
     say: Callable[[str], None] = _silent
     world: World = ALONE
     base: Path = field(default_factory=Path.cwd)
-    """The folder in which the names in `settings.data` lead to the text."""
+    """The folder to which the names in `settings.data` are relative."""
 
     __repr__ = brief
     _repr_html_ = as_html
@@ -73,56 +63,23 @@ class Run:
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far the run is."""
         return self.keeper.progress
 
     @cached_property
     def text(self) -> dict[str, Any]:
-        """The fingerprint of its text."""
+        """The fingerprint of the text of the run."""
         return fingerprint(self.dataset)
 
     @property
     def step(self) -> int:
-        """How many steps are done."""
+        """Number of steps done so far."""
         return self.progress.step
 
     @property
     def stopped_early(self) -> bool:
-        """Whether it has stopped since too many evaluations brought nothing better."""
+        """Whether the run stopped because too many evaluations brought no improvement."""
         return self.progress.stopped_early(self.settings)
-
-    @classmethod
-    def together(cls, world: World, make: Callable[[], Run]) -> Run:
-        """Create the run in the first process of `world`, and copy it to all others.
-
-        Only the first writes. The others need neither its folder nor the text, which may be on the
-        first one's machine alone; but a folder of token files each opens for itself.
-        """
-        parts: Any = None
-        world.any(False)  # whoever was given something wrong has left before anything is made
-        if world.rank == 0:
-            run = make()
-            dataset = None if prepared_folder(run.settings.data) else run.dataset
-            parts = run.folder, run.settings, run.tokenizer, dataset, run.model, run.text, run.base
-        folder, settings, tokenizer, dataset, model, text, base = world.broadcast(parts)
-        problem = None
-        if world.rank > 0:
-            try:
-                dataset = dataset or find_same_text(settings, base, tokenizer, text)
-            except (OSError, ValueError) as error:
-                problem = error_message(error)
-        wrong = [f"process {i}: {p}" for i, p in enumerate(world.gather(problem)) if p is not None]
-        if wrong:
-            if world.rank == 0:
-                run.keeper.remove_if_unused()
-            raise RuntimeError("; ".join(wrong))
-        if world.rank > 0:
-            optimizer = optimizer_of(settings, model)
-            run = cls(folder, settings, tokenizer, dataset, model, optimizer, base=base)
-            run.keeper = ReadOnlyKeeper(folder)
-        run.world = world
-        run._share()
-        return run
 
     @classmethod
     def new(
@@ -132,13 +89,13 @@ class Run:
         say: Callable[[str], None] = _silent,
         free: Collection[str] = (),
     ) -> Run:
-        """Prepare a run: text, tokenizer, token arrays, an untrained model, the folder.
+        """Create a run: its text, tokenizer, tokens, untrained model and folder.
 
         Parameters
         ----------
-        settings : all that decides how it goes.
-        folder : where it will be kept; not there yet, or empty.
-        say : is told what is being done, a line at a time.
+        settings : how to train.
+        folder : the run folder; it must not exist, or be empty.
+        say : is called with each line of the report.
         free : names of settings to fit to the size of the text: see `minigpt.training.fitting`.
         """
         check_place(folder)
@@ -166,64 +123,53 @@ class Run:
         unfinished: bool = False,
         world: World = ALONE,
     ) -> Run:
-        """Go on with the run kept in `folder`, from its newest checkpoint that is whole.
+        """Resume the run in `folder` from its newest intact checkpoint.
 
         Parameters
         ----------
         folder : the run folder. If anything is wrong, nothing in it changes.
-        changes : settings that shall be others from now on; `data` says where its text is now.
-        say : is told if a checkpoint is damaged, and of setbacks later.
-        unfinished : whether to refuse a run that has done all its steps, or stopped early.
-        world : the processes that will share its batch.
+        changes : settings with new values from now on; `data` says where the text is now.
+        say : is called with a line about each damaged checkpoint, and each setback later.
+        unfinished : whether to raise if the run has done all its steps, or stopped early.
+        world : the processes that will share the batch.
         """
         checkpoints.require_run(folder)
         with FolderLock(folder) as lock:
-            origin = checkpoints.newest_intact(folder, say)
-            record = checkpoints.read_record(origin)
-            settings = Settings().replace(record["settings"])
-            for name in FIXED_SETTINGS:
-                if name in changes and changes[name] != getattr(settings, name):
-                    raise ValueError(f"{name} cannot change when a run goes on; start a new one")
-            progress = progress_of(record, folder)
-            if progress.stopped_early(settings) and changes.keys() & {"steps", "patience"}:
-                progress.worse = 0  # it goes on as asked, with new patience
-            settings = settings.replace(changes)
-            model, tokenizer, optimizer = open_checkpoint(origin, settings)
-            world.check_batch(settings.batch_size)
-            if unfinished and record["step"] >= settings.steps:
-                raise ValueError(f"{folder} has done all its {record['step']} steps: add --steps N")
-            if unfinished and progress.stopped_early(settings):
-                raise ValueError(
-                    f"{folder} stopped early, after step {progress.step}, as {progress.worse} "
-                    "evaluations in a row had brought nothing better. To go on all the same, give "
-                    "it more patience: --patience N, or 0 for any amount"
-                )
-            _, base, dataset = find_run_text(folder, record, tokenizer, changes)
-            run = cls(folder, settings, tokenizer, dataset, model, optimizer, say, base=base)
+            found = open_resumed(folder, changes, say, unfinished, world)
+            run = cls(
+                folder,
+                found.settings,
+                found.tokenizer,
+                found.dataset,
+                found.model,
+                found.optimizer,
+                say,
+                base=found.base,
+            )
             run.keeper = Keeper(folder, lock)
-            run.keeper.continue_from(progress, from_checkpoint=origin != folder)
+            run.keeper.continue_from(found.progress, from_checkpoint=found.origin != folder)
             run.keeper.newest = max(checkpoints.steps_of(folder), default=-1)
             with run.keeper.locked():
                 run.keeper.tidy()
         return run
 
     def steps(self) -> Generator[Step]:
-        """Train to the end, yielding each step; metrics and samples are written, models saved.
+        """Train to the end, yield each step, log it, and save checkpoints.
 
-        The end comes early if so many evaluations as `patience` says have brought nothing better.
+        Training stops early if `patience` evaluations in a row have brought no improvement.
 
-        If training diverges and the settings say so, it goes back to the last checkpoint: then
-        the numbers of the steps do too.
+        If training diverges and `on_divergence` is "back", the run returns to its last checkpoint,
+        and the numbers of the yielded steps continue from there.
 
         Raises
         ------
         TrainingDiverged
-            If the loss is no number or far above its usual course, and going back is not allowed
-            or does not help.
+            If the loss is not finite or far above its running mean, and the run may not return to
+            a checkpoint or has done so too often.
         RunNotWritten
-            If something cannot be written; it says from where the run can go on.
+            If something cannot be written; the message says how to continue.
         RuntimeError
-            If another process trains in this folder, or has done so in between.
+            If another process trains in this folder, or has done so in the meantime.
         """
         with self.keeper.locked():
             self.keeper.tidy()
@@ -238,7 +184,7 @@ class Run:
                 self.keeper.remove_if_unused()
 
     def save(self) -> None:
-        """Write a checkpoint of this step, if there is none; then older ones can go."""
+        """Write a checkpoint of this step if there is none, and remove old checkpoints."""
         self.keeper.save(self._write_into, self.settings.keep)
 
     def _steps(self) -> Generator[Step]:
@@ -266,7 +212,7 @@ class Run:
                 return
 
     def _layers(self, step: Step) -> dict[str, Any] | None:
-        # It takes a fortieth of a step of the demo: not worth a thought between evaluations.
+        # It costs 1/40 of a step of the demo, ten times between two evaluations: negligible.
         every = max(1, self.settings.eval_every // 10)
         if self.world.rank > 0 or (step.number > 1 and step.number % every):
             return None
@@ -289,20 +235,21 @@ class Run:
         checkpoints.seal(folder, record)
 
     def _go_back(self, error: TrainingDiverged) -> None:
-        """Return to the newest checkpoint, with half the learning rate; or raise `error`.
+        """Return to the newest checkpoint with half the learning rate, or raise `error`.
 
-        If that did not help before, to the one before it: the harm may be older than it shows.
+        If this checkpoint did not help before, return to the one before it: the weights may have
+        been harmed before the loss showed it.
         """
         setbacks = self.progress.setbacks
         if self.settings.on_divergence == "stop" or len(setbacks) >= MAX_SETBACKS:
-            self.keeper.is_unused = False  # the way on is from what is there
+            self.keeper.is_unused = False  # the user may resume from what is there
             raise error
         if self.world.rank == 0:
             self._restore(error)
-        self._share()
+        self.synchronize()
 
     def _restore(self, error: TrainingDiverged) -> None:
-        at, setbacks = self.step, self.progress.setbacks
+        diverged_at, setbacks = self.step, self.progress.setbacks
         steps = [step for step in checkpoints.steps_of(self.folder) if step <= self.keeper.saved]
         if len(steps) > 1 and setbacks and setbacks[-1]["back_to"] == self.keeper.saved:
             del steps[0]
@@ -316,15 +263,15 @@ class Run:
             for name in ("learning_rate", "final_learning_rate")
         }
         self.settings = self.settings.replace(rates)
-        setback = {"after": at, "back_to": self.step, **rates, "why": str(error)}
+        setback = {"after": diverged_at, "back_to": self.step, **rates, "why": str(error)}
         self.progress.setbacks = [*setbacks, setback]
         self.keeper.tidy()
         self.say(
             f"{error}. Going back to step {self.step}, learning rate {rates['learning_rate']:g}"
         )
 
-    def _share(self) -> None:
-        """Bring all processes to where the first one is."""
+    def synchronize(self) -> None:
+        """Copy settings, progress, weights and optimizer state of rank 0 to all processes."""
         parts: Any = None
         if self.world.rank == 0:
             parts = self.settings, self.progress, self.model.flat.params, self.optimizer.state

@@ -1,4 +1,4 @@
-"""What a run starts from: a folder, a tokenizer, a model, new or opened, as its settings say."""
+"""What a run starts from: its folder, tokenizer, tokens and model, as its settings say."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ STATE = "training_state.safetensors"
 
 
 def check_place(folder: Path) -> None:
-    """Raise unless a run folder can be made at this path."""
+    """Raise unless a run folder can be created at this path."""
     if folder.exists() and (not folder.is_dir() or is_used(folder)):
         raise FileExistsError(
-            f"{folder} is there already: choose another folder, or go on with that run by "
+            f"{folder} already exists: choose another folder, or resume that run with "
             f"--resume {for_shell(folder)}"
         )
     check_can_be_made(folder)
@@ -47,55 +47,60 @@ def find_data(
     say: Callable[[str], None] = lambda text: None,
     free: Collection[str] = (),
 ) -> tuple[Tokenizer, Dataset]:
-    """Find the tokens that `settings` name, or the text, and encode it.
+    """Open the folder of tokens that `settings` name, or read their text and encode it.
 
     Parameters
     ----------
-    settings : its `data` is a folder of tokens, or else what `load_corpus` takes.
-    tokenizer : that of a model which is to go on learning; if None, one is found or trained.
-    say : is told what is being done, a line at a time.
-    free : names of settings; if vocab_size is among them, it is fitted to the text.
+    settings : `settings.data` is a folder of tokens, or sources for `load_corpus`.
+    tokenizer : the tokenizer of the model that will be trained; if None, one is found or trained.
+    say : is called with each line of the report.
+    free : names of settings; if it contains vocab_size, that is fitted to the text.
 
     Raises
     ------
     ValueError
-        If the text is too short to be learned from.
+        If the text is too short to learn from.
     """
     folder = prepared_folder(settings.data)
     if folder is not None:
-        check_reading_options(folder, settings.field, settings.skip_undecodable)
-        usual = settings.tokenizer == Settings().tokenizer
-        tokenizer = tokenizer_of(folder, None if usual else settings.tokenizer, tokenizer)
-        check_vocab_size(tokenizer, settings.vocab_size, folder)
-        dataset = open_dataset(folder, tokenizer)
-        if beginning := first_text_note(folder, dataset, tokenizer):
-            say(beginning)
-        return tokenizer, dataset
+        return _open_tokens(folder, settings, tokenizer, say)
     corpus = load_corpus(settings.data, settings.field, settings.skip_undecodable, say)
-    texts = f"{len(corpus.ends) + 1:,} documents, " if corpus.ends else ""
-    say(f"text: {corpus.name}, {texts}{len(corpus.train):,} + {len(corpus.val):,} characters")
+    documents = f"{len(corpus.ends) + 1:,} documents, " if corpus.ends else ""
+    say(f"text: {corpus.name}, {documents}{len(corpus.train):,} + {len(corpus.val):,} characters")
     if (n := len(corpus.train) + len(corpus.val)) < MIN_TEXT_CHARACTERS:
         raise ValueError(
-            f"the text has {counted(n, 'character')}: to learn from it, and to examine what "
-            f"was learned on its last tenth, at least {MIN_TEXT_CHARACTERS} are needed"
+            f"the text has {counted(n, 'character')}: to learn from it, and to evaluate on its "
+            f"last tenth, at least {MIN_TEXT_CHARACTERS} are needed"
         )
     allow = settings.allow_special
-    if tokenizer is None:
-        size = settings.vocab_size
-        if "vocab_size" in free:
-            tokenizer = fit_tokenizer(corpus, allow)
-        else:
-            tokenizer = make_tokenizer(
-                settings.tokenizer, corpus.train, size, say, allow_special=allow
-            )
+    if tokenizer is None and "vocab_size" in free:
+        tokenizer = fit_tokenizer(corpus, allow)
+    elif tokenizer is None:
+        tokenizer = make_tokenizer(
+            settings.tokenizer, corpus.train, settings.vocab_size, say, allow_special=allow
+        )
     report_special_names(corpus, tokenizer, allow, say)
     return tokenizer, Dataset.from_corpus(corpus, tokenizer, allow)
+
+
+def _open_tokens(
+    folder: Path, settings: Settings, tokenizer: Tokenizer | None, say: Callable[[str], None]
+) -> tuple[Tokenizer, Dataset]:
+    """Open a folder of tokens with its tokenizer; see `find_data`."""
+    check_reading_options(folder, settings.field, settings.skip_undecodable)
+    is_default = settings.tokenizer == Settings().tokenizer
+    tokenizer = tokenizer_of(folder, None if is_default else settings.tokenizer, tokenizer)
+    check_vocab_size(tokenizer, settings.vocab_size, folder)
+    dataset = open_dataset(folder, tokenizer)
+    if note := first_text_note(folder, dataset, tokenizer):
+        say(note)
+    return tokenizer, dataset
 
 
 def report_special_names(
     corpus: Corpus, tokenizer: Tokenizer, allow_special: bool, say: Callable[[str], None]
 ) -> None:
-    """Say what a text has that is not learned as it may be meant."""
+    """Report names of special tokens in a text, and documents whose ends cannot be marked."""
     names = count_special(corpus.train, tokenizer) + count_special(corpus.val, tokenizer)
     if note := special_note(names, tokenizer, allow_special):
         say(note)
@@ -106,22 +111,23 @@ def report_special_names(
 def begin(
     settings: Settings, say: Callable[[str], None], free: Collection[str] = ()
 ) -> tuple[Settings, Tokenizer, Dataset, miniGPT]:
-    """Find or make all that a new run starts from.
+    """Return the settings, tokenizer, tokens and untrained model of a new run.
 
     Parameters
     ----------
-    settings : all that decides how it goes.
-    say : is told what is being done, a line at a time.
-    free : names of settings, of `FITTED`, that are fitted to the text.
+    settings : how to train.
+    say : is called with each line of the report.
+    free : names of settings, of `FITTED`, to fit to the text.
 
     Returns
     -------
-    The settings, with what tokenizer and model bring along; tokenizer, tokens, and the model that
-    is to learn.
+    The settings, completed with what the tokenizer, the model and the text determine; the
+    tokenizer, the tokens, and the model.
     """
+    is_prepared = prepared_folder(settings.data) is not None
+    if settings.tokenizer != "bpe" or is_prepared:
+        free = [name for name in free if name != "vocab_size"]  # determined by other settings
     model, tokenizer = None, None
-    if settings.tokenizer != "bpe" or prepared_folder(settings.data):
-        free = [name for name in free if name != "vocab_size"]  # which follows from others
     if settings.init_from is not None:
         model, tokenizer = load_model_and_tokenizer(settings.init_from)
         settings = settings.replace(settings_of(model, tokenizer))
@@ -129,7 +135,7 @@ def begin(
         if "block_size" in free:
             settings = settings.replace({"block_size": min(settings.block_size, model.max_len)})
         prepare(model, settings)
-    elif not prepared_folder(settings.data):
+    elif not is_prepared:
         found = find_tokenizer(settings.tokenizer, settings.vocab_size)
         tokenizer = found if isinstance(found, Tokenizer) else None
     tokenizer, dataset = find_data(settings, tokenizer, say, free)
@@ -141,10 +147,23 @@ def begin(
         settings = settings.replace({"block_size": min(settings.block_size, model.max_len)})
         prepare(model, settings)
     else:
-        if prepared_folder(settings.data):
+        if is_prepared:
             settings = settings.replace({"tokenizer": tokenizer.kind})
         settings = settings.replace({"vocab_size": tokenizer.vocab_size})
         model = make_model(settings, tokenizer.vocab_size)
+    _report(settings, tokenizer, dataset, model, say, free)
+    return settings, tokenizer, dataset, model
+
+
+def _report(
+    settings: Settings,
+    tokenizer: Tokenizer,
+    dataset: Dataset,
+    model: miniGPT,
+    say: Callable[[str], None],
+    free: Collection[str],
+) -> None:
+    """Report what a new run starts from; raise if its prompt does not suit the model."""
     if settings.sample_every:
         prompt, allow = settings.prompt, settings.allow_special
         prompt_ids(model, tokenizer, prompt, allow)
@@ -156,14 +175,13 @@ def begin(
     n_params = sum(param.size for param in model.params().values())
     learning = f", {model.flat.params.size:,} of them learn" if settings.freeze else ""
     say(f"model: {n_params:,} parameters{learning}")
-    return settings, tokenizer, dataset, model
 
 
 def fit_tokenizer(corpus: Corpus, allow_special: bool = False) -> Tokenizer:
     """Train byte-pair encoding with a vocabulary that suits the size of a text.
 
-    Where a text repeats itself so much that hardly a token is left of its validation part, the
-    tokens are the bytes.
+    A text that repeats itself may leave only a few long tokens for validation. Then each byte is
+    a token.
     """
     size = fit_vocabulary(corpus.train)
     tokenizer = make_tokenizer("bpe", corpus.train, size, allow_special=allow_special)
@@ -174,22 +192,22 @@ def fit_tokenizer(corpus: Corpus, allow_special: bool = False) -> Tokenizer:
 
 
 def check_length(part: str, n_tokens: int, block_size: int) -> None:
-    """Raise unless a part of a text is longer than a window of `block_size` tokens."""
+    """Raise unless a part of the text is longer than a window of `block_size` tokens."""
     if n_tokens < 2:
         raise ValueError(
-            f"the {part} part of the text has {counted(n_tokens, 'token')}, and at least 2 are "
+            f"the {part} part of the text has {counted(n_tokens, 'token')}, but at least 2 are "
             "needed: give more text"
         )
     if n_tokens <= block_size:
         raise ValueError(
-            f"the {part} part of the text has {counted(n_tokens, 'token')}, too few for windows of "
-            f"block_size={block_size} and the token after: choose block_size={n_tokens - 1} or "
+            f"the {part} part of the text has {counted(n_tokens, 'token')}, too few for a window "
+            f"of block_size={block_size} and the next token: choose block_size={n_tokens - 1} or "
             "less, or give more text"
         )
 
 
 def make_model(settings: Settings, vocab_size: int) -> miniGPT:
-    """Return the untrained model that `settings` describe."""
+    """Return an untrained model, as described by `settings`."""
     s = settings
     return miniGPT(
         vocab_size,
@@ -207,7 +225,7 @@ def make_model(settings: Settings, vocab_size: int) -> miniGPT:
 
 
 def settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return the settings that a model and its tokenizer bring along."""
+    """Return the settings that a model and its tokenizer determine."""
     return {
         "tokenizer": tokenizer.kind,
         "vocab_size": tokenizer.vocab_size,
@@ -222,7 +240,7 @@ def settings_of(model: miniGPT, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def prepare(model: miniGPT, settings: Settings) -> None:
-    """Prepare an opened model for training as `settings` say."""
+    """Prepare a loaded model for training: set its dropout, and freeze blocks."""
     if settings.block_size > model.max_len:
         raise ValueError(
             f"block_size {settings.block_size} is more than the context of the model, "
@@ -242,7 +260,7 @@ def prepare(model: miniGPT, settings: Settings) -> None:
 
 
 def open_checkpoint(folder: Path, settings: Settings) -> tuple[miniGPT, Tokenizer, Optimizer]:
-    """Open what a checkpoint holds, ready to go on learning as `settings` say."""
+    """Open the model, tokenizer and optimizer of a checkpoint, ready to train with `settings`."""
     model, tokenizer = load_model_and_tokenizer(folder)
     prepare(model, settings)
     optimizer = optimizer_of(settings, model)
@@ -252,13 +270,13 @@ def open_checkpoint(folder: Path, settings: Settings) -> tuple[miniGPT, Tokenize
 
 
 def is_used(folder: Path) -> bool:
-    """Return whether there is more in a folder than a run leaves that was killed at once."""
+    """Return whether a folder holds more than a run leaves if it is killed while it starts."""
     left = {*folder.glob(".*.tmp"), folder / ".lock"}
     return any(path not in left for path in folder.iterdir())
 
 
 def free_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Return parent/name, or parent/name-2, -3, … if that is taken."""
+    """Return parent/name, or parent/name-2, -3, … if it exists already."""
     folder, number = parent / name, 2
     while folder.exists():
         folder, number = parent / f"{name}-{number}", number + 1
