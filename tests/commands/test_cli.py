@@ -436,7 +436,7 @@ def test_diverging_run_keeps_its_last_good_state(folder):
         (["train", "--data", "text.txt", "--block-size", "9999"], 1, "choose --block-size "),
         (["train", "--init-from", "nowhere", "--data", "text.txt"], 1, "not a model folder"),
         (["generate", "nowhere"], 1, "nowhere is not a model folder"),
-        (["generate", "text.txt"], 1, "text.txt is a file, where a model folder is needed"),
+        (["generate", "text.txt"], 1, "text.txt is a file, but a model folder is needed"),
         (["eval", "runs/a/config.json"], 1, "give the folder it is in, runs/a"),
         (["explain", "text.txt", "hi"], 1, "minigpt train --data"),
         (["check", "existing.py"], 1, "minigpt.check_gradients"),

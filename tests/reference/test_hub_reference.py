@@ -236,8 +236,8 @@ def test_missing_hub_is_reported(generate, gpt2, tmp_path):
     check_sentence(generate(NOBODY, HF_HUB_OFFLINE="1"), "HF_HUB_OFFLINE")
     folder = cached(tmp_path, REPOSITORY)
     (folder / "config.json").write_bytes((gpt2 / "config.json").read_bytes())
-    check_sentence(generate(NOBODY), "an earlier download broke off")
-    check_sentence(generate(NOBODY, HF_HUB_OFFLINE="1"), "an earlier download broke off")
+    check_sentence(generate(NOBODY), "an earlier download was interrupted")
+    check_sentence(generate(NOBODY, HF_HUB_OFFLINE="1"), "an earlier download was interrupted")
 
 
 def check_sentence(done: subprocess.CompletedProcess[str], reason: str) -> None:
@@ -246,5 +246,5 @@ def check_sentence(done: subprocess.CompletedProcess[str], reason: str) -> None:
     assert "Traceback" not in done.stderr
     sentence = done.stderr.splitlines()[-1]  # a progress bar may stand before it
     assert sentence.startswith("minigpt: gpt2 is not on this machine and cannot be downloaded (")
-    assert reason in sentence.partition("). Look at the network")[0]
+    assert reason in sentence.partition("). Check the network")[0]
     assert f"https://huggingface.co/{REPOSITORY} into a folder" in sentence

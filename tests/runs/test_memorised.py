@@ -51,7 +51,7 @@ def test_memorised_reports_the_longest_copied_passage(tmp_path, monkeypatch):
     dataset = Dataset("text", ids[:500], ids[500:], 180)
     said = memorised(tmp_path, dataset, 1)
     assert said == memorised(tmp_path, dataset, 1)
-    assert said.startswith("In 192 characters that the model wrote, the longest run copied")
+    assert said.startswith("In 192 characters that the model wrote, the longest passage copied")
     assert said.endswith("; in 172 of the validation text, 172")
 
     def parrot(model, context, n, *rest):

@@ -454,7 +454,7 @@ def test_run_continued_by_another_process_is_refused(run):
         pass
     before = contents(run.folder)
     for attempt in (stale.save, lambda: next(stale.steps())):
-        with pytest.raises(RuntimeError, match="another process has gone on"):
+        with pytest.raises(RuntimeError, match="another process has continued"):
             attempt()
     assert contents(run.folder) == before
 

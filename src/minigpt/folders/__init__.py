@@ -1,4 +1,4 @@
-"""A model on disk: Hugging Face's GPT-2 folders, safetensors, and the names of the hub.
+"""A model on disk: Hugging Face's GPT-2 folders and safetensors files.
 
 Importing this package gives `miniGPT` its methods `save_pretrained` and `from_pretrained`.
 """

@@ -1,7 +1,7 @@
-"""GPT-2 as Hugging Face writes it down: the keys of config.json, the names of the tensors.
+"""Hugging Face's GPT-2 format: the keys of config.json and the names of the tensors.
 
-Nothing but names is translated: the architecture is the same. Its matrices multiply as ours do,
-x @ W, but for the head's, which is stored transposed.
+The architecture is the same as ours, so only names are translated. Its matrices multiply as ours
+do, x @ W; only the head is stored transposed.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _IN_BLOCK = {
     "feed_forward.down.bias": "mlp.c_proj.bias",
 }
 BUFFERS = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
-"""Old files store the causal mask too, under these names."""
+"""Names under which old files store the causal mask."""
 
 _ACTIVATIONS = {
     "gelu_new": "gelu",
-    "gelu_pytorch_tanh": "gelu",  # the same formula by other names
+    "gelu_pytorch_tanh": "gelu",  # other names of the same formula
     "gelu_python_tanh": "gelu",
     "gelu_accurate": "gelu",
     "gelu_fast": "gelu",
@@ -60,7 +60,7 @@ _CONFIG_MUST_BE: dict[str, Any] = {
     "quantization_config": None,
     "pruned_heads": {},
 }
-"""Keys that would make another model of the same weights, with the only value that is done here."""
+"""Keys that change the architecture → the only value that miniGPT implements."""
 
 _OTHER_NAMES = {
     "hidden_size": "n_embd",
@@ -68,16 +68,16 @@ _OTHER_NAMES = {
     "num_attention_heads": "n_head",
     "num_hidden_layers": "n_layer",
 }
-"""Names that transformers takes too."""
+"""Alternative names that transformers accepts."""
 
 _SIZES = ("vocab_size", "n_positions", "n_embd", "n_head", "n_layer", "n_inner")
 _SWITCHES = ("tie_word_embeddings",)
 _FRACTIONS = ("layer_norm_epsilon", "embd_pdrop", "attn_pdrop", "resid_pdrop")
-"""Keys whose values are numbers from 0 to below 1."""
+"""Keys with values in [0, 1)."""
 
 
 def tensor_names(n_layers: int) -> dict[str, str]:
-    """Return our name → GPT-2's, without the prefix `transformer.`, of every tensor."""
+    """Return our name → GPT-2's name, without the prefix `transformer.`, of each tensor."""
     names = dict(_OUTER)
     for i in range(n_layers):
         names |= {f"blocks.{i}.{ours}": f"h.{i}.{theirs}" for ours, theirs in _IN_BLOCK.items()}
@@ -85,9 +85,9 @@ def tensor_names(n_layers: int) -> dict[str, str]:
 
 
 def to_gpt2(model: miniGPT) -> dict[str, Array]:
-    """Return the weights of `model` under GPT-2's names, in GPT-2's shapes.
+    """Return the weights of `model` with GPT-2's names and shapes.
 
-    What `bias=False` leaves out is there as zeros, as GPT-2 has no such option.
+    GPT-2 has no option `bias=False`, so missing biases become zeros.
     """
     params = model.params()
     tensors = {}
@@ -97,7 +97,7 @@ def to_gpt2(model: miniGPT) -> dict[str, Array]:
                 tensors[theirs] = np.ascontiguousarray(params[ours].T)
         elif ours in params:
             tensors[f"transformer.{theirs}"] = params[ours]
-        else:  # as wide as what it would be added to
+        else:  # as wide as the output it would be added to
             partner = ours.replace("bias", "weight").replace("shift", "scale")
             zeros = np.zeros(params[partner].shape[-1], model.dtype)
             tensors[f"transformer.{theirs}"] = zeros
@@ -105,7 +105,7 @@ def to_gpt2(model: miniGPT) -> dict[str, Array]:
 
 
 def config_of(model: miniGPT, generation_config: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of config.json, with the ids that `generation_config` names."""
+    """Return the content of config.json, with the special token ids of `generation_config`."""
     attention = model.blocks[0].attention
     return {
         "architectures": ["GPT2LMHeadModel"],
@@ -130,7 +130,7 @@ def config_of(model: miniGPT, generation_config: dict[str, Any]) -> dict[str, An
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read config.json; refuse what is no GPT-2 that this is, by the name of its key."""
+    """Read config.json; raise, with the name of the key, if it is not a GPT-2 like ours."""
     path = folder / "config.json"
     if not path.is_file():
         why = reason_missing(folder, path.name)
@@ -141,8 +141,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     for key, ours in _CONFIG_MUST_BE.items():
         if (given := config.get(key, ours)) != ours:
             raise ValueError(
-                f"{path}: {key} is {given!r:.100}, and not {ours!r}: that is another architecture "
-                "than miniGPT's, which would compute something else from these weights"
+                f"{path}: {key} is {given!r:.100}, not {ours!r}: that architecture differs from "
+                "miniGPT's, which would compute something else from these weights"
             )
     for name, key in _OTHER_NAMES.items():
         if name in config and config.setdefault(key, config[name]) != config[name]:
@@ -151,7 +151,7 @@ def read_config(folder: Path) -> dict[str, Any]:
                 f"{config[name]!r:.100}"
             )
     activation = str(config.get("activation_function", "gelu_new"))
-    if activation not in _ACTIVATIONS:  # the nearest name would be another function: no hint
+    if activation not in _ACTIVATIONS:  # no hint: the nearest name is another function
         exact = " (exact GELU, x · Φ(x))" if activation in _EXACT_GELU else ""
         raise ValueError(
             f"{path}: unknown activation_function {activation!r:.100}{exact}. The model was "
@@ -182,7 +182,7 @@ def _check_values(path: Path, config: dict[str, Any]) -> None:
 
 
 def model_arguments(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Turn a GPT-2 config into the arguments of `miniGPT`."""
+    """Return the arguments of `miniGPT` for a GPT-2 config."""
     try:
         return {
             "vocab_size": config["vocab_size"],
@@ -201,7 +201,7 @@ def model_arguments(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def tensor_shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return GPT-2's name → shape of every tensor that a model of these `arguments` has."""
+    """Return GPT-2's name → shape of each tensor of a model with these `arguments`."""
     V, C, n_layers = arguments["vocab_size"], arguments["d_model"], arguments["n_layers"]
     d_ff = 4 * C if arguments["d_ff"] is None else arguments["d_ff"]
     outer: dict[str, tuple[int, ...]] = {
@@ -232,7 +232,7 @@ def tensor_shapes(arguments: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def apply_layer_config(model: miniGPT, config: dict[str, Any]) -> None:
-    """Set what GPT-2's config tells layer by layer, and the arguments of `miniGPT` do not."""
+    """Set dropout and epsilon of each layer, for which `miniGPT` has no arguments."""
     norms = [model.final_norm]
     model.dropout.p = Dropout(config.get("embd_pdrop", 0.1)).p
     for block in model.blocks:

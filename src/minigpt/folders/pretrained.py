@@ -1,4 +1,4 @@
-"""A model out to a folder and in again: the folder is a Hugging Face GPT-2 model.
+"""Saving a model to a folder and loading it: the folder is a Hugging Face GPT-2 model.
 
     config.json               sizes and settings
     model.safetensors         the weights, under GPT-2's names
@@ -41,15 +41,15 @@ Model = TypeVar("Model", bound="miniGPT")
 
 
 def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | None = None) -> None:
-    """Write `model`, and its tokenizer if given, into `folder`, which is made if need be.
+    """Write `model`, and its tokenizer if given, into `folder`; create the folder if needed.
 
-    Each file is written whole or not at all. What `bias=False` leaves out is stored as zeros, as
-    GPT-2 has no such option; `config.json` notes it, so that it is left out again on reading.
+    Each file is written completely or not at all. GPT-2 has no option `bias=False`, so missing
+    biases are stored as zeros; `config.json` notes this, and reading leaves them out again.
 
     Raises
     ------
     BlockingIOError
-        If another process or thread is writing into the folder: half of the files would be its.
+        If another process or thread is writing into the folder: their files would be mixed.
     """
     if tokenizer is not None:
         check_tokenizer(tokenizer, model.vocab_size)
@@ -60,7 +60,7 @@ def save_pretrained(model: miniGPT, folder: str | Path, tokenizer: Tokenizer | N
 
 
 def write_pretrained(model: miniGPT, folder: Path, tokenizer: Tokenizer | None = None) -> None:
-    """Write the files of `save_pretrained` into a folder that nobody else writes into."""
+    """Write the files of `save_pretrained` without a lock: the caller must hold it."""
     write_tensors(folder / "model.safetensors", to_gpt2(model))
     generation_config = generation_config_of(model, tokenizer)
     write_json(folder / "config.json", config_of(model, generation_config))
@@ -71,26 +71,26 @@ def write_pretrained(model: miniGPT, folder: Path, tokenizer: Tokenizer | None =
 
 
 def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
-    """Return the model in a Hugging Face GPT-2 folder. It starts in evaluation mode, as there.
+    """Return the model in a Hugging Face GPT-2 folder, in evaluation mode.
 
-    Weights that the file stores as `dtype` are not copied: they are read from the file where they
-    lie, page by page as they are needed, until the model is trained (see `miniGPT.flat`). Changes
-    stay in memory.
+    Weights that are stored as `dtype` are not copied: the file is mapped into memory, and each
+    page is read when it is needed, until the model is trained (see `miniGPT.flat`). Changes stay
+    in memory.
 
-    Where config.json ties the head to the token embedding, but the file has a head of its own with
-    other numbers, these are the head's, as in transformers: then the model is not tied.
+    If config.json ties the head to the token embedding, but the file has a head with other
+    numbers, these are used and the model is not tied, as in transformers.
 
     Parameters
     ----------
     name : the folder, or "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2": see
         `minigpt.support.hub.find_model`.
-    dtype : "float32" or "float64", whatever the file stores.
-    kind : the class to make, `miniGPT`.
+    dtype : "float32" or "float64", independent of the dtype in the file.
+    kind : the class of the model, `miniGPT`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the folder is no such model, or the weights do not fit its config.
+        If the folder is not such a model, or the weights do not match its config.
     """
     folder = find_model(name)
     config = read_config(folder)
@@ -100,23 +100,23 @@ def load_pretrained(name: str | Path, dtype: Any, kind: type[Model]) -> Model:
     arguments["tie_weights"] = may_be_tied and not {EMBEDDING, HEAD} <= tensors.keys()
     if arguments["tie_weights"] and HEAD in tensors:
         tensors[EMBEDDING] = tensors.pop(HEAD)
-    _check(tensors, arguments, folder)
+    _check_tensors(tensors, arguments, folder)
     if may_be_tied and HEAD in tensors:
-        arguments["tie_weights"] = _same(tensors[EMBEDDING], tensors[HEAD])
+        arguments["tie_weights"] = _equal(tensors[EMBEDDING], tensors[HEAD])
     try:
-        model = kind(**arguments, seed=_NoFirstWeights(np.random.PCG64()), dtype=dtype)
+        model = kind(**arguments, seed=_NoInitialWeights(np.random.PCG64()), dtype=dtype)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
     apply_layer_config(model, config)
     vars(model)["generation_config"] = read_generation_config(folder, config)
-    _take(model, tensors)
+    _assign(model, tensors)
     return model.eval()
 
 
 def load_model_and_tokenizer(
     name: str | Path, dtype: Any = np.float32
 ) -> tuple[miniGPT, Tokenizer]:
-    """Open the model and the tokenizer in a folder, or of a name, and see that they fit."""
+    """Open the model and the tokenizer in a folder, or by name; check that they match."""
     from minigpt.core.model import miniGPT
     from minigpt.text.tokenizers import load_tokenizer
 
@@ -130,10 +130,10 @@ def load_model_and_tokenizer(
     return model, tokenizer
 
 
-class _NoFirstWeights(np.random.Generator):
-    """Chance as usual, but that no first weights are drawn, since a file's take their place.
+class _NoInitialWeights(np.random.Generator):
+    """A random generator that draws no initial weights, since those of a file replace them.
 
-    Zeros that are never looked at take neither time nor memory.
+    It returns zeros: if they are never read, they cost neither time nor memory.
     """
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
@@ -147,28 +147,28 @@ def _without_prefix(tensors: dict[str, Tensor], folder: Path) -> dict[str, Tenso
     return named
 
 
-def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) -> None:
-    """Raise unless `tensors` are those of a model of these `arguments`.
+def _check_tensors(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) -> None:
+    """Raise unless `tensors` belong to a model with these `arguments`.
 
-    It is done before the model is made, so that what config.json claims takes no more memory than
-    the files of weights have bytes.
+    This is checked before the model is created: a wrong config.json can then never claim more
+    memory than the files of weights have bytes.
     """
     n_layers = arguments["n_layers"]
     if n_layers > len(tensors):
         raise ValueError(
             f"{folder} has {len(tensors)} tensors, too few for the {n_layers} layers (n_layer) "
-            "that config.json tells of"
+            "in config.json"
         )
     needed = tensor_shapes(arguments)
     tied = str(arguments["tie_weights"]).lower()
     by_config = f", by n_layer {n_layers} and tie_word_embeddings {tied} in config.json"
-    _refuse("has no tensor", needed.keys() - tensors.keys(), folder, by_config)
+    _raise_if_any("has no tensor", needed.keys() - tensors.keys(), folder, by_config)
     known = set(tensor_names(n_layers).values())
     unknown = {name for name in tensors.keys() - known if not BUFFERS.fullmatch(name)}
-    _refuse("has tensors this architecture has no place for:", unknown, folder, by_config)
+    _raise_if_any("has tensors this architecture has no place for:", unknown, folder, by_config)
     if not arguments["bias"]:
         used = {n for n in tensors.keys() & known if n.endswith(".bias") and n not in needed}
-        _refuse(
+        _raise_if_any(
             "has minigpt.bias false in config.json, but biases that are not 0:",
             {name for name in used if tensors[name].read(np.float64).any()},
             folder,
@@ -187,14 +187,14 @@ def _check(tensors: dict[str, Tensor], arguments: dict[str, Any], folder: Path) 
             )
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
+def _equal(a: Tensor, b: Tensor) -> bool:
     if a.kind == b.kind:  # without a copy
         return np.array_equal(a.stored, b.stored)
     return np.array_equal(a.read(np.float64), b.read(np.float64))
 
 
-def _take(model: miniGPT, tensors: dict[str, Tensor]) -> None:
-    """Put the arrays of `tensors` into the layers of `model`."""
+def _assign(model: miniGPT, tensors: dict[str, Tensor]) -> None:
+    """Assign the arrays of `tensors` to the layers of `model`."""
     names = tensor_names(model.n_layers)
     for path, layer, name in list(model.slots()):
         array = tensors[names[path]].read(model.dtype)
@@ -203,7 +203,7 @@ def _take(model: miniGPT, tensors: dict[str, Tensor]) -> None:
     model.tie()
 
 
-def _refuse(what: str, names: set[str], folder: Path, why: str = "") -> None:
+def _raise_if_any(what: str, names: set[str], folder: Path, why: str = "") -> None:
     if names:
         shown = ", ".join(f"{name!r:.100}" for name in sorted(names)[:5])
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""

@@ -1,9 +1,9 @@
-"""Files of weights: safetensors, read where they lie, and never a pickle.
+"""Files of weights: safetensors, mapped into memory, and never a pickle.
 
-A safetensors file is 8 bytes with the length of a header, the header, which is JSON and tells of
-each tensor its type, shape and place, and the numbers one after another. So a tensor is a view of
-the file mapped into memory: opening reads nothing, pages come from the disk when they are first
-needed, and what is changed in memory never reaches the file.
+A safetensors file has three parts: 8 bytes with the length of the header; the header, JSON with
+the type, shape and place of each tensor; and the numbers. So a tensor is a view of the file mapped
+into memory: opening it reads nothing, pages are read when they are first needed, and changes in
+memory never reach the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from minigpt.support.untrusted_files import (
 )
 
 MAX_HEADER = 2**24
-"""Bytes; that of GPT-2's largest model has 60,000."""
+"""Bytes of the longest header that is read; the largest GPT-2 has 60,000."""
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -43,9 +43,9 @@ class Tensor:
     Attributes
     ----------
     path : the file.
-    kind : how its numbers are stored: "F64", "F32", "F16", "BF16" or "I64"; of any other kind
-        `stored` is the bytes.
-    stored : a view of the mapped file; of BF16, for which NumPy has no type, the bits as uint16.
+    kind : type of the numbers: "F64", "F32", "F16", "BF16" or "I64". For any other type, `stored`
+        holds the bytes.
+    stored : a view of the mapped file. NumPy has no bfloat16, so BF16 is stored as uint16 bits.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Tensor:
     __repr__ = brief
 
     def read(self, dtype: Any) -> Array:
-        """Return its numbers as `dtype`: the view itself if they are stored so, else a copy."""
+        """Return the numbers as `dtype`: the view itself if that is their type, else a copy."""
         stored = self.stored
         if self.kind == "BF16":  # the upper half of a float32
             stored = (stored.astype("<u4") << 16).view("<f4")
@@ -64,14 +64,14 @@ class Tensor:
 
 
 def open_weights(folder: Path) -> dict[str, Tensor]:
-    """Map the weights in `folder`, one file or several with an index, by the names they have.
+    """Map the weights in `folder`, from one file or several with an index; return name → tensor.
 
     Raises
     ------
     FileNotFoundError
-        If there are none, or one of several files is missing.
+        If there are no weights, or one of several files is missing.
     ValueError
-        If they are damaged, stored in a way that is not done here, or only there as a pickle.
+        If they are damaged, stored in an unsupported way, or only stored as a pickle.
     """
     if (folder / SINGLE).is_file():
         return open_file(folder / SINGLE)
@@ -95,8 +95,8 @@ def open_weights(folder: Path) -> dict[str, Tensor]:
 def open_file(path: Path) -> dict[str, Tensor]:
     """Map the tensors of one safetensors file, which may come from a stranger.
 
-    The header is checked before anything is made of it: the library `safetensors` sees that the
-    tensors lie side by side and fill the file to its end, so that none is larger than the file.
+    The header is checked before it is used: the library `safetensors` ensures that the tensors lie
+    side by side and fill the file exactly, so none can be larger than the file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -115,7 +115,7 @@ def open_file(path: Path) -> dict[str, Tensor]:
             raise ValueError(
                 f"its header would have {length:,} bytes, as it begins with {start[:24]!r}"
             )
-        with safe_open(path, framework="numpy"):  # which checks all of the header
+        with safe_open(path, framework="numpy"):  # checks the whole header
             pass
         header = parse_json(text.decode("utf-8"), "its header")
     except (SafetensorError, ValueError) as error:
@@ -126,12 +126,12 @@ def open_file(path: Path) -> dict[str, Tensor]:
 
 
 def read_like(path: Path, like: dict[str, Array]) -> dict[str, Array]:
-    """Read tensors that have the names, types and shapes of the arrays in `like`, and no others.
+    """Read a file whose tensors have exactly the names, types and shapes of the arrays in `like`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or it holds something else.
+        If there is no such file, or it holds other tensors.
     """
     tensors = open_file(path)
     if tensors.keys() != like.keys():
@@ -149,15 +149,15 @@ def read_like(path: Path, like: dict[str, Array]) -> dict[str, Array]:
 
 
 def write_tensors(path: Path, tensors: dict[str, Array]) -> None:
-    """Write named arrays as a safetensors file, whole or not at all.
+    """Write named arrays as a safetensors file, completely or not at all.
 
-    The library `safetensors` would put a file of its own in place, which only its owner may read.
+    The library `safetensors` is not used here: only the owner could read the file it creates.
     Source: https://huggingface.co/docs/safetensors, "Format".
     """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))
-    for name, array in ordered:  # the widest numbers first, so that all lie aligned
+    for name, array in ordered:  # widest numbers first, so that all are aligned
         kind = {"f": "F", "i": "I", "u": "U"}[array.dtype.kind] + str(8 * array.itemsize)
         begin, end = end, end + array.nbytes
         header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [begin, end]}
@@ -172,11 +172,11 @@ def write_tensors(path: Path, tensors: dict[str, Array]) -> None:
 def _tensor(path: Path, name: str, about: dict[str, Any], content: Array) -> Tensor:
     kind = about["dtype"]
     begin, end = about["data_offsets"]
-    if kind not in _STORED:  # a mask of old files may be of any type, but is never read
+    if kind not in _STORED:  # the mask in old files may have any type; it is never read
         return Tensor(path, kind, content[begin:end])
     try:
         stored = content[begin:end].view(_STORED[kind]).reshape(about["shape"])
-    except ValueError as error:  # more dimensions, or empty ones longer, than NumPy has
+    except ValueError as error:  # too many dimensions, or too long ones, for NumPy
         raise ValueError(f"{path}: {name!r:.100} has an impossible shape: {error}") from None
     return Tensor(path, kind, np.require(stored, requirements="A"))
 
@@ -187,7 +187,7 @@ def _files_in(index: Path) -> list[str]:
         raise ValueError(f"{index} is damaged: weight_map must give each tensor the name of a file")
     names = sorted(set(places.values()))
     for name in names:
-        # A path could lead out of the folder; what is one differs from system to system.
+        # A path could lead out of the folder, and systems differ in what is a path.
         if not re.fullmatch(r"[\w.-]{1,200}\.safetensors", name, re.ASCII):
             raise ValueError(f"{index} must name files beside it, *.safetensors, got {name!r:.100}")
     return names

@@ -1,4 +1,4 @@
-"""What writes into a run folder: one process at a time, checkpoints whole, logs to match."""
+"""Writing into a run folder: one process at a time, complete checkpoints, logs that match them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from minigpt.training.loop import Step
 
 
 class RunNotWritten(OSError):
-    """A run cannot be written, as on a full disk; its last checkpoint is as good as it was."""
+    """A run cannot be written, for example on a full disk; its last checkpoint is unharmed."""
 
 
 class Keeper:
-    """Keeps a run in its folder.
+    """Saves a run in its folder.
 
     Attributes
     ----------
     progress : how far the run is.
-    saved : the step of the newest checkpoint that is whole; -1 if there is none.
-    newest : the step of the newest there is, as far as this process knows.
-    is_unused : whether the folder has nothing yet but the model of step 0, made by this process.
+    saved : the step of the newest intact checkpoint; -1 if there is none.
+    newest : the step of the newest checkpoint of any kind that this process knows of.
+    is_unused : whether this process made the folder and has not completed a step yet.
     """
 
     is_unused = False
@@ -45,22 +45,22 @@ class Keeper:
         self._lock = lock or FolderLock(folder)
 
     def continue_from(self, progress: Progress, from_checkpoint: bool) -> None:
-        """Be where a checkpoint, or what lies in the run folder itself, says the run is."""
+        """Continue from the progress of a checkpoint, or of the run folder itself."""
         self.progress = progress
         self.saved = progress.step if from_checkpoint else -1
 
     def mark_new(self, was_there: bool) -> None:
-        """Note that the folder is new, or was there and empty."""
+        """Mark the folder as unused; `was_there` says whether it existed before, empty."""
         self.is_unused, self._was_there = True, was_there
 
     def remove_if_unused(self) -> None:
-        """Remove the folder again if no step was done in it; else do nothing.
+        """Remove the folder if no step was done in it.
 
-        What is wrong can then be mended, and the same command given again.
+        The user can then solve the problem and give the same command again.
         """
         if self.is_unused:
             self.is_unused = False
-            with suppress(OSError):  # Windows keeps what is open: the lock
+            with suppress(OSError):  # Windows does not remove an open file: the lock
                 for path in self.folder.iterdir():
                     remove(path)
                 if not self._was_there:
@@ -73,14 +73,14 @@ class Keeper:
         Raises
         ------
         RunNotWritten
-            In place of any OSError within it; says from where the run can go on.
+            In place of any OSError in the block; the message says how to continue.
         RuntimeError
-            If another process trains in this folder, or has done so in between.
+            If another process trains in this folder, or has done so in the meantime.
         """
         with self._lock:
             if max(checkpoints.steps_of(self.folder), default=-1) > self.newest:
                 raise RuntimeError(
-                    f"another process has gone on with {self.folder} in between: resume it again"
+                    f"another process has continued {self.folder} in the meantime: resume it again"
                 )
             try:
                 yield
@@ -90,7 +90,7 @@ class Keeper:
                 raise self._cannot_write(error) from error
 
     def save(self, write_into: Callable[[Path], None], keep: int) -> None:
-        """Write a checkpoint of this step, if there is none; then older ones can go."""
+        """Write a checkpoint of this step if there is none, and remove old checkpoints."""
         step, best = self.progress.step, self.progress.best
         with self.locked():
             if self.saved != step:
@@ -105,7 +105,7 @@ class Keeper:
             self.newest = self.saved = step
 
     def log_step(self, step: Step, layers: dict[str, Any] | None = None) -> None:
-        """Add a step to metrics.jsonl; what its layers did, and a sample, to files of their own."""
+        """Append a step to metrics.jsonl, its layers to layers.jsonl, its sample to samples.txt."""
         self.is_unused = False
         row = {name: value for name, value in asdict(step).items() if value is not None}
         sample = row.pop("sample", None)
@@ -116,9 +116,9 @@ class Keeper:
             self._append(SAMPLES, f"──── step {step.number} ────\n{sample}\n\n")
 
     def tidy(self) -> None:
-        """Undo what was begun after the last checkpoint and did not get to the next.
+        """Remove everything that was written after the last checkpoint.
 
-        Nothing is changed before all is known to be an ordinary file that may be changed.
+        First all logs are opened, which checks that they are ordinary files; then they are cut.
         """
         with ExitStack() as stack:
             logs = {}
@@ -136,7 +136,7 @@ class Keeper:
         remove_leftovers(self.folder)
 
     def _publish(self) -> None:
-        """Link the best model into the run folder; where it is gone, the one of this step."""
+        """Link the best model into the run folder, or the model of this step if it is gone."""
         best = self.progress.best
         for step in ([best["step"]] if best else []) + [self.progress.step]:
             checkpoint = checkpoints.path_of(self.folder, step)
@@ -152,13 +152,13 @@ class Keeper:
             whole = checkpoints.newest_intact(self.folder, lambda problem: None)
             step = checkpoints.read_record(whole)["step"]
             kept = (
-                f"The checkpoint of step {step} is intact; when this is mended, go on with "
+                f"The checkpoint of step {step} is intact; when this is solved, continue with "
                 f"minigpt train --resume {for_shell(self.folder)}"
             )
         except (OSError, ValueError):
             kept = "Nothing was saved yet"
         if self.is_unused:
-            kept = "Nothing was saved yet: when this is mended, give the same command again"
+            kept = "Nothing was saved yet: when this is solved, give the same command again"
         return RunNotWritten(
             f"stopped after step {self.progress.step}, as the run cannot be written: "
             f"{error_message(error)}. {kept}"
@@ -166,7 +166,7 @@ class Keeper:
 
 
 def _cut(log: BufferedRandom, length: int) -> int:
-    """Cut a log off after `length` bytes, or before if a line would be cut; return its length."""
+    """Cut a log after `length` bytes, or at the last line end before; return its new length."""
     kept = min(length, log.seek(0, os.SEEK_END))
     while kept:
         start = max(0, kept - 2**16)
@@ -179,18 +179,18 @@ def _cut(log: BufferedRandom, length: int) -> int:
 
 
 class ReadOnlyKeeper(Keeper):
-    """In all processes but the first: knows how far the run is, and writes nothing."""
+    """The keeper in all processes except rank 0: knows how far the run is, and writes nothing."""
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep nobody out."""
+        """Yield without a lock."""
         yield
 
     def save(self, write_into: Callable[[Path], None], keep: int) -> None:
-        """Leave it to the first process."""
+        """Do nothing: rank 0 writes."""
 
     def log_step(self, step: Step, layers: dict[str, Any] | None = None) -> None:
-        """Leave it to the first process."""
+        """Do nothing: rank 0 writes."""
 
     def tidy(self) -> None:
-        """Leave it to the first process."""
+        """Do nothing: rank 0 writes."""

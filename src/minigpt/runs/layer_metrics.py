@@ -1,8 +1,8 @@
-"""How each layer learns: how steep its gradient is, and how far a step moves its weights.
+"""How each layer learns: the length of its gradient, and how far a step moves its weights.
 
-A layer whose gradient is thousands of times smaller than another's learns nothing from it. A
-matrix of which a step changes much more than a thousandth is shaken rather than taught; one that
-changes much less stands still.
+A layer whose gradient is thousands of times smaller than another's learns almost nothing. In a
+healthy step, a matrix changes by about a thousandth of its length: much more shakes it rather than
+teaches it, much less means that it stands still.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ if TYPE_CHECKING:
     from minigpt.training.optimizers import Optimizer
 
 MAX_LAYER_LINE = 2**16
-"""Bytes of the longest line that is read: about 500 blocks."""
+"""Bytes of the longest line that is read: enough for about 500 blocks."""
 MAX_LAYER_ROWS = 100_000
-_WRONG = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""What reading a line ends in that is not what it should be."""
+_PARSE_ERRORS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""Errors that parsing a wrong line may raise."""
 
 
 def groups_of(model: miniGPT) -> dict[str, list[str]]:
-    """Return the layers of a model as pictures show them, and the names of their parameters.
+    """Return the layers of a model, as figures show them, with the names of their parameters.
 
-    "embedding" has both embeddings, "block 0 attention" its norm too, so has "block 0
-    feed-forward", and "head" the last norm. The weights of a tied head are the embedding's.
+    "embedding" contains both embeddings; "block 0 attention" and "block 0 feed-forward" contain
+    the norm before them; "head" contains the last norm. The weights of a tied head belong to
+    "embedding".
     """
     groups: dict[str, list[str]] = {"embedding": []}
     for i in range(model.n_layers):
@@ -62,21 +63,21 @@ def _group_of(name: str) -> str:
 def measure_layers(
     model: miniGPT, optimizer: Optimizer, step: Step, clip: float
 ) -> dict[str, list[float | None]]:
-    """Measure, for each of `groups_of`, how the latest step went.
+    """Measure the latest step in each layer of `groups_of`.
 
     Parameters
     ----------
-    model, optimizer : as the step has left them.
-    step : that step.
-    clip : the longest gradient.
+    model, optimizer : as they are after the step.
+    step : the latest step.
+    clip : maximum length of the gradient.
 
     Returns
     -------
-    By the name of the layer [gradient, ratio]: the length of the gradient before clipping (the
-    squares of all add up to that of `step.gradient_norm`); and ‖Δw‖ / ‖w‖ of its matrices, the
-    part of them that the step has changed. The vectors beside them (biases, scales and shifts) do
-    not count: the scales of norms are about 1, and longer than all matrices. None where there is
-    no matrix that learns.
+    Name of the layer → [gradient, ratio]. `gradient` is the length of its gradient before clipping;
+    the squares of all layers add up to the square of `step.gradient_norm`. `ratio` is ‖Δw‖ / ‖w‖ of
+    its matrices: the relative change by the step. Vectors (biases, scales and shifts) are left
+    out, because the scales of norms, about 1 each, outweigh all matrices. The ratio is None if
+    no matrix of the layer learns.
     """
     stretch = max(1.0, step.gradient_norm / clip)
     found: dict[str, list[float | None]] = {}
@@ -103,9 +104,9 @@ def _ratio(
 
 
 def latest_update(optimizer: Optimizer, part: slice, learning_rate: float) -> Array:
-    """Return what the latest step has added to a part of the flat parameters.
+    """Return the latest update of a part of the flat parameters.
 
-    For AdamW it follows from what that remembers, so that no copy of the parameters is needed.
+    For AdamW it is computed from the optimizer's state, so no copy of the parameters is needed.
     """
     flat = optimizer.model.flat
     if not isinstance(optimizer, AdamW):
@@ -132,13 +133,13 @@ def _square(values: Array) -> float:
 
 @dataclass(frozen=True, eq=False)
 class LayerHistory:
-    """What was measured of G layers at N steps.
+    """Measurements of G layers at N steps.
 
     Attributes
     ----------
-    number : int64 (N,), after how many steps.
-    layers : the names of the G layers, from the embedding to the head.
-    gradient, ratio : float64 (N, G), see `measure_layers`; NaN where there is none.
+    number : int64 (N,), numbers of the steps.
+    layers : names of the G layers, from the embedding to the head.
+    gradient, ratio : float64 (N, G), see `measure_layers`; NaN if unknown.
     """
 
     number: NDArray[np.int64]
@@ -150,7 +151,7 @@ class LayerHistory:
 
     @classmethod
     def of(cls, measured: Mapping[int, Mapping[str, Sequence[float | None]]]) -> LayerHistory:
-        """Put together what `measure_layers` gave after some steps, by their numbers."""
+        """Return the history of {number of the step: result of `measure_layers`}."""
         layers = list(next(iter(measured.values()), ()))
         values = np.array([list(row.values()) for row in measured.values()], float)  # None: NaN
         values = values.reshape(len(measured), len(layers), 2)
@@ -158,12 +159,12 @@ class LayerHistory:
 
 
 def read_layers(path: Path) -> LayerHistory:
-    """Read the layers.jsonl of a run, which may be growing; one that is not there has no steps.
+    """Read the layers.jsonl of a run, which may be growing; a missing file has no steps.
 
     Raises
     ------
     ValueError
-        If a line is not what it should be; it says which.
+        If a line is wrong; the message names the line.
     """
     found: dict[int, dict[str, list[float]]] = {}
     last, before = 0, None
@@ -175,16 +176,16 @@ def read_layers(path: Path) -> LayerHistory:
                     raise ValueError  # not a later step, or not of the same layers
                 if len(found) == MAX_LAYER_ROWS:
                     raise ValueError
-            except _WRONG:
+            except _PARSE_ERRORS:
                 raise ValueError(
-                    f"{path}, line {len(found) + 1}: it is not what a run writes there"
+                    f"{path}, line {len(found) + 1}: this is not a line of a layers.jsonl"
                 ) from None
             found[number], last, before = row, number, row.keys()
     return LayerHistory.of(found)
 
 
 def _parse(line: bytes) -> tuple[int, dict[str, list[float]]]:
-    """Return the step and the values of a line."""
+    """Return the number of the step, and the values of each layer, in a line."""
     record = json.loads(line.decode("utf-8"))
     number, found = record["number"], record["layers"]
     row = {

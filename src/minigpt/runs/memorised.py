@@ -1,4 +1,4 @@
-"""How much of what a model writes is copied from its training text, letter by letter."""
+"""How much of the text that a model writes is copied from its training text."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from minigpt.text.tokenizers import Tokenizer
 TOKENS_WRITTEN = 200
 TOKENS_OF_PROMPT = 8
 MAX_SEARCHED = 4_000_000  # characters
-MIN_MEMORISED = 50  # characters: shorter runs are idioms
+MIN_MEMORISED = 50  # characters: shorter copies are idioms
 
 
 def longest_copied(written: str, text: str) -> str:
-    """Return the longest run of characters of `written` that stands in `text` as well.
+    """Return the longest substring of `written` that occurs in `text` too.
 
-    Two places move through `written`: the end goes on while what lies between stands in `text`, and
-    the start follows. A run that does not beat the longest so far is not looked for.
+    For each start, the end moves on as long as the substring occurs in `text`. Only substrings
+    longer than the longest so far are tried.
     """
     longest = ""
     for start in range(len(written)):
@@ -38,7 +38,7 @@ def longest_copied(written: str, text: str) -> str:
 
 
 def _text_of(ids: Array, tokenizer: Tokenizer, at_most: int) -> str:
-    """Decode tokens, without the special ones, to at most so many characters."""
+    """Decode tokens, without special ones, to at most `at_most` characters."""
     parts, n = [], 0
     for part in decoded(ids, tokenizer):
         parts.append(part)
@@ -49,17 +49,17 @@ def _text_of(ids: Array, tokenizer: Tokenizer, at_most: int) -> str:
 
 
 def memorised(folder: Path, dataset: Dataset, seed: int) -> str:
-    """Return how long the longest run is that a model copies from its training text, in a sentence.
+    """Report, in a sentence, the longest passage that a model copies from its training text.
 
-    The model goes on with the beginning of the validation text, which it has not learned. What as
-    much validation text shares with the training text is usual in such texts, and no sign that
-    it was learned by heart.
+    The model continues the beginning of the validation text, which it has not learned. Unseen text
+    of the same length shows how long shared passages usually are in such texts; only longer ones
+    are a sign of memorisation.
 
     Parameters
     ----------
-    folder : that of the model.
+    folder : the folder of the model.
     dataset : the text it was trained on.
-    seed : of the choices it makes.
+    seed : the seed of its choices.
     """
     model, tokenizer = load_model_and_tokenizer(folder)
     prompt = dataset.val[: min(TOKENS_OF_PROMPT, model.max_len)].tolist()
@@ -80,11 +80,11 @@ def memorised(folder: Path, dataset: Dataset, seed: int) -> str:
 
 
 def describe_copying(copied: int, usual: int, n_written: int, is_cut: bool, n_unseen: int) -> str:
-    """Return what the numbers mean: copied by the model, shared by unseen text, and of how many."""
+    """Return the report: lengths of the longest copies by the model and in unseen text."""
     first = f" (searched: its first {MAX_SEARCHED:,} characters)" if is_cut else ""
     said = (
-        f"In {counted(n_written, 'character')} that the model wrote, the longest run copied from "
-        f"the training text{first} has {counted(copied, 'character')}"
+        f"In {counted(n_written, 'character')} that the model wrote, the longest passage copied "
+        f"from the training text{first} has {counted(copied, 'character')}"
     )
     said += f"; in {n_unseen:,} of the validation text, {usual:,}"
     if copied >= MIN_MEMORISED and copied > 2 * usual:

@@ -1,4 +1,4 @@
-"""metrics.jsonl read back: how a run went, step by step, also while it still goes on.
+"""Reading metrics.jsonl: how a run went, step by step, also while it is still training.
 
 Each line is a JSON object with the numbers of one step; see `minigpt.training.loop.Step`.
 """
@@ -26,22 +26,22 @@ Floats = NDArray[np.float64]
 MAX_METRICS_LINE = 4096
 """Bytes of the longest line that is read; a step has about 200."""
 MAX_STEPS_READ = 5_000_000
-"""How many steps are read; their numbers fill 320 MB."""
+"""Number of steps that are read, at most; they take 320 MB."""
 MAX_TORN_LINE = 2**20
-"""Bytes in which the end of a line that is too long is looked for."""
+"""Bytes in which the end of a line that is too long is searched."""
 MAX_NUMBER = 1e30
-"""Numbers as large are gaps: no loss is, and sums and ratios of smaller ones do not overflow."""
+"""Larger numbers become NaN: no real loss is so large, and sums of smaller ones stay finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """The numbers of N steps, each an array (N,) of float64; where there is none, NaN.
+    """The numbers of N steps, each a float64 array (N,) with NaN for missing values.
 
     Attributes
     ----------
-    number : int64, how many steps were done then; it rises.
-    loss, val_loss : nats per token, in training and in validation.
-    val_bits : the latter in bits per character; `in_bits` converts the former.
+    number : int64, number of the step; it increases.
+    loss, val_loss : training and validation loss, nats per token.
+    val_bits : validation loss in bits per character; `in_bits` converts training losses.
     spelling_bits : the part of val_bits that spells unknown words.
     gradient_norm, learning_rate, tokens_per_second : see `minigpt.training.loop.Step`.
     """
@@ -59,16 +59,16 @@ class Metrics:
 
     @property
     def bits_per_nat(self) -> float | None:
-        """What a nat per token is in bits per character of the validation text; None if unknown.
+        """Factor from nats per token to bits per character of the validation text, or None.
 
-        It is the same at every step: the tokens per character of that text, and 1 / ln 2.
+        It is the same at each step: (tokens per character of that text) / ln 2.
         """
         i = self._measured
         return None if i is None else float((self.val_bits[i] - self.spelling) / self.val_loss[i])
 
     @property
     def spelling(self) -> float:
-        """The bits per character that spell unknown words, the same at every step."""
+        """Bits per character that spell unknown words, the same at each step."""
         i = self._measured
         return 0.0 if i is None else float(np.nan_to_num(self.spelling_bits[i]))
 
@@ -78,7 +78,7 @@ class Metrics:
         return int(known[0]) if known.size else None
 
     def in_bits(self, nats: Floats) -> Floats:
-        """Convert training losses to bits per character, to be held against val_bits.
+        """Convert training losses to bits per character, comparable with val_bits.
 
         All are NaN until the first evaluation.
         """
@@ -87,17 +87,17 @@ class Metrics:
 
     @property
     def smooth_loss(self) -> Floats:
-        """The training loss, each the mean of a fiftieth of all steps around it."""
+        """The training loss, smoothed by a moving mean over a fiftieth of all steps."""
         return moving_mean(self.loss, 1 + len(self.loss) // 50)
 
     @property
     def best(self) -> int | None:
-        """The index of the lowest validation loss; None if there is none."""
+        """Index of the lowest validation loss, or None."""
         return None if np.isnan(self.val_loss).all() else int(np.nanargmin(self.val_loss))
 
 
 def moving_mean(values: Floats, width: int) -> Floats:
-    """Return at each place the mean of about `width` values around it, gaps (NaN) left out."""
+    """Return the moving mean over about `width` values, centred, without NaN values."""
     known = np.isfinite(values)
     sums = np.cumsum(np.append(0.0, np.where(known, values, 0.0)))
     counts = np.cumsum(np.append(0, known))
@@ -109,9 +109,10 @@ def moving_mean(values: Floats, width: int) -> Floats:
 
 
 def whole_lines(file: IO[bytes], longest: int) -> Iterator[bytes]:
-    """Yield the lines of a log, up to `longest` bytes and one more; leave out a last one cut short.
+    """Yield the lines of a log, cut after `longest` + 1 bytes; skip an incomplete last line.
 
-    It is being written, or was when the power went; then it may be long and full of zeros.
+    An incomplete line is being written, or was when the power failed; then it may be long and
+    full of zeros.
     """
     for line in iter(partial(file.readline, longest + 1), b""):
         if not line.endswith(b"\n") and b"\n" not in file.read(MAX_TORN_LINE):
@@ -123,11 +124,11 @@ _NAMES = tuple(Metrics.__dataclass_fields__)
 
 
 class MetricsFile:
-    """Reads a metrics.jsonl, which may be growing: each `read` takes only what is new in it.
+    """Reads a metrics.jsonl, which may be growing: each `read` reads only the new lines.
 
-    A last line without its end is left for the next time: it is being written, or was when the
-    power went. A file that is not there yet has no steps. One that became shorter, or another, as
-    when a run goes back to a checkpoint, is read anew.
+    An incomplete last line waits for the next `read`. A file that does not exist yet has no steps.
+    If the file was replaced or became shorter, because the run returned to a checkpoint, it is
+    read again from the beginning.
 
     >>> metrics = MetricsFile("runs/demo/metrics.jsonl").read()
     >>> metrics.loss[-1]
@@ -148,7 +149,7 @@ class MetricsFile:
         Raises
         ------
         ValueError
-            If a line is not what it should be; it says which.
+            If a line is wrong; the message names the line.
         """
         try:
             with open_to_read(self.path) as file:
@@ -192,7 +193,7 @@ class MetricsFile:
             return math.nan
         if type(value) is not float and type(value) is not int:
             raise self._wrong(f"{name} must be a number, got {value!r:.40}")
-        return float(value) if abs(value) < MAX_NUMBER else math.nan  # also for inf and nan
+        return float(value) if abs(value) < MAX_NUMBER else math.nan  # inf and nan too
 
     def _wrong(self, why: str) -> ValueError:
         return ValueError(f"{self.path}, line {len(self._columns[0]) + 1}: {why}")

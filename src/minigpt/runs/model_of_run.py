@@ -1,4 +1,4 @@
-"""Which model of a run is opened: the best by validation, unless another is asked for."""
+"""The model of a run to open: the one with the lowest validation loss, or a chosen one."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from minigpt.support.hub import find_model
 
 
 def find_checkpoint(name: str | Path, which: str = "best") -> tuple[Path, str | None]:
-    """Find the folder of a model; of a run, that of one of its checkpoints.
+    """Return the folder of a model, or of one checkpoint of a run.
 
     Parameters
     ----------
-    name : a folder, or what `minigpt.support.hub.find_model` knows.
-    which : "best", the one with the lowest loss on the validation text, "last", or the number of
-        its steps.
+    name : a folder, or a name that `minigpt.support.hub.find_model` knows.
+    which : the checkpoint: "best" (lowest validation loss), "last", or the number of its step.
 
     Returns
     -------
-    The folder, and a sentence that says which step it is where that is not the last one.
+    The folder; and a note with its step, or None if it is the last one.
 
     Raises
     ------
     ValueError
-        If there is no such checkpoint; it says which there are.
+        If there is no such checkpoint; the message lists the existing ones.
     """
     folder = find_model(name)
     steps = steps_of(folder) if (folder / RECORD).is_file() else []
@@ -35,13 +34,8 @@ def find_checkpoint(name: str | Path, which: str = "best") -> tuple[Path, str | 
     if which == "best":
         try:
             step = _best(folder)
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            KeyError,
-        ):  # training.json is damaged: the model need not be
-            return folder, None
+        except (OSError, ValueError, TypeError, KeyError):
+            return folder, None  # training.json is damaged, but the model may be intact
     elif which == "last":
         step = steps[0]
     elif which.isdecimal() and int(which) in steps:
@@ -62,7 +56,7 @@ def find_checkpoint(name: str | Path, which: str = "best") -> tuple[Path, str | 
 
 
 def _best(folder: Path) -> int:
-    """Return the step of the best checkpoint; where it is gone, of what lies in the folder."""
+    """Return the step of the best checkpoint, or of the run folder if that is gone."""
     best = read_run(folder)["best"]
     if best is not None and path_of(folder, int(best["step"])).is_dir():
         return int(best["step"])

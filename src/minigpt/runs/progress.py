@@ -1,4 +1,4 @@
-"""How far a run is, by its numbers and logs."""
+"""How far a run is."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from minigpt.training.settings import Settings
 METRICS, LAYERS, SAMPLES = "metrics.jsonl", "layers.jsonl", "samples.txt"
 
 WARN_AFTER = 5
-"""Evaluations without a new best after which a run says so."""
+"""Number of evaluations without improvement after which a run warns."""
 
 
 @dataclass
 class Progress:
-    """How far a run is: what training.json tells beside its settings.
+    """How far a run is: the content of training.json besides its settings.
 
     Attributes
     ----------
-    step : how many steps are done.
-    best : {"step": …, "val_loss": …} of the lowest loss on the validation sample so far.
-    worse : how many evaluations there have been since that one.
+    step : number of steps done so far.
+    best : {"step": …, "val_loss": …} of the lowest validation loss so far.
+    worse : number of evaluations since the best one.
     usual_loss : running mean of the loss, see `minigpt.runs.divergence`.
-    setbacks : how often training diverged and went back: at which step, to which, and why.
-    lengths : how many bytes of metrics.jsonl, layers.jsonl and samples.txt belong to these steps.
+    setbacks : each return to a checkpoint after divergence: at which step, to which, and why.
+    lengths : bytes of metrics.jsonl, layers.jsonl and samples.txt that belong to these steps.
     """
 
     step: int = 0
@@ -42,7 +42,7 @@ class Progress:
     __repr__ = brief
 
     def note(self, step: Step) -> None:
-        """Remember a step, and whether its evaluation is the best so far."""
+        """Record a step, and whether its evaluation is the best so far."""
         self.step = step.number
         if step.val_loss is None:
             return
@@ -52,22 +52,22 @@ class Progress:
             self.worse += 1
 
     def warning(self, settings: Settings) -> str | None:
-        """Return a sentence at the moment when validation has not improved for long."""
+        """Return a warning once, when validation has not improved for `WARN_AFTER` evaluations."""
         if self.best is None or self.worse != WARN_AFTER or self.step >= settings.steps:
             return None
         return (
             f"validation has not improved for {WARN_AFTER} evaluations, "
             f"since step {self.best['step']}: "
-            "what is learned now helps with the training text only"
+            "the model now improves on the training text only"
         )
 
     def stopped_early(self, settings: Settings) -> bool:
-        """Return whether the patience of `settings` has come to its end before the last step."""
+        """Return whether patience ran out before the last step."""
         return 0 < settings.patience <= self.worse and self.step < settings.steps
 
 
 def has_stopped_early(record: dict[str, Any], settings: Settings, step: int) -> bool:
-    """Return whether a run whose newest training.json is `record`, now at `step`, stopped early."""
+    """Return whether a run at `step` stopped early; `record` is its newest training.json."""
     worse = record.get("worse")
     return (
         type(worse) is int
@@ -77,9 +77,9 @@ def has_stopped_early(record: dict[str, Any], settings: Settings, step: int) -> 
 
 
 def progress_of(record: dict[str, Any], folder: Path) -> Progress:
-    """Read it from what training.json holds; `folder` is that of the run."""
+    """Return the progress that `record`, the training.json of the run in `folder`, describes."""
     known = {name: record[name] for name in asdict(Progress()) if name in record}
-    if "lengths" not in known:  # a run of version 0.1: one line of metrics a step
+    if "lengths" not in known:  # version 0.1: one line of metrics for each step
         contents = {}
         for name in (METRICS, SAMPLES):
             with suppress(FileNotFoundError), open_to_read(folder / name) as log:

@@ -1,4 +1,4 @@
-"""A model at several moments of its training, as its run folder has kept it."""
+"""A model at several stages of its training: the checkpoints of its run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A model as it was after so many steps.
+    """A model at one stage of its training.
 
     Attributes
     ----------
-    step : how many.
-    model : the model then.
+    step : number of steps done.
+    model : the model after this step.
     tokenizer : the same at all stages.
     """
 
@@ -35,15 +35,15 @@ class Stage:
 
 
 def stages(folder: Path) -> Iterator[Stage]:
-    """Open the checkpoints of a run one after another, from the oldest.
+    """Open the checkpoints of a run one after another, the oldest first.
 
-    A run keeps few, unless told otherwise: `minigpt train --keep 20`. One that is removed in
-    between, as the run goes on, is left out.
+    By default a run keeps only few: use `minigpt train --keep 20`. A checkpoint that a training
+    run removes in the meantime is left out.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the folder is no run, or a checkpoint in it is damaged.
+        If the folder is not a run, or a checkpoint in it is damaged.
     """
     require_run(folder)
     for step in reversed(steps_of(folder)):

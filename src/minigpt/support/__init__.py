@@ -1,7 +1,7 @@
-"""What every room leans on: files written whole, a terminal that nothing upsets, short reprs.
+"""Tools for all rooms: safe files, safe terminal output, short reprs, error messages.
 
-Importing this package gives the classes of the textbook better errors: a name that is missing, or
-an argument that does not exist, gets a hint or the nearest that there is.
+Importing this package gives the classes of the textbook better error messages: a missing attribute
+or an unknown argument gets a hint, or the nearest existing name.
 """
 
 from __future__ import annotations

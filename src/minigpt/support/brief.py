@@ -1,4 +1,4 @@
-"""Short reprs: what a notebook shows at the end of a cell may hold millions of numbers."""
+"""Short reprs: an object at the end of a notebook cell may hold millions of numbers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 
 MAX_REPR = 400
-"""Characters of a whole repr."""
+"""Maximum length of a repr, in characters."""
 
 
 def brief(record: Any) -> str:
-    """Return the repr of a dataclass or NamedTuple, in which large values are only described."""
+    """Return the repr of a dataclass or NamedTuple; large values are only described."""
     return named(record, values_of(record))
 
 
 def values_of(record: Any) -> dict[str, Any]:
-    """Return the values of a dataclass or NamedTuple, by their names."""
+    """Return field → value of a dataclass or NamedTuple."""
     names = [f.name for f in fields(record)] if is_dataclass(record) else record._fields
     return {name: getattr(record, name) for name in names}
 
 
 def named(record: Any, values: dict[str, Any]) -> str:
-    """Return "Name(a=1, b=2)" with the class of `record` and short values, cut where too long."""
+    """Return "Name(a=1, b=2)": the class of `record` and short values, at most MAX_REPR long."""
     shown = ", ".join(f"{name}={brief_value(value)}" for name, value in values.items())
     return f"{type(record).__name__}({cut(shown, MAX_REPR)})"
 
@@ -43,5 +43,5 @@ def brief_value(value: Any) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Cut off the end of a text that is too long."""
+    """Return `text`, shortened to `length` characters if it is longer."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,4 +1,4 @@
-"""Check arguments by what a function's signature says of them: one line above the function."""
+"""Checks of arguments by the types in a function's signature: a decorator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUILT_IN_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "Array": (np.ndarray, "a NumPy array"),
     "np.random.Generator": (np.random.Generator, "a NumPy Generator"),
 }
-"""Types that are looked up by their names in a signature, and their names in messages."""
+"""Name in a signature → the type, and its description in messages."""
 
 OUR_TYPES = {
     "Trace": "a Trace, as trace(model, text, tokenizer) returns it",
@@ -35,17 +35,17 @@ OUR_TYPES = {
     "LayerHistory": "a LayerHistory, as minigpt.runs.layer_metrics.read_layers(path) returns it",
     "Stage": "a Stage, as minigpt.runs.stages.stages(folder) yields them",
 }
-"""Classes of our own, known by their name alone, so that none has to be imported for a check."""
+"""Our own classes → their description; found by name, so no check has to import them."""
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Return `function` with a check of its arguments' types before each call.
+    """Return `function` with a check of the types of its arguments before each call.
 
     Raises
     ------
     TypeError
-        That names the argument, what was given and what was expected; for an argument that does
-        not exist, the nearest name.
+        If a type is wrong; the message names the argument, the value and the expected type. If an
+        argument does not exist; the message suggests the nearest name.
     """
     signature = inspect.signature(function)
 
@@ -54,7 +54,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         check_names(kwargs, signature.parameters)
         try:
             given = signature.bind_partial(*args, **kwargs).arguments
-        except TypeError:  # too many or twice the same: Python says so
+        except TypeError:  # too many, or one twice: Python reports it
             return function(*args, **kwargs)
         for name, value in given.items():
             if name != "self":
@@ -65,17 +65,17 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_names(given: Iterable[str], known: Iterable[str], what: str = "argument") -> None:
-    """Raise a TypeError with the nearest name unless all names are known."""
+    """Raise TypeError for an unknown name, and suggest the nearest known one."""
     for name in given:
         if name not in known:
             raise TypeError(unknown(what, name, [each for each in known if each != "self"]))
 
 
 def _check(name: str, value: Any, annotation: str) -> None:
-    """Raise unless `value` is one of the kinds in `annotation`, such as "int | None"."""
+    """Raise unless `value` has the type in `annotation`, such as "int | None"."""
     kind, *others = annotation.split(" | ")
     if others not in ([], ["None"]) or (value is None and others):
-        return  # what may be of several kinds, the function itself looks at
+        return  # a union of several types: the function itself checks it
     if kind == "int":
         check_whole(**{name: value})
     elif kind == "float":
@@ -91,7 +91,7 @@ def _check(name: str, value: Any, annotation: str) -> None:
 
 
 def _check_all(name: str, value: Any, many: str, of: str) -> None:
-    """Raise unless `value` is a collection; of all but an iterator, each member is checked."""
+    """Raise unless `value` is a collection with members of type `of`."""
     named = many in ("Mapping", "dict")
     if named:
         if not isinstance(value, Mapping):
@@ -101,6 +101,6 @@ def _check_all(name: str, value: Any, many: str, of: str) -> None:
         return
     if not is_list(value):
         raise TypeError(f"{name} must be a list, got {value!r:.100}")
-    if isinstance(value, Collection):  # an iterator can be read only once
+    if isinstance(value, Collection):  # not an iterator, which can be read only once
         for member in value:
             _check(f"each of {name}", member, of)

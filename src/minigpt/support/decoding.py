@@ -1,7 +1,7 @@
-"""Text out of bytes: UTF-8, or what a mark at the beginning says; else a clear error.
+"""Decoding text: UTF-8, or the encoding that a byte order mark names; otherwise a clear error.
 
-Editors on Windows write such marks (byte order marks). Without one, nothing but UTF-8 is read:
-other encodings could only be guessed.
+Editors on Windows write byte order marks. Without a mark, only UTF-8 is read: any other encoding
+would be a guess.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import IO, TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from io import BufferedReader
 
-# UTF-32 comes first, as its little-endian mark begins with that of UTF-16.
+# UTF-32 comes first: its little-endian mark begins with the mark of UTF-16.
 _MARKS = {
     b"\xff\xfe\0\0": "utf-32",
     b"\0\0\xfe\xff": "utf-32",
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-_NO_TEXT = {
+_NOT_TEXT = {
     b"\x1f\x8b": "compressed by gzip, though its name does not end in .gz",
     b"BZh": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",
@@ -32,11 +32,11 @@ _NO_TEXT = {
     b"PK\x03\x04": "a ZIP archive, as .docx and .epub are",
     b"%PDF": "a PDF",
 }
-"""What files begin with that are taken for texts."""
+"""First bytes of files that users often mistake for text."""
 
 
 class UndecodableError(ValueError):
-    """A file is no text, or in an encoding that is not known; `problem` is without the advice."""
+    """A file is not text, or has an unknown encoding; `problem` is the message without advice."""
 
     def __init__(self, problem: str, advice: str = "save it as UTF-8 first") -> None:
         super().__init__(f"{problem}: {advice}")
@@ -44,18 +44,18 @@ class UndecodableError(ValueError):
 
 
 def encoding_of(start: bytes) -> str:
-    """Return the name of the encoding of a text that begins with the bytes `start`."""
-    # utf-8-sig is UTF-8 with or without a mark, which is dropped.
+    """Return the encoding of a text that begins with the bytes `start`."""
+    # utf-8-sig is UTF-8 with or without a mark; the mark is removed.
     return next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8-sig")
 
 
 def decode(content: bytes, where: str) -> str:
-    """Return a text; line ends stay as they are.
+    """Return the decoded text; line ends stay as they are.
 
     Raises
     ------
     UndecodableError
-        If it is not UTF-8, nor what its mark says; the message names `where`.
+        If it is neither UTF-8 nor in the encoding of its mark; the message names `where`.
     """
     encoding = encoding_of(content)
     _check_zeros(content[:4096], encoding, where)
@@ -67,14 +67,14 @@ def decode(content: bytes, where: str) -> str:
 
 @contextmanager
 def open_text(file: Path) -> Iterator[IO[str]]:
-    r"""Open a text file, compressed if its name ends in .gz; line ends become "\n".
+    r"""Open a text file, compressed if its name ends with .gz; line ends become "\n".
 
     Raises
     ------
     UndecodableError
-        Within the block, when something is read that is no text: see `decode`.
+        In the block, if the content is not text: see `decode`.
     ValueError
-        Within the block, if a compressed file is damaged.
+        In the block, if a compressed file is damaged.
     """
     opener = gzip.open if file.name.lower().endswith(".gz") else open
     try:
@@ -94,7 +94,7 @@ def open_text(file: Path) -> Iterator[IO[str]]:
 
 
 def _check_zeros(start: bytes, encoding: str, where: str) -> None:
-    """Raise if a text without a mark looks like UTF-16, which can be UTF-8 with many zeros too."""
+    """Raise if a text without a mark looks like UTF-16: it might decode as UTF-8 with zeros."""
     zeros = max(start[::2].count(0), start[1::2].count(0))
     if encoding == "utf-8-sig" and zeros > len(start) // 4:
         raise UndecodableError(
@@ -106,7 +106,7 @@ def _check_zeros(start: bytes, encoding: str, where: str) -> None:
 def _undecodable(
     where: str, start: bytes, error: UnicodeDecodeError, place: int
 ) -> UndecodableError:
-    for beginning, what in _NO_TEXT.items():
+    for beginning, what in _NOT_TEXT.items():
         if start.startswith(beginning):
             return UndecodableError(f"{where} is not text, but {what}", "convert it to text first")
     marked = encoding_of(start)

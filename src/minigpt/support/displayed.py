@@ -11,11 +11,11 @@ _render: Callable[[Any], str | None] | None = None
 
 
 def set_renderer(render: Callable[[Any], str | None]) -> None:
-    """Use `render` to turn objects into HTML."""
+    """Register `render`, which turns objects into HTML."""
     global _render
     _render = render
 
 
 def as_html(displayed: Any) -> str | None:
-    """Return the object as HTML, for a notebook; None for its plain repr."""
+    """Return an object as HTML for a notebook, or None to show its plain repr."""
     return None if _render is None else _render(displayed)

@@ -1,4 +1,4 @@
-"""Names of other libraries, and what does the same here."""
+"""Names from other libraries, and what to use instead in this one."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ HINTS: dict[str, dict[str, str]] = {
     "SGD": _OF_OPTIMIZERS,
     "AdamW": _OF_OPTIMIZERS,
 }
-"""Class → name elsewhere → what there is here. A subclass has the hints of its bases too."""
+"""Class → name in other libraries → what to use here. Subclasses inherit the hints."""
 
 
 def missing(thing: object, name: str, otherwise: str = "") -> str:
-    """Say that `thing` has no attribute `name`, and what there is instead."""
+    """Return the message that `thing` has no attribute `name`, with a hint if possible."""
     said = f"{type(thing).__name__} has no {name!r}"
-    if name.startswith("_"):  # asked for by Python, not by a person
+    if name.startswith("_"):  # Python asks for it, not a person
         return said
     for kind in type(thing).__mro__:
         hint = HINTS.get(kind.__name__, {}).get(name)

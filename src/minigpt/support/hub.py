@@ -1,4 +1,4 @@
-"""Where a model is: a folder, or one of OpenAI's GPT-2s by its name."""
+"""Finding a model: in a folder, or one of OpenAI's GPT-2 models by its name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HUB_MODELS = {
     "gpt2-xl": "openai-community/gpt2-xl",
     "distilgpt2": "distilbert/distilgpt2",
 }
-"""Names that are known without a folder, and their repositories on the Hugging Face Hub."""
+"""Names of known models → their repositories on the Hugging Face Hub."""
 
 MIN_SIMILARITY = 0.85
-"""How much a name must be like a known one to be taken for it: gpt3 is not gpt2 mistyped."""
+"""How similar a name must be to a known one to suggest it: gpt3 is not a mistyped gpt2."""
 
 _TOKENIZER_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
@@ -34,20 +34,21 @@ _FILES = (
 
 
 def find_model(name: str | Path) -> Path:
-    """Return the folder of a model: `name` itself, or where the Hugging Face cache keeps it.
+    """Return the folder of a model: `name` itself, or its folder in the Hugging Face cache.
 
-    What is not in the cache yet is downloaded, with a progress bar on stderr. That needs the
-    package huggingface_hub (the extra `hub`); its settings, as HF_HOME, HF_ENDPOINT and
-    HF_HUB_OFFLINE, are heeded.
+    A model that is not in the cache is downloaded, with a progress bar on stderr. This needs the
+    package huggingface_hub (the extra `hub`), and follows its settings HF_HOME, HF_ENDPOINT and
+    HF_HUB_OFFLINE.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder or model, or it cannot be downloaded; it says what to do.
+        If there is no such folder or model, or it cannot be downloaded; the message says what to
+        do.
     """
     folder = Path(name)
     if folder.is_file():
-        raise NotADirectoryError(f"{folder} is a file, where {_what_instead(folder)}")
+        raise NotADirectoryError(f"{folder} is a file, but {_what_instead(folder)}")
     if folder.exists():
         return folder
     known = known_name(str(name))
@@ -60,9 +61,9 @@ def find_model(name: str | Path) -> Path:
 
 
 def find_tokenizer_of(name: str) -> Path | None:
-    """Return where the tokenizer of a known model is, as `find_model` does; None if not known.
+    """Return the folder with the tokenizer of a known model; None for an unknown name.
 
-    Its weights are not downloaded.
+    It is found as in `find_model`, but the weights are not downloaded.
     """
     known = known_name(name)
     if known is None:
@@ -71,7 +72,7 @@ def find_tokenizer_of(name: str) -> Path | None:
 
 
 def known_name(name: str) -> str | None:
-    """Return `name` if it is in `HUB_MODELS`, or the name there of a repository called so."""
+    """Return the key of `HUB_MODELS` for a key or repository, or None."""
     by_repository = {repository: short for short, repository in reversed(HUB_MODELS.items())}
     return name if name in HUB_MODELS else by_repository.get(name)
 
@@ -79,7 +80,7 @@ def known_name(name: str) -> str | None:
 def _what_instead(file: Path) -> str:
     if (file.parent / "config.json").is_file():
         return f"a model folder is needed: give the folder it is in, {file.parent}"
-    what = "a model folder is needed, one with config.json and model.safetensors"
+    what = "a model folder is needed, with config.json and model.safetensors"
     return f"{what}. To train a model on a text: minigpt train --data FILE"
 
 
@@ -88,7 +89,7 @@ def _cached(name: str, is_complete: Callable[[Path], bool]) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return None
-    for repository in (HUB_MODELS[name], name):  # the short names are older, and still in caches
+    for repository in (HUB_MODELS[name], name):  # old caches use the short names
         config = try_to_load_from_cache(repository, "config.json")
         if isinstance(config, str) and is_complete(Path(config).parent):
             return Path(config).parent
@@ -96,7 +97,7 @@ def _cached(name: str, is_complete: Callable[[Path], bool]) -> Path | None:
 
 
 def _is_complete(folder: Path) -> bool:
-    """Return whether all that is needed is there: a download may break off, others want less."""
+    """Return whether weights and tokenizer are there: a download may have been interrupted."""
     return _has_weights(folder) and _has_tokenizer(folder)
 
 
@@ -125,13 +126,15 @@ def _download(name: str, files: Sequence[str], is_complete: Callable[[Path], boo
     try:
         with redirect_stderr(unfiltered(sys.stderr)):  # its progress bars move the cursor
             folder = Path(snapshot_download(HUB_MODELS[name], allow_patterns=list(files)))
-        if not is_complete(folder):  # without a network, it gives what is there
-            raise FileNotFoundError("an earlier download broke off, and the Hub is out of reach")
+        if not is_complete(folder):  # offline, the library returns what is there
+            raise FileNotFoundError(
+                "an earlier download was interrupted, and the Hub cannot be reached"
+            )
         return folder
-    except Exception as error:  # of several libraries; which ones changes with their versions
-        cause = error.__cause__ or error  # what the library says of it is long, and often less
+    except Exception as error:  # from several libraries, depending on their versions
+        cause = error.__cause__ or error  # more precise than the long message of the library
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0].rstrip(".")
         raise FileNotFoundError(
-            f"{name} is not on this machine and cannot be downloaded ({reason}). Look at the "
+            f"{name} is not on this machine and cannot be downloaded ({reason}). Check the "
             f"network and try again; {how_else}"
         ) from error

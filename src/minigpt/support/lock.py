@@ -1,4 +1,4 @@
-"""One process at a time in a folder that is written: a run, tokens being prepared, a model."""
+"""A lock that allows one process at a time to write into a folder."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from minigpt.support.untrusted_files import open_to_change
 
 NAME = ".lock"
 MAX_PROCESS_ID = 20
-"""Bytes of the process id in it, at most."""
+"""Maximum length in bytes of the process id in the file."""
 
 
 class FolderLock:
-    """Held in a `with` block, which may be entered again inside.
+    """A lock on a folder, held in a `with` block; the same object may be entered again inside.
 
-    The operating system keeps the lock and drops it with the process, however that ends, so none
-    is left behind by a crash. Meanwhile the file `.lock` has the number of the process. One that
-    was there before is then as it was; a new one stays, unless the block ends with an error. With
-    `stays` false, none is there after a block that ends well.
+    The operating system releases the lock when the process ends, however it ends, so a crash
+    leaves no lock. While the lock is held, the file `.lock` contains the process id. Afterwards,
+    an existing `.lock` has its old content; a new one stays if the block ends without an error.
+    If `stays` is false, the block removes `.lock` when it ends without an error.
 
     Parameters
     ----------
-    folder : what to lock; it has to be there.
-    stays : whether `.lock` stays in the folder after a block that ends well.
-    doing : what is done in the folder meanwhile, for the message to others.
+    folder : the folder to lock; it must exist.
+    stays : whether `.lock` stays in the folder after a block without an error.
+    doing : what happens in the folder meanwhile, for the error message of other processes.
 
     Raises
     ------
     BlockingIOError
-        On entering, if another holds it; the message says which process.
+        On entering, if another process holds the lock; the message names it.
     ValueError
-        On entering, if `.lock` is a link or the like, as it could be in a stranger's folder.
+        On entering, if `.lock` is not an ordinary file, which is possible in a stranger's folder.
     """
 
     def __init__(self, folder: Path, stays: bool = True, doing: str = "trained") -> None:
@@ -43,7 +43,7 @@ class FolderLock:
         self.stays, self.doing = stays, doing
         self.depth = 0
         self.file: BufferedRandom | None = None
-        self._before: bytes | None = None  # what the file held; None if there was none
+        self._before: bytes | None = None  # old content of the file; None without a file
 
     def __enter__(self) -> Self:
         if self.depth == 0:
@@ -56,7 +56,7 @@ class FolderLock:
         if self.depth == 0 and self.file is not None:
             goes = not self.stays if kind is None else self._before is None
             if goes:
-                goes = not _removed(self.folder / NAME)  # Windows keeps what is open
+                goes = not _removed(self.folder / NAME)  # Windows does not remove an open file
             elif self._before is not None:
                 _write(self.file, self._before)
             self.file.close()
@@ -87,7 +87,7 @@ class FolderLock:
             is_there = os.path.samestat(path.lstat(), os.fstat(file.fileno()))
         except FileNotFoundError:
             is_there = False
-        if not is_there:  # its last holder has just removed it
+        if not is_there:  # the last holder has just removed it
             file.close()
             return self._open()
         self._before = None if is_new else content
@@ -105,7 +105,7 @@ def _removed(path: Path) -> bool:
 
 def _write(file: BufferedRandom, content: bytes) -> None:
     handle = file.fileno()
-    with suppress(OSError):  # on a full disk it stays nameless
+    with suppress(OSError):  # on a full disk, the file stays empty
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
         os.write(handle, content)
@@ -115,7 +115,7 @@ def _lock(file: BufferedRandom) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # a byte far behind the process id, which others can then still read
+        file.seek(2**30)  # a byte far after the process id, which others can still read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
         import fcntl

@@ -1,4 +1,4 @@
-"""The wish to stop: Ctrl-C, and what a system sends before it switches off."""
+"""Stopping after a step: Ctrl-C, and the signals of a closed terminal or a shutdown."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from minigpt.fast.machines import world
 
 
 class StopSignal:
-    """Turns the first SIGINT, SIGTERM or SIGHUP into a wish to stop, for the end of the step.
+    """Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop after the current step.
 
-    The second does at once what it always does. But SIGHUP, which comes when the terminal is
-    closed, often comes twice, from the system and from the shell: further ones are ignored. Under
-    nohup all are. Use it in a `with` block of the main thread.
+    A second SIGINT or SIGTERM has its usual effect at once. A second SIGHUP is ignored: when a
+    terminal is closed, the system and the shell may both send one. Under nohup, every SIGHUP is
+    ignored. Use it in a `with` block of the main thread.
 
     Attributes
     ----------
-    requested : whether there was one.
-    code : the exit code that tells so: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
+    requested : whether a signal has come.
+    code : the exit code for it: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
     """
 
     requested = False
@@ -45,7 +45,7 @@ class StopSignal:
         self._restore()
         if number not in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        if world().rank == 0:  # not by print, which may be at work when the signal comes
+        if world().rank == 0:  # not print: the signal may have interrupted a print
             with suppress(OSError):  # the terminal may be gone
                 os.write(2, b"\nstopping after this step; once more to stop at once\n")
 

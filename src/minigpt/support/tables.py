@@ -1,4 +1,4 @@
-"""Tables on stdout: in columns where they fit, else row by row."""
+"""Tables on stdout: in columns if they fit, otherwise row by row."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.text import Text
 from minigpt.support import terminal
 
 UNLIMITED_WIDTH = 10_000
-"""Columns of what has no width of its own, as a pipe."""
+"""Width in columns of an output without its own width, such as a pipe."""
 
 
 def stdout_console() -> Console:
-    """Return a console for stdout. Lines in a pipe or a file are as long as they need to be."""
+    """Return a console for stdout; lines in a pipe or a file are not wrapped."""
     console = terminal.console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNLIMITED_WIDTH
@@ -24,13 +24,13 @@ def stdout_console() -> Console:
 
 
 def fits(table: Table, console: Console) -> bool:
-    """Whether the console is wide enough for a table to fold none of its cells."""
+    """Return whether the console is wide enough to show a table without wrapping a cell."""
     wanted = console.measure(table, options=console.options.update(width=UNLIMITED_WIDTH)).maximum
     return wanted <= console.width
 
 
 def show_table(table: Table, console: Console) -> None:
-    """Print a table: in columns if they fit, else each row as its first cell and a list."""
+    """Print a table: in columns if they fit, otherwise each row as its first cell and a list."""
     if fits(table, console):
         console.print(table)
         return

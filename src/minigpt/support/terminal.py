@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 _CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but for the tab and the new line, separators of lines and paragraphs,
-changes of the direction of writing, and halves of characters."""
+"""Control characters except tab and new line, line and paragraph separators, changes of the writing
+direction, and surrogates."""
 
 
 def say(text: str) -> None:
-    """Report progress on stderr."""
+    """Print a line on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
 
 
 def visible(text: str) -> str:
-    r"""Show control characters, which a terminal obeys: by their pictures, or as \x9b or \u202e."""
+    r"""Return `text` with control characters made visible: as their pictures, \x9b or \u202e."""
     return _CONTROL.sub(_picture, text)
 
 
@@ -46,22 +46,22 @@ def _picture(found: re.Match[str]) -> str:
 
 
 def json_line(content: Any) -> str:
-    """Write `content` as one line of JSON, control characters escaped: it means the same."""
+    """Return `content` as one line of JSON with control characters escaped."""
     line = json.dumps(content, ensure_ascii=False)
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n"
 
 
 class SafeStream(TextIOBase):
-    """A stream that shows what would command a terminal: see `visible`.
+    """A stream that makes control characters visible: see `visible`.
 
-    What cannot be written to a log is dropped: work must not end because nobody can read how it
-    goes. What cannot be written of a result is an error.
+    A log that cannot be written is dropped: work must not stop because nobody can read its
+    progress. A result that cannot be written is an error.
 
     Parameters
     ----------
-    stream : the stream behind it; None if it is closed.
-    is_log : whether it tells how things go; if not, it has results.
-    unfiltered : whether to hand on all characters as they are.
+    stream : the underlying stream; None if it is closed.
+    is_log : whether the stream carries a log; otherwise it carries results.
+    unfiltered : whether to write all characters as they are.
     """
 
     def __init__(self, stream: TextIO | None, is_log: bool, unfiltered: bool = False) -> None:
@@ -69,15 +69,15 @@ class SafeStream(TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """As of the stream behind it."""
+        """See the underlying stream."""
         return getattr(self.stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """As of the stream behind it."""
+        """See the underlying stream."""
         return self.stream is not None and not self.stream.closed and self.stream.isatty()
 
     def fileno(self) -> int:
-        """As of the stream behind it."""
+        """See the underlying stream."""
         return super().fileno() if self.stream is None else self.stream.fileno()
 
     def writable(self) -> bool:
@@ -85,7 +85,7 @@ class SafeStream(TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Write `text`, or what is shown of it."""
+        """Write `text`, with control characters made visible."""
         with self._errors():
             if self.stream is None or self.stream.closed:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -93,7 +93,7 @@ class SafeStream(TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream behind it."""
+        """Flush the underlying stream."""
         with self._errors():
             if self.stream is not None and not self.stream.closed:
                 self.stream.flush()
@@ -103,7 +103,7 @@ class SafeStream(TextIOBase):
         try:
             yield
         except OSError as error:
-            # What is left in buffers would fail again when Python ends, and change the exit code.
+            # Buffered text would fail again when Python exits, and change the exit code.
             with suppress(AttributeError, OSError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.fileno())
@@ -114,8 +114,8 @@ class SafeStream(TextIOBase):
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """Send all that is printed within the block through a `SafeStream`."""
-    for number in range(3):  # else the next file that is opened would be standard output
+    """Send all output in the block through a `SafeStream`."""
+    for number in range(3):  # a closed one would be reused by the next opened file
         try:
             os.fstat(number)
         except OSError:
@@ -126,14 +126,14 @@ def safe_output() -> Iterator[None]:
 
 
 def unfiltered(stream: TextIO) -> TextIO:
-    """Return `stream` without the showing: for those who write escape sequences of their own."""
+    """Return `stream` without the filter, for code that writes its own escape sequences."""
     if not isinstance(stream, SafeStream):
         return stream
     return SafeStream(stream.stream, stream.is_log, unfiltered=True)  # type: ignore[return-value]
 
 
 def console(stderr: bool = False) -> Console:
-    """Return a console of rich whose texts are shown as by `visible`; its colours remain."""
+    """Return a rich console that makes control characters visible but keeps its colours."""
     from rich.console import Console
     from rich.segment import Segment
 
@@ -151,7 +151,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], Iterable[Item]]:
-    """Return what goes through items and shows how far it is: a bar in a terminal, else lines."""
+    """Return a function that iterates over items and shows progress: a bar, or lines in a log."""
     from rich.progress import track
 
     from minigpt.fast.threads import can_start_threads
@@ -159,7 +159,7 @@ def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], 
     shown_on = console(stderr=True)
 
     def go_through(items: Iterable[Item]) -> Iterable[Item]:
-        if shown_on.is_terminal and can_start_threads():  # the bar has one
+        if shown_on.is_terminal and can_start_threads():  # the bar needs one
             return track(items, what, total, console=shown_on, transient=True)
         return log_progress(items, what, total)
 
@@ -167,7 +167,7 @@ def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], 
 
 
 class Clock:
-    """Strikes now and then, for a log that nobody wants to be long."""
+    """A timer that limits how often a log gets a line."""
 
     SECONDS = 15.0
 
@@ -175,18 +175,18 @@ class Clock:
         self.restart()
 
     def restart(self) -> None:
-        """Count from now on."""
+        """Start the interval anew."""
         self.last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the time has passed; if so, count from now on."""
+        """Return whether the interval has passed; if so, start it anew."""
         if due := time.monotonic() - self.last >= self.SECONDS:
             self.restart()
         return due
 
 
 def log_progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Go through items; now and then, say in a line on stderr how many are done."""
+    """Yield the items; print at intervals on stderr how many are done."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     clock = Clock()
@@ -197,7 +197,7 @@ def log_progress(items: Iterable[Item], what: str, total: int | None = None) -> 
 
 
 def error_message(error: Exception) -> str:
-    """Say what an error says, and of what the system reports, what happened where."""
+    """Return the message of an error; for an error of the system, the reason and the file."""
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}"

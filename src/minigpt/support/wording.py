@@ -1,6 +1,6 @@
-"""How numbers are said to people: as few digits as tell the truth, and 1 step but 2 steps.
+"""Numbers and names in messages: few digits that tell the truth, "1 step" but "2 steps".
 
-And how a name is said to a shell.
+Also names as arguments of a shell command.
 """
 
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def for_shell(text: str | Path) -> str:
-    """Return a name or a text as it is typed as one argument of a command.
+    """Return a text or a path as one argument of a shell command.
 
-    A path that begins with a dash is led in by ./, so that it is not read as a flag.
+    A path that begins with a dash gets the prefix ./, so that it is not read as a flag.
     """
     if isinstance(text, Path):
         text = f"./{text}" if str(text).startswith("-") else str(text)
@@ -28,9 +28,9 @@ def counted(n: int, noun: str) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Return a share as a percentage that says 0 or 100 only where it is just that.
+    """Return a share as a percentage that is "0%" or "100%" only if this is exact.
 
-    What would be rounded to them is said as "<1%" or ">99%", with more digits ">99.9%".
+    A share that would be rounded to them becomes "<1%" or ">99%", with one digit ">99.9%".
     """
     shown, least = f"{share:.{digits}%}", 10.0 ** -(digits + 2)
     if 0 < share < 1 and float(shown[:-1]) == 0:
@@ -41,12 +41,12 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def spelling_note(spelling_bits: float | None) -> str:
-    """Return which part of a number of bits per character spells unknown words, "" if none."""
+    """Return a note on the bits per character that spell unknown words; "" if there are none."""
     return f"{decimal(spelling_bits, 3)} of it to spell unknown words" if spelling_bits else ""
 
 
 def decimal(number: float, digits: int = 2) -> str:
-    """Return a number in at most a dozen characters: 1,234.57, or as 1.2e+99 and 3.4e-12."""
+    """Return a number in at most 12 characters: 1,234.57, or 1.2e+99 and 3.4e-12."""
     fixed = f"{number:,.{digits}f}"
     too_small = number != 0 and not fixed.strip("-0.,")
     return f"{number:.3g}" if too_small or len(fixed) > 12 else fixed
