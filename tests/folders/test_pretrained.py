@@ -158,7 +158,7 @@ def test_folders_without_a_model_are_refused(tmp_path, damage, error, message):
         ("scale_attn_by_inverse_layer_idx", True),
         ("add_cross_attention", True),
         ("quantization_config", {"bits": 8}),
-        ("activation_function", "gelu"),  # the exact form, which is not GPT-2's
+        ("activation_function", "gelu"),  # the exact form; GPT-2 uses the tanh form
         ("pruned_heads", {"0": [1]}),
         ("num_attention_heads", 2),
         ("model_type", "gpt_neo"),

@@ -1,4 +1,4 @@
-"""Files of weights as they are found in the wild, and what is refused."""
+"""Files of weights as they occur in practice, and files that are refused."""
 
 import json
 import shutil
@@ -22,14 +22,14 @@ small = partial(tiny_model, vocab_size=9, tie_weights=True, noise=0.3)
 
 @pytest.fixture
 def saved(tmp_path):
-    """A folder with a tied model, and the logits it gives."""
+    """A folder with a tied model, and its logits."""
     model = small()
     model.save_pretrained(tmp_path)
     return tmp_path, model.eval().forward(IDS)[0]
 
 
 def rewrite(folder, change):
-    """Let `change` make other tensors of those stored in `folder`."""
+    """Replace the tensors stored in `folder` by `change(tensors)`."""
     tensors = change(load_file(folder / SINGLE))
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / SINGLE)
 
@@ -105,7 +105,7 @@ def test_head_of_another_shape_is_refused(saved):
 
 
 def shard(folder):
-    """Spread the tensors over three files with an index."""
+    """Distribute the tensors over three files with an index."""
     tensors = load_file(folder / SINGLE)
     (folder / SINGLE).unlink()
     places = {}
@@ -249,7 +249,7 @@ def test_tokenizer_of_another_model_is_refused(tmp_path):
     tokenizer.save(tmp_path)
     with pytest.raises(ValueError, match=message.replace("|", r"\|")):
         load_model_and_tokenizer(tmp_path)
-    small(vocab_size=320).save_pretrained(tmp_path, tokenizer)  # room to spare does no harm
+    small(vocab_size=320).save_pretrained(tmp_path, tokenizer)  # unused rows do no harm
     assert load_model_and_tokenizer(tmp_path)[0].vocab_size == 320
 
 

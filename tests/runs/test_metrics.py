@@ -1,4 +1,4 @@
-"""What run folders tell of their runs, whole, damaged or still growing."""
+"""Metrics and history of run folders that are intact, damaged or still growing."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_metrics_read_in_pieces_are_the_same(tmp_path_factory, data):
         with path.open("ab") as growing:
             growing.write(content[start:end])
         so_far = file.read()
-        assert so_far.number.size == content[:end].count(b"\n")  # a torn line waits for its end
+        assert so_far.number.size == content[:end].count(b"\n")  # an incomplete line waits
     whole = MetricsFile(path).read()
     for name in Metrics.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(so_far, name), getattr(whole, name))
@@ -169,13 +169,13 @@ def test_history_refuses_a_damaged_record(tmp_path, change, message):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with runs of different ages, some of them damaged, and other things."""
+    """A folder with runs of different ages, some of them damaged, and other files."""
     evaluated = [row(1, val_loss=3.0, val_bits=2.0), row(2, val_loss=1.5, val_bits=1.234)]
     make_run(tmp_path / "runs/old", evaluated, tokenizer="char")
     make_run(tmp_path / "runs/new", [row(1)], floor=None, data=["books/my-text.txt"])
     for name in ("training.json", "metrics.jsonl"):
         os.utime(tmp_path / "runs/old" / name, (10**9, 10**9))
-    os.utime(tmp_path / "runs/new/training.json", (9**9, 9**9))  # not saved for long, but training
+    os.utime(tmp_path / "runs/new/training.json", (9**9, 9**9))  # still training
     (make_run(tmp_path / "runs/torn", [row(1)]) / "training.json").write_text('{"step"')
     (make_run(tmp_path / "runs/wrong") / "metrics.jsonl").write_text("{}\n")
     (tmp_path / "runs/lost").mkdir()

@@ -1,4 +1,4 @@
-"""The text of a run: all of it is known again, wherever it is, and nothing else is taken for it."""
+"""The text of a run is recognised wherever it is, and no other text is mistaken for it."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ def change_records(folder: Path, change) -> None:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """A folder with a text and a run on it, which knows the text by a relative name."""
+    """A folder with a text and a run on it; the run has a relative name of the text."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "text.txt").write_text(TEXT, encoding="utf-8")
@@ -156,11 +156,11 @@ def test_other_text_of_the_same_name_is_not_used(place, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("something else " * 99, encoding="utf-8")
     assert Run.resume(place / "runs/a", {"steps": 5}).base == place
-    shutil.move(place / "runs/a", tmp_path / "b")  # nothing leads back to the text
+    shutil.move(place / "runs/a", tmp_path / "b")  # no relative path leads to the text now
     assert main(["eval", "b"]) == 1
     assert f"the text of b, {tmp_path / 'text.txt'}, is no longer" in capsys.readouterr().err
     monkeypatch.chdir(place)
-    assert Run.resume(tmp_path / "b", {"steps": 5}).base == place  # where one stands, too
+    assert Run.resume(tmp_path / "b", {"steps": 5}).base == place  # the current folder, too
 
 
 def test_missing_text_is_named_and_can_be_given_as_data(place, tmp_path, capsys):
@@ -227,7 +227,7 @@ def test_slow_step_shows_only_the_text_of_the_fingerprint(place, tmp_path, monke
     ],
 )
 def test_slow_step_shows_no_file_named_by_a_stranger(place, tmp_path, secret, forged):
-    """The owner's file begins as the stranger knows: that is no proof of all of it."""
+    """A stranger may know how the user's file begins: this does not prove the rest of it."""
     if secret == "tokens":
         owned = tmp_path / "owned"
         prepare([place / "text.txt"], owned, "char")

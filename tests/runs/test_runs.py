@@ -33,7 +33,7 @@ def settings(tmp_path) -> Settings:
 
 @pytest.fixture
 def run(settings, tmp_path) -> Run:
-    """A run of 12 steps that is done, with checkpoints of steps 8 and 12."""
+    """A finished run of 12 steps, with checkpoints of steps 8 and 12."""
     run = Run.new(settings, tmp_path / "run")
     for _ in run.steps():
         pass
@@ -78,7 +78,7 @@ def test_newest_and_best_checkpoints_are_kept(settings, tmp_path):
     run = Run.new(settings, tmp_path / "run")
     values = {step.number: step.val_loss for step in run.steps()}
     best = min(values, key=lambda number: values[number])
-    assert best < 10  # else this test tests nothing: the rate has to be far too high
+    assert best < 10  # otherwise the learning rate is not high enough for this test
     assert run.progress.best == {"step": best, "val_loss": values[best]}
     assert steps_of(run.folder) == [12, 11, 10, best]
     assert Run.resume(run.folder, {}).progress == run.progress
@@ -86,7 +86,7 @@ def test_newest_and_best_checkpoints_are_kept(settings, tmp_path):
 
 @pytest.fixture
 def overfitted(settings, tmp_path) -> Run:
-    """A run that is worst at its end: its text for validation is another."""
+    """A run with its highest validation loss at the end: it validates on another text."""
     other = "ZYXWV zyxwv 0123456789. " * 20
     (tmp_path / "text.txt").write_text(TEXT + other, encoding="utf-8")
     settings = settings.replace({"learning_rate": 3e-2, "steps": 20, "keep": 1, "eval_every": 2})
@@ -97,7 +97,7 @@ def overfitted(settings, tmp_path) -> Run:
 
 
 def test_run_folder_always_holds_the_best_model_so_far(overfitted, tmp_path):
-    """At each evaluation, and when it is resumed, the best so far is at the top."""
+    """At each evaluation, and after resuming, the run folder holds the best model so far."""
 
     def at_top(folder: Path) -> float:
         model = miniGPT.from_pretrained(folder)
@@ -110,7 +110,7 @@ def test_run_folder_always_holds_the_best_model_so_far(overfitted, tmp_path):
             lowest = min(lowest, step.val_loss)
             assert at_top(run.folder) == pytest.approx(lowest, rel=1e-5)
             assert damage(run.folder) is None
-    assert step.val_loss > lowest + 0.1  # else this test tests nothing
+    assert step.val_loss > lowest + 0.1  # otherwise this test tests nothing
     best = run.progress.best["step"]
     again = Run.resume(run.folder, {"steps": 22})
     assert again.step == 20
@@ -134,7 +134,7 @@ def test_find_checkpoint_opens_best_last_or_a_step(overfitted):
     assert find_checkpoint(folder, str(best))[0] == path_of(folder, best)
     with pytest.raises(ValueError, match=f"best, last or one of {best}, 20, got '7'"):
         find_checkpoint(folder, "7")
-    # As it was before the best stood at the top, or when a run was killed in between.
+    # As in older versions, or if a run is killed before it links the best model.
     for file in path_of(folder, 20).iterdir():
         (folder / file.name).unlink()
         shutil.copy(file, folder / file.name)
@@ -240,7 +240,7 @@ def test_damaged_checkpoint_is_skipped(run, name, what):
         (run.folder / name).unlink()
     else:
         damaged = DAMAGES[what](path.read_bytes())
-        path.write_bytes(damaged)  # and the file in the run folder with it: it is the same
+        path.write_bytes(damaged)  # the run folder links to the same file
     add_line(run.folder, '{"number": 13, "lo')
     notes = []
     again = Run.resume(run.folder, {}, notes.append)
@@ -249,7 +249,7 @@ def test_damaged_checkpoint_is_skipped(run, name, what):
     assert note.startswith(f"checkpoint-12 is damaged ({name} ")
     assert note.endswith(f"{what}): continuing from checkpoint-8")
     assert len(losses(run.folder)) == 8
-    assert damage(run.folder) is None  # what others open is whole again
+    assert damage(run.folder) is None  # the model that others open is intact again
     for _ in again.steps():
         pass
     assert losses(run.folder) == expected
@@ -309,7 +309,7 @@ def test_copied_checkpoint_is_a_run_of_its_own(run, tmp_path):
 
 
 def test_run_of_version_0_1_can_be_resumed(run):
-    """As version 0.1 left it."""
+    """Version 0.1 wrote such runs."""
     for step in steps_of(run.folder):
         shutil.rmtree(checkpoints.path_of(run.folder, step))
     path = run.folder / "training.json"
@@ -348,7 +348,7 @@ def test_failed_save_keeps_the_previous_checkpoint(run, monkeypatch, function):
     assert contents(run.folder / "checkpoint-12") == before
     assert damage(run.folder) is None
     assert not list(run.folder.glob(".*.tmp"))
-    del again  # in this very process, another may go on
+    del again  # then another run in this process may continue
     on = Run.resume(run.folder, {"steps": 20})
     assert on.step == 12
     assert [step.number for step in on.steps()] == list(range(13, 21))
@@ -426,7 +426,7 @@ def test_lock_can_remove_its_file(tmp_path):
     with FolderLock(tmp_path, stays=False):
         assert path.read_text() == str(os.getpid())
     assert not path.exists()
-    path.write_text("7")  # as a process leaves it that is killed
+    path.write_text("7")  # a killed process leaves it so
     with suppress(ZeroDivisionError), FolderLock(tmp_path, stays=False):
         raise ZeroDivisionError
     assert path.read_text() == "7"
@@ -474,7 +474,7 @@ def test_divergence_is_a_loss_far_above_its_running_mean():
 
 
 def diverging(monkeypatch, above: float) -> None:
-    """Let the loss of step 6 be no number wherever the learning rate is above `above`."""
+    """Make the loss of step 6 NaN if the learning rate is above `above`."""
     original = training.train
 
     def train(model, dataset, settings, *others):
@@ -492,7 +492,7 @@ def test_divergence_goes_back_and_halves_the_learning_rate(settings, tmp_path, m
     notes = []
     run = Run.new(settings, tmp_path / "run", notes.append)
     numbers = [each.number for each in run.steps()]
-    # To the last checkpoint first; and since that was not enough, to the one before it.
+    # First back to the last checkpoint; as that does not help, to the one before it.
     assert numbers == [1, 2, 3, 4, 5, 5, *range(2, 13)]
     assert run.settings.learning_rate == settings.learning_rate / 4
     assert "Going back to step 4, learning rate 0.0015" in notes[-2]
@@ -507,7 +507,7 @@ def test_divergence_goes_back_and_halves_the_learning_rate(settings, tmp_path, m
     assert resumed.progress.setbacks == [first, second]
     assert resumed.settings.learning_rate == settings.learning_rate / 4
 
-    # Killed after the setbacks, before anything is saved: it all happens again.
+    # If the run is killed after the setbacks, before it saves, the same happens again.
     again = Run.new(settings, tmp_path / "again")
     for each in again.steps():
         if each.number == 3 and again.progress.setbacks:

@@ -1,4 +1,4 @@
-"""Runs of strangers: what a folder names or leads to outside of it is neither changed nor shown."""
+"""Runs from strangers: files outside the folder are neither changed nor shown."""
 
 import json
 import os
@@ -20,7 +20,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    """A run that is done, in a folder of a folder."""
+    """A finished run, two folders deep."""
     settings = tiny_settings(tmp_path, steps=4, eval_every=2, sample_every=2, keep=9)
     run = Run.new(settings, tmp_path / "a" / "b" / "run")
     for _ in run.steps():
@@ -29,7 +29,7 @@ def run(tmp_path) -> Path:
 
 
 def forge(checkpoint: Path, **changes: object) -> None:
-    """Change a training.json, and its checksum with it."""
+    """Change a training.json and its checksum."""
     record = json.loads((checkpoint / RECORD).read_bytes()) | changes
     record.pop("crc32")
     record["crc32"] = _checksum_of(record)
@@ -40,7 +40,7 @@ def forge(checkpoint: Path, **changes: object) -> None:
     "name", ["../../x", "../x", "..", "", "a/x", "x/", *(["C:x", "..\\x"] * (os.name == "nt"))]
 )
 def test_record_may_only_name_files_of_its_folder(run, name):
-    """Of the best checkpoint too, which is copied to the top when the run goes on."""
+    """Also in the best checkpoint, which is linked into the run folder on resuming."""
     (run.parent / "x").write_text("theirs", encoding="utf-8")
     (run.parents[2] / "x").write_text("mine", encoding="utf-8")
     for step in (2, 4):

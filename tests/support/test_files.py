@@ -1,4 +1,4 @@
-"""Files in folders that may be a stranger's: links, pipes and second names in place of files."""
+"""Files in folders from strangers: links, pipes and hard links in place of files."""
 
 import sys
 
@@ -12,7 +12,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="no pipes and devices
 
 @pytest.fixture
 def victim(tmp_path):
-    """A file of the user's, outside the folder."""
+    """A file of the user, outside the folder."""
     (tmp_path / "folder").mkdir()
     path = tmp_path / "victim"
     path.write_text("mine", encoding="utf-8")
@@ -36,7 +36,7 @@ def test_only_ordinary_files_are_opened_to_be_changed(victim, kind, make):
 @posix
 @pytest.mark.parametrize("kind", [kind for kind in TRAPS if kind != "link to nothing"])
 def test_links_are_noticed_where_the_system_follows_them(victim, monkeypatch, kind):
-    """As on Windows, which has no O_NOFOLLOW."""
+    """Windows, for example, has no O_NOFOLLOW."""
     monkeypatch.setattr(untrusted_files, "NO_LINK", 0)
     path = victim.parent / "folder" / "metrics.jsonl"
     set_trap(kind, path, victim)
@@ -81,7 +81,7 @@ def test_reading_follows_links_to_files(victim, kind):
 @posix
 @pytest.mark.parametrize("kind", TRAPS)
 def test_atomic_write_replaces_a_link(victim, kind):
-    """The link goes, not what it leads to; a device or a folder stays."""
+    """A link is replaced, its target is unchanged; a device or a folder stays."""
     path = victim.parent / "folder" / "page.html"
     set_trap(kind, path, victim)
     if kind in ("pipe", "device", "folder"):

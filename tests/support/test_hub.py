@@ -1,4 +1,4 @@
-"""Models by name, without a network; the download itself is among the reference tests."""
+"""Models by name, without a network; reference tests cover the download."""
 
 import sys
 
@@ -11,7 +11,7 @@ from minigpt.text.tokenizers.making import make_tokenizer
 
 @pytest.fixture
 def _no_downloader(monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # which makes its import fail
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # makes its import fail
 
 
 @pytest.mark.usefixtures("_no_downloader")

@@ -1,4 +1,4 @@
-"""Every place in the sources that opens, makes or removes files is known here, with its reason."""
+"""Each place in the sources that opens, creates or removes files is listed here, with a reason."""
 
 import ast
 from pathlib import Path
@@ -13,23 +13,23 @@ WATCHED = {
     *("NamedTemporaryFile", "TemporaryDirectory", "mkstemp", "mkdtemp"),
     *("ParquetFile", "safe_open", "save_file", "SummaryWriter", "write_image", "write_html"),
 }
-"""Names of functions that open, make or remove files, or may."""
+"""Names of functions that may open, create or remove files."""
 
 HARMLESS = {"copy", "touch"}
-"""Of these, only what belongs to the modules os, shutil and pathlib."""
+"""Names that count only if they belong to os or shutil."""
 
 KNOWN = {
     "files.py *": "the one place that knows how to write",
     "untrusted_files.py *": "the one place that knows how to read and change",
     "* mkdir": "a folder that is there is used, as its user says",
-    # Names that are removed or given, which follows no link.
+    # Changes of names, which follow no link.
     "prepare_state.py unlink": "names in its folder",
     "lock.py unlink": "the name of the lock",
     "keeper.py rmdir": "a folder that is empty",
     "keeper.py truncate": "the log that open_to_change has opened",
     "prepare_state.py truncate": "the file that open_to_change has opened",
     "tokenizer_json.py unlink": "names of older files",
-    # Files that are open already.
+    # Files that are already open.
     "prepared.py memmap": "what open_to_read has opened",
     "weights.py memmap": "what open_to_read has opened",
     "weights.py safe_open": "checks the header of what open_to_read has opened",
@@ -46,7 +46,7 @@ KNOWN = {
     "apart.py *": "that folder",
     "crossing.py *": "that folder",
     "runner.py *": "that folder",
-    # Texts that the user names; of folders only ordinary files are taken.
+    # Texts that the user names; in folders, only ordinary files.
     "decoding.py opener": "a text",
     "documents.py ParquetFile": "a text",
     # Others.
@@ -56,7 +56,7 @@ KNOWN = {
     "browser.py fdopen": "the new file",
     "properties.py TemporaryDirectory": "a folder of a new name",
 }
-"""Where such a function may be called, and on what. All else goes through these two."""
+"""Where such functions may be called, and on what. Other code uses the first two modules."""
 
 
 def test_files_are_opened_only_in_known_places():

@@ -1,4 +1,4 @@
-"""However much an object holds, its repr is short: it may stand at the end of a notebook cell."""
+"""The repr of each object is short, however much it holds: notebooks show it after a cell."""
 
 import dataclasses
 import importlib
@@ -41,7 +41,7 @@ TRIED_BELOW = {"Settings", "GradientCheck", "Trace"}
 
 
 def records():
-    """All dataclasses and NamedTuples of the package."""
+    """Yield all dataclasses and NamedTuples of the package."""
     for module in pkgutil.walk_packages(minigpt.__path__, "minigpt."):
         if module.name.startswith(INTERNAL):
             continue
@@ -65,7 +65,7 @@ HUGE = {
 
 
 def filled(kind, value):
-    """Return one, as large as can be."""
+    """Return a record of class `kind` in which each field is `value`."""
     if hasattr(kind, "_fields"):
         return kind(*[value] * len(kind._fields))
     record = object.__new__(kind)
@@ -92,7 +92,7 @@ TEXT = "my <b>dear</b> goose, where is my lantern? " * 20
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Whatever a user makes, by name."""
+    """Objects that a user creates."""
     names = tuple(f"<|special token {i}|>" for i in range(200))
     char = CharTokenizer().train("".join(map(chr, range(32, 3000))))
     bpe = BPETokenizer(special_tokens=names).train(TEXT, 500)

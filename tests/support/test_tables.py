@@ -1,4 +1,4 @@
-"""What is printed for people: tables of any width, and lines now and then."""
+"""Output for people: tables of any width, and progress lines."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What is printed: no control characters, and no harm where nobody can read it."""
+"""Output: no control characters, and no failure if a log cannot be written."""
 
 import io
 import json
@@ -24,10 +24,10 @@ BAD = [
     *map(chr, range(0x7F, 0xA0)),
     *"\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
 ]
-SURROGATES = ["\udc80", "\udfff", "\ud800", "\udbff"]  # no two in a row make a character
-ODD = "x\x1b]0;owned\x07" + "".join(BAD[1:])  # no \0, which no file name may have
+SURROGATES = ["\udc80", "\udfff", "\ud800", "\udbff"]  # no two neighbours form a character
+ODD = "x\x1b]0;owned\x07" + "".join(BAD[1:])  # without \0, which file names cannot have
 OWN = re.compile(r"\x1b\[\??[\d;]*[A-Za-z]|\r")
-"""What rich prints to a terminal: colours, the cursor."""
+"""Escape sequences that rich prints to a terminal: colours, cursor moves."""
 
 
 def test_visible_escapes_control_characters():
@@ -51,7 +51,7 @@ def test_json_line_keeps_the_meaning():
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal, or not."""
+    """A stream that claims to be a terminal, or not."""
 
     def __init__(self, is_terminal: bool) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Terminal(io.StringIO):
 
 
 def run(*arguments: object, is_terminal: bool = True) -> tuple[int, str, str]:
-    """Run a command here; give its exit code, its results and its log."""
+    """Run a command in this process; return its exit code, its results and its log."""
     out, log = Terminal(is_terminal), Terminal(is_terminal)
     with redirect_stdout(out), redirect_stderr(log):
         code = main(list(map(str, arguments)))
@@ -77,7 +77,7 @@ def no_control_characters_in(*printed: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a run of an odd name, of a model that likes to write control characters."""
+    """A folder with a run of an odd name, whose model writes control characters."""
     folder = tmp_path_factory.mktemp("odd")
     text = folder / f"{ODD}.txt"
     text.write_text(("my dear goose, " + ODD) * 99, encoding="utf-8")
@@ -154,7 +154,7 @@ def test_no_command_prints_control_characters(folder, monkeypatch, arguments, is
     assert "Traceback" not in log
     assert out + log != ""
     if arguments[0] == "generate" and code == 0 and not is_terminal and "--json" not in arguments:
-        assert ODD in out  # what a model writes goes to a file or a pipe as it is
+        assert ODD in out  # text of a model goes unchanged to a file or a pipe
         out = ""
     no_control_characters_in(out, log)
 
@@ -202,7 +202,7 @@ def model(tmp_path_factory):
 
 
 def with_streams(command: str, streams: str, cwd: Path) -> tuple[int, str]:
-    """Run a command; `streams` are redirections of a shell, BROKEN a pipe that nobody reads."""
+    """Run a command with shell redirections; BROKEN is a pipe that nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
     line = f"exec {sys.executable} -m minigpt {command} {streams.replace('BROKEN', '&0')}"
@@ -225,7 +225,7 @@ FULL = [(">/dev/full", 1, "No space left on device")] if Path("/dev/full").exist
     "command", ["generate . --seed 1", "generate . --json", "tokenize my --tokenizer .", "--help"]
 )
 def test_unwritable_results_are_an_error(model, command, streams, code, why):
-    """A reader who has gone has seen enough: no word, and the code of a program that it ended."""
+    """A closed pipe is not an error of ours: no message, and the exit code of SIGPIPE."""
     said = f"minigpt: {why}: standard output\n" if why else ""
     assert with_streams(command, streams, model) == (code, said)
 

@@ -1,4 +1,4 @@
-"""Numbers as they are said to people."""
+"""Numbers in messages."""
 
 import re
 

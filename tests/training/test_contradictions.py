@@ -1,4 +1,4 @@
-"""What is asked for contradicts the data, the tokenizer or the model: refused, never ignored."""
+"""Options that contradict the data, the tokenizer or the model raise; they are never ignored."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ OF_THE_RUN = ["--steps", "2", "--batch-size", "2", "--sample-every", "0", "--thr
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """A folder with a text, two folders of its tokens, a tokenizer and a model of characters."""
+    """A folder with a text, its tokens in two folders, a tokenizer and a character model."""
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text(TEXT, encoding="utf-8")
     Path("lines.jsonl").write_text(json.dumps({"text": TEXT}), encoding="utf-8")
@@ -118,7 +118,7 @@ def test_vocab_size_is_refused_with_a_trained_tokenizer(place, capsys):
 
 
 def test_token_folder_without_tokenizer_is_checked_against_the_given_one(place):
-    """As nanoGPT's folders come; whoever sees how the text begins sees whether it is right."""
+    """nanoGPT's folders have no tokenizer; the reported first words show whether it is right."""
     for name in ("tokenizer.json", "dataset.json"):
         Path("bpe", name).unlink()
     said: list[str] = []

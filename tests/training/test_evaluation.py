@@ -25,7 +25,7 @@ def model() -> miniGPT:
 
 
 def surprise(model, start, place):
-    """Nats at DATA[place], seen from DATA[start : place]."""
+    """Return the loss of DATA[place], predicted from DATA[start : place], in nats."""
     model.eval()
     logits, _ = model.forward(DATA[None, start:place])
     model.train()
@@ -45,7 +45,7 @@ def test_evaluate_with_a_stride_reads_overlapping_windows(model, stride, n_token
     data = DATA[:n_tokens]
     nats = []
     for place in range(1, n_tokens):
-        # The first window that reaches this token; what stands before in it is what it sees.
+        # The first window with this token: the tokens before it in the window are its context.
         start = max(0, -(-(place + 1 - T) // stride) * stride)
         nats.append(surprise(model, start, place))
     assert evaluate(model, data, stride=stride) == pytest.approx(np.mean(nats), rel=1e-12)
@@ -89,7 +89,7 @@ ENGLISH = (
 
 
 def unigram_bits(tokenizer, text):
-    """Bits per character of the best model that sees no context."""
+    """Return the bits per character of the best model without context."""
     counts = np.array(list(Counter(tokenizer.encode(text)).values()))
     loss = -np.sum(counts * np.log(counts / counts.sum())) / counts.sum()
     spelling = tokenizer.spelling_nats(text)
@@ -108,12 +108,12 @@ def test_bits_per_character_do_not_improve_with_fewer_known_words(kind):
 
 @pytest.mark.parametrize("n_known", [1, 2, 20])
 def test_spelling_cost_is_a_valid_code(n_known):
-    """The probabilities of all unknown words sum to no more than 1, or nobody could read them."""
+    """The probabilities of all unknown words sum to at most 1, as in any code."""
     known = "abcdefghijklmnopqrstuvwxyz"[:n_known]
     tokenizer = WordTokenizer().train(known)
     n_others = 0x110000 - 0x800 - n_known
     total = 0.0
-    for length in range(2, 60):  # one letter is a known word
+    for length in range(2, 60):  # a single letter is a known word
         for n_new in range(length + 1):
             word = "ß" * n_new + known[0] * (length - n_new)
             n_words = math.comb(length, n_new) * n_others**n_new * n_known ** (length - n_new)

@@ -16,7 +16,7 @@ SIZES = [2, 3, 5, 17, 100, 1000, 2_499, 2_500, 8_999, 9_000, 40_000, 70_000, 300
 def test_fitted_settings_suit_the_text(n_tokens):
     fitted = fit(Settings(), FITTED, n_tokens)
     assert 1 <= fitted.block_size < n_tokens
-    assert fitted.steps >= 20  # so that there is something to choose the best of
+    assert fitted.steps >= 20  # enough evaluations to choose the best
     assert fitted.steps // fitted.eval_every >= fitted.patience > 0
     readings = fitted.steps * fitted.batch_size * fitted.block_size / n_tokens
     assert readings <= 41 or fitted.steps == 60
@@ -31,7 +31,7 @@ def test_fitted_model_and_training_grow_with_the_text():
     vocabularies = [fit_vocabulary("a b" * n) for n in (1, 200, 5_000, 50_000, 10**6)]
     assert vocabularies == sorted(vocabularies)
     assert (vocabularies[0], vocabularies[-1]) == (257, 1024)
-    assert fit_vocabulary("字" * 3000) == fit_vocabulary("a" * 9000)  # a matter of bytes
+    assert fit_vocabulary("字" * 3000) == fit_vocabulary("a" * 9000)  # bytes count, not characters
 
 
 @pytest.mark.parametrize("name", FITTED)
@@ -126,7 +126,7 @@ def test_run_refuses_a_block_size_longer_than_the_text(tmp_path):
 
 
 def test_fitted_run_learns_a_small_text_without_overfitting(tmp_path):
-    """The end is no worse than any moment before, and far better than the beginning."""
+    """The last loss is about the lowest, and far below the first."""
     chance = random.Random(5)
     words = ["goose", "fox", "lantern", "tea", "king", "river", "my", "your", "a", "the", "sees"]
     text = ". ".join(" ".join(chance.choices(words, k=6)) for _ in range(90))

@@ -52,7 +52,7 @@ def test_train_yields_steps_and_the_loss_falls():
     rates = [warmup_cosine(i, 30, 5, 3e-3, 1e-4) for i in range(30)]
     assert [s.learning_rate for s in steps] == rates
     last = steps[-1]
-    assert last.val_bits == pytest.approx(last.val_loss / math.log(2))  # a token is a character
+    assert last.val_bits == pytest.approx(last.val_loss / math.log(2))  # each token is a character
     assert all(s.loss_bits == DATASET.bits_per_character(s.loss) for s in steps)
 
 
@@ -126,7 +126,7 @@ def test_resumed_training_equals_uninterrupted_training():
     for step in train(halves, DATASET, SETTINGS, optimizer=optimizer):
         if step.number == 13:
             break
-    # Another process would not know how far dropout's random numbers had come.
+    # A new process does not know the state of dropout's random numbers.
     halves.rng.bit_generator.state = np.random.default_rng(99).bit_generator.state
     list(train(halves, DATASET, SETTINGS, optimizer=optimizer, start=13))
     np.testing.assert_array_equal(whole.flat.params, halves.flat.params)
