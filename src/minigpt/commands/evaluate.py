@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigpt.commands.output import choose_model
 from minigpt.commands.parsing import MODEL, add_allow_special, add_checkpoint, add_reading, command
+from minigpt.support.brief import brief
 from minigpt.support.terminal import progress, say
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class _Text:
     ids: Array
     floor: float | None
     result_of: Callable[[float], Evaluation]
+
+    __repr__ = brief
 
 
 def evaluate(args: argparse.Namespace) -> int:
