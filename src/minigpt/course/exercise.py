@@ -127,20 +127,29 @@ def differs(got: Any, expected: Any, tolerance: float) -> bool:
 
 
 def run_layer(
-    name: str, params: tuple[str, ...], options: tuple[str, ...] = ()
+    name: str,
+    params: tuple[str, ...],
+    options: tuple[str, ...] = (),
+    before: Callable[[Values], tuple[Array, Array]] | None = None,
 ) -> Callable[[Any, Values], Values]:
     """Return the `call` of a class with `forward`, `backward`, `params` and `grads`.
 
     The layer goes forward and backward twice: the second time must not remember the first. Its
     gradients are read as an optimizer does, from the arrays that `__init__` made.
+
+    Parameters
+    ----------
+    name, params, options : the class, and the inputs that are its parameters and other arguments.
+    before : inputs → x and dy of the first time; the same texts in reverse order if None.
     """
 
     def call(module: Any, inputs: Values) -> Values:
         layer = _layer(module, name, params, options, inputs)
         held = dict(layer.grads)
         x, dy = inputs["x"], inputs["dy"]
-        layer.forward(x[::-1].copy())
-        layer.backward(0.5 * dy[::-1])
+        first_x, first_dy = before(inputs) if before else (x[::-1].copy(), 0.5 * dy[::-1])
+        layer.forward(first_x)
+        layer.backward(first_dy)
         y = layer.forward(x)
         dx = layer.backward(dy)
         results = {"y": y} if np.issubdtype(x.dtype, np.integer) else {"y": y, "dx": dx}

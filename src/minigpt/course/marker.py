@@ -255,7 +255,9 @@ class Marking:
                 f"“{case}”.\nGiven: {', '.join(arrays)}{self.causes()}"
             )
         if expected.dtype == np.float64 and got.dtype != np.float64 and expected.ndim:
-            raise Wrong(f"{name} is {got.dtype}, and all inputs are float64. What changed it?")
+            floats = any(np.asarray(value).dtype == np.float64 for value in inputs.values())
+            why = "and all inputs are float64. What changed it?" if floats else "expected float64."
+            raise Wrong(f"{name} is {got.dtype}, {why}")
 
     def check_values(self, names: tuple[str, ...]) -> None:
         """Stage 3: first look for a case in which the difference can be seen."""
