@@ -453,8 +453,8 @@ EXERCISES = [
         hints=(
             "forward is 3.2 and backward is 3.3. What must forward remember in between?",
             "The ids: `self.ids = ids`. The gradient goes into the array that is there already.",
-            "d = look_up_backward(dy, self.ids, V), where V is the number of rows of the table; then "
-            'self.grads["weight"][...] = d.',
+            "d = look_up_backward(dy, self.ids, V), with V = len of the table; then "
+            '`self.grads["weight"][...] = d`.',
         ),
         idea="Only the ids are kept: the backward pass needs neither W nor y. `[...] =` writes all "
         "rows, so nothing of an earlier call remains.",
