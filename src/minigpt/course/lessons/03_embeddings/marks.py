@@ -20,6 +20,15 @@ TO_THE_CAT = np.array([0, 4, 2, 3, 1])
 # ---- cases -----------------------------------------------------------------------
 
 
+def small(rng, shape):
+    """Draw small whole numbers, which can be added on paper."""
+    return rng.integers(1, 5, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+def normal(rng, shape):
+    return rng.normal(size=shape)
+
+
 def some_ids(seed):
     rng = np.random.default_rng(seed)
     yield "the example of the page", {"ids": np.array([2, 0, 2]), "n_rows": 3}
@@ -33,10 +42,14 @@ def some_ids(seed):
 def look_ups(seed):
     rng = np.random.default_rng(seed)
 
-    def case(ids, V, C):
+    def case(ids, V, C, draw=small):
         ids = np.array(ids)
-        weight, dy = rng.normal(size=(V, C)), rng.normal(size=(*ids.shape, C))
-        return {"ids": ids, "weight": weight, "dy": dy, "n_rows": V}
+        return {
+            "ids": ids,
+            "weight": draw(rng, (V, C)),
+            "dy": draw(rng, (*ids.shape, C)),
+            "n_rows": V,
+        }
 
     page = {"ids": IDS, "weight": TABLE, "dy": DY, "n_rows": 5}
     yield "the example of the page", page
@@ -46,8 +59,8 @@ def look_ups(seed):
     yield "two texts with the same token", case([[1, 0], [2, 1]], 4, 2)
     yield "two texts", case([[3, 3, 0], [3, 1, 0]], 5, 2)
     yield "ids far apart", case([0, 9, 9, 0, 9], 12, 3)
-    yield "three texts", case(rng.integers(0, 6, (3, 7)), 8, 4)
-    yield "three axes", case(rng.integers(0, 4, (2, 2, 5)), 6, 3)
+    yield "three texts", case(rng.integers(0, 6, (3, 7)), 8, 4, normal)
+    yield "three axes", case(rng.integers(0, 4, (2, 2, 5)), 6, 3, normal)
 
 
 def embeddings(seed):
@@ -65,9 +78,9 @@ def other_ids(i):
 def placed(seed):
     rng = np.random.default_rng(seed)
 
-    def case(B, T, C, max_len):
+    def case(B, T, C, max_len, draw=small):
         shapes = {"x": (B, T, C), "dy": (B, T, C), "weight": (max_len, C)}
-        return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+        return {name: draw(rng, shape) for name, shape in shapes.items()}
 
     page = {
         "x": TABLE[[[0, 2], [0, 1]]],
@@ -80,7 +93,7 @@ def placed(seed):
     yield "as long as it may be", case(2, 3, 2, 3)
     yield "B = T", case(3, 3, 2, 5)
     yield "equal vectors", case(2, 4, 3, 6) | {"x": np.ones((2, 4, 3))}
-    yield "three texts", case(3, 5, 4, 8)
+    yield "three texts", case(3, 5, 4, 8, normal)
 
 
 def longer(i):
@@ -124,12 +137,21 @@ def slopes_look_up(module, i):
 # ---- known mistakes ------------------------------------------------------------------
 
 EYE = "return np.eye(n_rows)[ids]"
+EMPTY = "X = np.zeros((len(ids), n_rows))"
+ONE_TEXT = (
+    "you made one row for each entry of the first axis. That is right for one text (T,). For a "
+    "batch (B, T), there is a row for each of the B · T tokens."
+)
 ONE_HOT = (
     Mistake(
         "one text only",
-        {EYE: "X = np.zeros((len(ids), n_rows)); X[np.arange(len(ids)), ids] = 1; return X"},
-        "you made one row for each entry of the first axis. That is right for one text (T,). For a "
-        "batch (B, T), there is a row for each of the B · T tokens.",
+        {EYE: f"{EMPTY}; X[np.arange(len(ids)), ids] = 1; return X"},
+        ONE_TEXT,
+    ),
+    Mistake(
+        "one text only, in a loop",
+        {EYE: f"{EMPTY}\n    for n, i in enumerate(ids): X[n, i] = 1\n    return X"},
+        ONE_TEXT,
     ),
     Mistake(
         "whole columns",
@@ -208,6 +230,12 @@ LOOK_UP_BACKWARD = (
         "this is a gradient for each text. All texts used the same table: add them up.",
     ),
     Mistake(
+        "all axes reversed",
+        {DONE: "    return np.eye(n_rows)[ids].T @ dy"},
+        "X.T reverses all axes of (B, T, V). Make one axis of the tokens of all texts first: "
+        "ids.reshape(-1), and dy.reshape(-1, C).",
+    ),
+    Mistake(
         "too few rows",
         {ZEROS: "d_weight = np.zeros((ids.max() + 1, dy.shape[-1]))"},
         "the table has n_rows rows, also for tokens that do not occur in this text.",
@@ -230,8 +258,8 @@ EMBEDDING = (
     Mistake(
         "adds up",
         {WRITE: 'self.grads["weight"][...] += d_weight'},
-        "the gradients of two calls add up. Write `grads[name][...] = …`, not `+=`; before "
-        "np.add.at into it, set it to 0.",
+        "the gradients of two calls add up: the marker calls your layer twice, first with other "
+        "ids. Write `grads[name][...] = …`, not `+=`; before np.add.at into it, set it to 0.",
     ),
     Mistake(
         "replaced",
@@ -243,7 +271,7 @@ EMBEDDING = (
         "old rows remain",
         {WRITE: 'self.grads["weight"][self.ids] = d_weight[self.ids]'},
         "you wrote the rows of the tokens that occur, and all others keep the gradient of an "
-        "earlier call. They must be 0.",
+        "earlier call: the marker calls your layer twice, first with other ids. They must be 0.",
     ),
     Mistake(
         "mean over tokens",
@@ -302,13 +330,14 @@ POSITIONS = (
     Mistake(
         "adds up",
         {ZERO: "pass", WRITE_P: WRITE_P.replace("=", "+=", 1)},
-        "the gradients of two calls add up. Set the array to 0 first, or write with `=`.",
+        "the gradients of two calls add up: the marker calls your layer twice, first with longer "
+        "texts. Set the array to 0 first, and write with `=`.",
     ),
     Mistake(
         "old rows remain",
         {ZERO: "pass"},
-        "an earlier text was longer, and its gradients remain in the rows behind this one. Set the "
-        "array to 0 first.",
+        "the marker calls your layer twice, first with longer texts. Their gradients remain in "
+        "the rows from T on. Set the array to 0 first.",
     ),
     Mistake(
         "replaced",
