@@ -118,17 +118,17 @@ def linear_backward(
 
 
 def layer_norm(x: Array, scale: Array, shift: Array | None, eps: float) -> tuple[Array, Kept]:
-    """Return y = scale · x̂ + shift, where each row of x̂ has mean 0 and variance 1; keep x̂ and s.
+    """Return y = scale · x̂ + shift, where each row of x̂ has mean 0 and variance 1; keep x̂ and 1/s.
 
         x̂ = (x − mean(x)) / s        s = √(var(x) + eps)
 
     Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, section 3.
     """
     centred = x - x.mean(axis=-1, keepdims=True)
-    s = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
-    x_hat = centred / s
+    inverse_s = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    x_hat = centred * inverse_s
     y = scale * x_hat
-    return y if shift is None else y + shift, (x_hat, s)
+    return y if shift is None else y + shift, (x_hat, inverse_s)
 
 
 def layer_norm_backward(
@@ -146,7 +146,7 @@ def layer_norm_backward(
 
         dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / s
     """
-    x_hat, s = kept
+    x_hat, inverse_s = kept
     if d_scale is not None:
         d_scale[...] = as_matrix(dy * x_hat).sum(axis=0)
     if d_shift is not None:
@@ -154,10 +154,11 @@ def layer_norm_backward(
     d_x_hat = dy * scale
     through_mean = d_x_hat.mean(axis=-1, keepdims=True)
     through_std = x_hat * (d_x_hat * x_hat).mean(axis=-1, keepdims=True)
-    return (d_x_hat - through_mean - through_std) / s
+    return (d_x_hat - through_mean - through_std) * inverse_s
 
 
-SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+GELU_1 = -2 * math.sqrt(2 / math.pi)
+GELU_3 = 0.044715 * GELU_1
 GATE_LIMIT = 30.0  # beyond ±30, the gate of GELU is exactly 0 or 1, in float64 too
 
 
@@ -166,23 +167,23 @@ def gelu(x: Array) -> tuple[Array, Kept]:
 
         g = sigmoid(2u) = 1 / (1 + exp(−2u))        u = √(2/π) (x + 0.044715 x³)
 
-    This is the tanh form 0.5 x (1 + tanh u), since 0.5 (1 + tanh u) = sigmoid(2u).
+    This is the tanh form 0.5 x (1 + tanh u), since 0.5 (1 + tanh u) = sigmoid(2u). The two
+    constants GELU_1 and GELU_3 are those of −2u = x (GELU_1 + GELU_3 x²).
     Source: Hendrycks & Gimpel, "Gaussian Error Linear Units (GELUs)", 2016, section 2.
     """
     with np.errstate(over="ignore"):  # exp(−2u) is inf for x < −10, and 1 / (1 + inf) = 0
-        u = SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
-        gate = 1 / (1 + np.exp(-2 * u))
+        gate = 1 / (1 + np.exp((x * x * GELU_3 + GELU_1) * x))
     return np.maximum(x, -GATE_LIMIT) * gate, (x, gate)  # since −∞ · 0 is NaN
 
 
 def gelu_backward(dy: Array, kept: Kept) -> Array:
-    """Return dx = dy · (g + x · g (1 − g) · 2u'), with u' = √(2/π) (1 + 3 · 0.044715 x²).
+    """Return dx = dy · g (1 + x (1 − g) 2u'), where −2u' = GELU_1 + 3 GELU_3 x².
 
-    This is the product rule for x · g. The derivative of g = sigmoid(z) is g (1 − g), and z = 2u.
+    By the product rule, the slope of x · g is g + x g'. The derivative of g = sigmoid(z) is
+    g (1 − g) z', and z = 2u.
     """
     x, gate = np.clip(kept[0], -GATE_LIMIT, GATE_LIMIT), kept[1]
-    du = SQRT_2_OVER_PI * (1 + 3 * 0.044715 * x * x)
-    return dy * (gate + x * gate * (1 - gate) * 2 * du)
+    return (1 - (x * x * (3 * GELU_3) + GELU_1) * x * (1 - gate)) * gate * dy
 
 
 def relu(x: Array) -> tuple[Array, Kept]:
@@ -257,7 +258,7 @@ def attention(
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.1.
     """
     hidden = causal_mask(q.shape[2], k.shape[2], like=q) if mask is None else mask
-    scores = np.where(hidden, -np.inf, q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1]))
+    scores = np.where(hidden, -np.inf, q / math.sqrt(q.shape[-1]) @ k.swapaxes(-1, -2))
     weights = softmax(scores)
     kept = dropout_mask(weights, p, rng)
     return drop(weights, kept, p) @ v, AttentionKept(q, k, v, scores, weights, kept, p)
