@@ -149,7 +149,7 @@ def test_differently_rounded_norm_on_one_rank_changes_nothing(settings, tmp_path
     [
         ("error", "minigpt, process 1 of 0 to 1: a cosmic ray\n"),
         ("bug", "AssertionError: nobody has thought of this\n"),
-        ("weights", "minigpt: the weights of the processes are no longer the same"),
+        ("weights", "minigpt: the processes no longer have the same weights"),
     ],
 )
 def test_error_in_one_process_ends_all(settings, tmp_path, fault, sentence):
