@@ -15,8 +15,43 @@ from minigpt.core.checks_arrays import Floats, check_floats, check_ids, check_wr
 
 
 def check_model(model: Any) -> None:
-    """Raise unless `model` is a miniGPT."""
+    """Raise unless `model` is a miniGPT whose parts are layers; see `is_part`."""
     check_has("model", model, "blocks", "a miniGPT")
+    if not hasattr(model, "slots"):
+        return
+    slots, flat = list(model.slots()), vars(model).get("flat")
+    for path, owner, name in slots if flat is not None else []:
+        asked_for = getattr(owner, f"d_{name}") is not None
+        if asked_for and not np.may_share_memory(getattr(owner, name), flat.params):
+            raise ValueError(
+                f"{path} came into the model after its parameters were laid flat, so it would not "
+                "be trained: replace layers before the first use of params() or of an optimizer, "
+                "or go on with copy.deepcopy(model)"
+            )
+
+
+def is_part(value: Any, layer: Any) -> bool:
+    """Return whether `value` is a layer inside another one.
+
+    Raise if it only looks like one: its parameters would not be found, and so not be trained.
+    """
+    kind = type(value)
+    if isinstance(value, layer):
+        if kind.params is not layer.params:
+            found = {path for path, _, _ in value.slots()}
+            if missed := [name for name in value.params() if name not in found]:
+                raise TypeError(
+                    f"{kind.__name__}.params() has {missed[0]!r}, which a model does not find: "
+                    "make it an attribute of this name, its gradient d_…, and list the name in "
+                    "the class's parameter_names"
+                )
+        return True
+    if callable(getattr(kind, "forward", None)) and callable(getattr(kind, "backward", None)):
+        raise TypeError(
+            f"{kind.__name__} is not a minigpt.core.layers.Layer, so a model would not train its "
+            "parameters: derive it from Layer, and list their names in parameter_names"
+        )
+    return False
 
 
 def check_heads(d_model: Any, n_heads: Any) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from minigpt.core import functional as F
 from minigpt.core.checks import check_fraction, check_known, check_sizes, rng_of
 from minigpt.core.checks_arrays import check_floats, check_gradient, check_ids, check_vectors
-from minigpt.core.checks_model import check_heads, check_positions
+from minigpt.core.checks_model import check_heads, check_positions, is_part
 from minigpt.core.functional import Array, as_matrix
 from minigpt.core.kernels import kernel
 
@@ -67,10 +67,10 @@ class Layer:
     def children(self) -> Iterator[tuple[str, Layer]]:
         """Yield (name, layer) for the layers directly inside this one, in order of creation."""
         for name, value in list(vars(self).items()):
-            if isinstance(value, Layer):
+            if isinstance(value, list):
+                yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if is_part(v, Layer))
+            elif is_part(value, Layer):
                 yield name, value
-            elif isinstance(value, list):
-                yield from ((f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Layer))
 
     def slots(self) -> Iterator[tuple[str, Layer, str]]:
         """Yield (full name, owning layer, attribute) of each parameter, at any depth."""
