@@ -13,97 +13,51 @@ for which dy = r. Everything is in float64, since both losses differ only in the
 from __future__ import annotations
 
 import copy
-import html
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from minigpt.check.comparison import Comparison, GradientCheck
+from minigpt.check.functions import FunctionLayer, call, compare_forward
 from minigpt.check.slopes import LIMIT, Slopes
 from minigpt.core.functional import Array
-from minigpt.support.brief import MAX_REPR, brief, cut
 
 MAX_ROUNDING = 1e-12
 """A gradient whose size is at most this fraction of the correct one is only rounding."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One gradient from `backward`, compared with the measured slopes.
-
-    Attributes
-    ----------
-    name : the parameter, or "x" for the input of the layer.
-    error : largest difference, relative to the largest entry of both gradients, or to the smallest
-        number that can be distinguished from rounding, whichever is larger.
-    finding : a sentence that says what is wrong; empty if nothing is wrong.
-    """
-
-    name: str
-    error: float
-    finding: str = ""
-
-    __repr__ = brief
-
-    @property
-    def ok(self) -> bool:
-        """Whether the gradient is right."""
-        return not self.finding
-
-
-@dataclass(frozen=True, repr=False)
-class GradientCheck:
-    """The result of `check_gradients`, to be printed.
-
-    Attributes
-    ----------
-    layer : name of the layer's class.
-    rows : a `Comparison` for each parameter, and for the input unless it is an array of ids.
-    """
-
-    layer: str
-    rows: tuple[Comparison, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether all gradients are right."""
-        return all(row.ok for row in self.rows)
-
-    @property
-    def wrong(self) -> list[str]:
-        """Names of the wrong gradients."""
-        return [row.name for row in self.rows if not row.ok]
-
-    def __repr__(self) -> str:
-        found = f"wrong: {', '.join(self.wrong)}" if self.wrong else f"all {len(self.rows)} right"
-        return cut(f"GradientCheck({self.layer}, {found})", MAX_REPR)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
-
-    def __str__(self) -> str:
-        width = max(len(name) for name in ("gradient", *(row.name for row in self.rows)))
-        lines = [f"{self.layer}: backward against central differences", ""]
-        lines.append(f"{'gradient':{width}}  relative error")
-        lines += [f"{r.name:{width}}  {r.error:14.1e}  {'✓' if r.ok else '✗'}" for r in self.rows]
-        lines += [f"\n{row.name} is wrong: {row.finding}" for row in self.rows if not row.ok]
-        return "\n".join(lines)
-
-
 def check_gradients(
-    layer: Any, x: Any, targets: Any = None, *, entries: int = 1000, seed: int = 0
+    layer: Any,
+    x: Any,
+    targets: Any = None,
+    *,
+    backward: Callable[[Array], Any] | None = None,
+    reference: Any = None,
+    entries: int = 1000,
+    seed: int = 0,
 ) -> GradientCheck:
-    """Compare every gradient that a layer's `backward` computes with central differences.
+    """Compare every gradient that a layer or a function computes with central differences.
 
     The layer can be any object with `forward(x)`, `backward(dy)`, `params()` and `grads()`. It is
     not changed: the check uses a copy, whose parameters are moved a little at random, since zeros
     and ones hide mistakes. Dropout drops the same numbers in every forward pass.
 
+    A function is checked with its `backward`:
+
+        check_gradients(softmax, x, backward=lambda dy: softmax_backward(dy, softmax(x)))
+        check_gradients(attend, {"q": q, "k": k}, backward=lambda dy: attend_backward(dy, q, k))
+
     Parameters
     ----------
-    layer : a layer with parameters in float64.
-    x : the input of `forward`: a float64 array, or integer ids, which have no gradient.
+    layer : a layer with parameters in float64, or a function.
+    x : the input of `forward`: a float64 array, or integer ids, which have no gradient. Of a
+        function, also a tuple of arguments, or a dict of them by name.
+    backward : for a function: takes dy, and returns the gradient of x; of several arguments, a
+        tuple in their order or a dict by name.
+    reference : what the forward pass is compared with: a function of x, or a layer. It returns y,
+        or a dict of named arrays, of which y is the last; the others are intermediate results,
+        which the layer has as attributes of these names, and a function in a dict it returns.
     targets : only for a whole model, whose `forward(x, targets)` returns (logits, loss) and whose
         `backward()` has no argument. All its parameters are checked through this loss.
     entries : in a larger array, only this many numbers are checked: those with the largest
@@ -120,11 +74,30 @@ def check_gradients(
     TypeError
         If the layer lacks a method, or x, a parameter or y is not float64.
     """
-    layer = copy.deepcopy(layer)
-    checker = GradientChecker(layer, x, targets, entries, seed)
-    for param in layer.params().values():
-        param += checker.rng.normal(0, 0.1, param.shape)
-    return GradientCheck(type(layer).__name__, tuple(checker.compare()))
+    rows = [] if reference is None else list(compare_with(reference, layer, x, backward))
+    if backward is not None:
+        function = FunctionLayer(layer, backward, x)
+        checker = GradientChecker(function, np.empty(0, int), None, entries, seed)
+        name = getattr(layer, "__name__", type(layer).__name__)
+    else:
+        layer = copy.deepcopy(layer)
+        checker = GradientChecker(layer, x, targets, entries, seed)
+        for param in layer.params().values():
+            param += checker.rng.normal(0, 0.1, param.shape)
+        name = type(layer).__name__
+    return GradientCheck(name, (*rows, *checker.compare()))
+
+
+def compare_with(reference: Any, layer: Any, x: Any, backward: Any) -> Iterator[Comparison]:
+    """Yield a comparison for each array that the reference returns; see `check_gradients`."""
+    if backward is None:
+        layer = copy.deepcopy(layer)
+        got = layer.forward(x)
+    else:
+        got = call(layer, x)
+    expected = call(getattr(reference, "forward", reference), x)
+    for name, error, finding in compare_forward(layer, got, expected):
+        yield Comparison(name, error, finding)
 
 
 class GradientChecker:

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from minigpt.check.gradients import Comparison, GradientChecker
+from minigpt.check.comparison import Comparison
+from minigpt.check.gradients import GradientChecker
 from minigpt.check.properties import Property, built_in_tokenizers, check_properties
 from minigpt.core import functional
 from minigpt.core.functional import Array
