@@ -20,6 +20,9 @@ class Stranger:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
+    def __repr__(self) -> str:
+        return f"<{self.kind}>"
+
 
 def send(value: Any, file: Path) -> None:
     """Write a value to `file`.json, and the arrays in it to `file`.npz."""
@@ -40,7 +43,7 @@ def _pack(value: Any, arrays: dict[str, Any], depth: int) -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, np.generic):
-        value = np.asarray(value)
+        value = value.item() if value.dtype.kind in "biu" else np.asarray(value)
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
         name = f"a{len(arrays)}"
         arrays[name] = value
@@ -54,7 +57,7 @@ def _pack(value: Any, arrays: dict[str, Any], depth: int) -> Any:
     if depth < MAX_DEPTH:
         if type(value) in (list, tuple):
             return {type(value).__name__: [_pack(each, arrays, depth + 1) for each in value]}
-        if type(value) is dict:
+        if isinstance(value, dict):  # a Counter and a defaultdict, too
             pairs = [[_pack(x, arrays, depth + 1) for x in pair] for pair in value.items()]
             return {"dict": pairs}
     kind = (
@@ -80,5 +83,9 @@ def _unpack(tree: Any, arrays: dict[str, Any]) -> Any:
     if kind == "tuple":
         return tuple(_unpack(each, arrays) for each in value)
     if kind == "dict":
-        return {_unpack(key, arrays): _unpack(each, arrays) for key, each in value}
+        return {_as_key(_unpack(key, arrays)): _unpack(each, arrays) for key, each in value}
     return Stranger(value)
+
+
+def _as_key(value: Any) -> Any:
+    return value.item() if isinstance(value, np.ndarray) else value

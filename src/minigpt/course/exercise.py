@@ -114,7 +114,7 @@ def central_differences(loss: Callable[[Array], float], a: Array) -> Array:
 def differs(got: Any, expected: Any, tolerance: float) -> bool:
     """Return whether two results differ: arrays in shape or by more than rounding."""
     if not isinstance(expected, np.ndarray | float):
-        return bool(got != expected)
+        return bool(as_lists(got) != as_lists(expected))
     got, expected = np.asarray(got), np.asarray(expected)
     if got.shape != expected.shape:
         return True
@@ -124,6 +124,17 @@ def differs(got: Any, expected: Any, tolerance: float) -> bool:
     with np.errstate(invalid="ignore"):
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
         return not bool(np.all(same | (np.abs(got - expected) <= allowed)))
+
+
+def as_lists(value: Any) -> Any:
+    """Return `value` with a list for each tuple and array in it: (1, 2) is as good as [1, 2]."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [as_lists(each) for each in value]
+    if isinstance(value, dict):
+        return {key: as_lists(each) for key, each in value.items()}
+    return value
 
 
 def run_layer(

@@ -12,6 +12,7 @@ A message shows the simplest case in which the mistake can be seen.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ import numpy as np
 
 from minigpt.course.apart import Outcome, run_apart
 from minigpt.course.crossing import Stranger
-from minigpt.course.exercise import Case, Exercise, Mistake, Values, differs
+from minigpt.course.exercise import Case, Exercise, Mistake, Values, as_lists, differs
 from minigpt.course.folder import definition, read_source
 from minigpt.course.joined import losses_with
 from minigpt.course.lesson_folder import Lesson
-from minigpt.course.plain_text import numbers, shown
+from minigpt.course.plain_text import first_difference, numbers, shown
 from minigpt.course.report import NOT_WRITTEN, Verdict
 
 ALLOWED = frozenset(
@@ -191,12 +192,20 @@ class Marking:
             text += f"\nin the case “{case}”, with\n{given}"
             if found := [m for m in self.known() if self.fails_alike(m, inputs, error)]:
                 raise Wrong(text + self.likely(found))
-        uses_T = any(isinstance(x, ast.Attribute) and x.attr == "T" for x in ast.walk(self.node))
+        many_axes = n is None or any(np.ndim(a) > 2 for a in self.arrays(n))
+        uses_T = many_axes and any(
+            isinstance(x, ast.Attribute) and x.attr == "T" for x in ast.walk(self.node)
+        )
         if uses_T and "matmul" in text:
             text += (
                 "\nYou use .T, which reverses all axes. np.swapaxes(a, -1, -2) swaps the last two."
             )
         raise Wrong(text)
+
+    def arrays(self, n: int) -> list[Any]:
+        """Return the arrays among the inputs of case `n`."""
+        inputs = self.cases[n][1] if n < len(self.cases) else {}
+        return [value for value in inputs.values() if isinstance(value, np.ndarray)]
 
     def quote(self, file: str, line: int | None) -> str:
         """Return a line of the learner's file, on a line of its own."""
@@ -234,9 +243,10 @@ class Marking:
                 a, b = got[name], expected[name]
                 if isinstance(b, np.ndarray | np.generic | float):
                     self.check_array(name, a, np.asarray(b), case, inputs)
-                elif type(a) is not type(b):
+                elif type(as_lists(a)) is not type(as_lists(b)) or isinstance(a, np.ndarray):
                     raise Wrong(
-                        f"{name} must be of the type {type(b).__name__}, but is {_kind(a)}."
+                        f"{name} must be of the type {type(b).__name__}, but is {_kind(a)}, in "
+                        f"the case “{case}”."
                     )
 
     def check_array(self, name: str, got: Any, expected: Any, case: str, inputs: Values) -> None:
@@ -279,6 +289,8 @@ class Marking:
             fine = [key for key in names if key not in wrong]
             some = ", ".join(fine[:5]) + (" …" if len(fine) > 5 else "")
             rows += ["", f"wrong: {', '.join(wrong)}.  right: {some or 'none'}."]
+        if isinstance(expected, str | bytes | list | tuple | dict):
+            return "\n".join([*rows, "", first_difference(name, got, expected)])
         if not isinstance(expected, np.ndarray) or not expected.ndim:
             return "\n".join(rows)
         off = np.nan_to_num(np.abs(got - expected), nan=np.inf)
@@ -376,7 +388,7 @@ class Marking:
 
 
 def _copy(inputs: Values) -> Values:
-    return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in inputs.items()}
+    return copy.deepcopy(inputs)
 
 
 def _kind(value: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from minigpt.course.exercise import as_lists
+
 MAX_NUMBERS = 12
 """Of a larger array, the shape is shown."""
 MAX_CHARACTERS = 60
@@ -55,3 +57,31 @@ def indented(text: str, by: int = 4) -> str:
             break_on_hyphens=False,
         ) or [""]
     return "\n".join(lines).replace("\xa0", " ")
+
+
+def first_difference(name: str, got: Any, expected: Any) -> str:
+    """Return a sentence about the first place where two texts, lists or dicts differ; or ""."""
+    if isinstance(expected, dict) and isinstance(got, dict):
+        for key in expected:
+            if key not in got:
+                return f"{name} has no {_short(key)}; expected {_short(expected[key])}."
+            if got[key] != expected[key]:
+                return _two(f"{name}[{_short(key)}]", got[key], expected[key])
+        extra = next(iter(got.keys() - expected.keys()), None)
+        return f"{name}[{_short(extra)}] should not be there."
+    if isinstance(expected, str | bytes | list | tuple):
+        for i, (a, b) in enumerate(zip(got, expected, strict=False)):
+            if as_lists(a) != as_lists(b):
+                return _two(f"{name}[{i}]", a, b)
+        unit = "characters" if isinstance(expected, str) else "entries"
+        return f"{name} has {len(got)} {unit}, expected {len(expected)}."
+    return ""
+
+
+def _two(where: str, got: Any, expected: Any) -> str:
+    return f"{where} is {_short(got)}, expected {_short(expected)}."
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} …"

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minigpt.course.crossing import receive, send
-from minigpt.course.exercise import Exercise, WrongCount
+from minigpt.course.exercise import Exercise, WrongCount, as_lists
 from minigpt.course.lesson_folder import Lesson
 
 MAX_MEMORY = 4 * 2**30
@@ -53,13 +53,13 @@ def failure(error: BaseException, folder: Path) -> dict[str, Any]:
 
 def changed_inputs(inputs: dict[str, Any], before: dict[str, Any]) -> list[str]:
     """Return the names of the inputs that are not what they were."""
-    return [
-        name
-        for name, value in inputs.items()
-        if not np.array_equal(
-            value, before[name], equal_nan=isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        )
-    ]
+    return [name for name, value in inputs.items() if _changed(value, before[name])]
+
+
+def _changed(value: Any, before: Any) -> bool:
+    if isinstance(value, np.ndarray | float):
+        return not np.array_equal(value, before, equal_nan=np.asarray(value).dtype.kind == "f")
+    return bool(as_lists(value) != as_lists(before))
 
 
 def work(folder: Path, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
