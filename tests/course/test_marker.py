@@ -134,6 +134,15 @@ def test_layer_that_remembers_earlier_calls_is_wrong(learner):
     assert "alone it is right, but in a model" in text, text
 
 
+def test_results_before_an_exception_narrow_its_cause(learner):
+    right = "bias = b_1 @ w_2 + b_2"
+    learner.write(4, lessons()[4].solution.replace(right, "bias = b_1 + b_2"))
+    [(lesson, exercise)] = find("4.4", lessons())
+    verdict = mark(learner.folder, lesson, exercise)
+    assert "ValueError" in verdict.text
+    assert verdict.mistakes == ["b_1 not multiplied"]  # of two that raise the same
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups")
 def test_processes_that_it_started_are_ended(learner, tmp_path):
     mark_ = tmp_path / "alive"

@@ -12,8 +12,9 @@ A message shows the simplest case in which the mistake can be seen.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +171,12 @@ class Marking:
         if outcome.wrong_count:
             raise Wrong(outcome.wrong_count)
         if outcome.error is not None:
-            self.explain(outcome.error, len(outcome.results))
+            self.explain(outcome.error, len(outcome.results), outcome.results)
 
-    def explain(self, error: dict[str, Any], n: int | None = None) -> None:
-        """Raise `Wrong` for an exception in case `n`; in a model if it is None."""
+    def explain(
+        self, error: dict[str, Any], n: int | None = None, results: Sequence[Values] = ()
+    ) -> None:
+        """Raise `Wrong` for an exception in case `n`, after `results`; in a model if it is None."""
         kind, file, line = error["type"], error["file"], error["line"]
         if kind == "NotImplementedError":
             if file == self.file.name and self.node.lineno <= line <= self.node.end_lineno:
@@ -191,7 +194,7 @@ class Marking:
             given = "\n".join("    " + shown(name, inputs[name]) for name in self.names_shown())
             text += f"\nin the case “{case}”, with\n{given}"
             if found := [m for m in self.known() if self.fails_alike(m, inputs, error)]:
-                raise Wrong(text + self.likely(found))
+                raise Wrong(text + self.likely(self.alike_before(found, results)))
         many_axes = n is None or any(np.ndim(a) > 2 for a in self.arrays(n))
         uses_T = many_axes and any(
             isinstance(x, ast.Attribute) and x.attr == "T" for x in ast.walk(self.node)
@@ -262,7 +265,7 @@ class Marking:
             ]
             raise Wrong(
                 f"{name} has the shape {got.shape}, expected {expected.shape}, in the case "
-                f"“{case}”.\nGiven: {', '.join(arrays)}{self.causes()}"
+                f"“{case}”.\nGiven: {', '.join(arrays)}{self.causes(name)}"
             )
         if expected.dtype == np.float64 and got.dtype != np.float64 and expected.ndim:
             floats = any(np.asarray(value).dtype == np.float64 for value in inputs.values())
@@ -333,6 +336,16 @@ class Marking:
             return (type(raised).__name__, str(raised)) == (error["type"], error["text"])
         return False
 
+    def alike_before(self, found: list[Mistake], results: Sequence[Values]) -> list[Mistake]:
+        """Return those of some mistakes that also give the learner's results before an exception.
+
+        All of them if there are none.
+        """
+        self.got = [*results]
+        with contextlib.suppress(Exception):  # results were not checked: any type, also none
+            return [m for m in found if self.agrees(m, self.exercise.outputs)] or found
+        return found
+
     def known(self) -> Iterator[Mistake]:
         """Yield the known mistakes of this exercise, then those of the exercises it uses."""
         yield from self.exercise.mistakes
@@ -348,7 +361,7 @@ class Marking:
     def agrees(self, mistake: Mistake, outputs: tuple[str, ...]) -> bool:
         """Return whether a wrong solution has the learner's results."""
         module = self.lesson.module(mistake.edits)
-        for (_, inputs), got in zip(self.cases, self.got, strict=True):
+        for (_, inputs), got in zip(self.cases, self.got, strict=False):
             try:
                 with np.errstate(all="ignore"):
                     results = self.exercise.run(module, _copy(inputs))

@@ -48,7 +48,8 @@ def linears(seed):
     yield "one token", case((1,), 3, 2)
     yield "d_in = d_out", case((3,), 2, 2)
     yield "N = d_in = d_out", case((2,), 2, 2)
-    yield "two texts", case((2, 2), 2, 3)
+    yield "two texts", case((2, 3), 2, 1)
+    yield "B = T = d_in = d_out", case((2, 2), 2, 2)
     yield "B = T = d_in", case((3, 3), 3, 2, normal)
     yield "three axes in front", case((2, 3, 2), 3, 4, normal)
     yield "many tokens", case((4, 5), 6, 3, normal)
@@ -340,6 +341,11 @@ GELU = (
         "the factor √(2/π) of u is missing.",
     ),
     Mistake(
+        "root of 2π",
+        {U: "u = (2 * np.pi) ** 0.5 * (x + 0.044715 * x**3)\n"},
+        "the factor of u is √(2/π) = 0.798, a root of 2 divided by π. You multiplied.",
+    ),
+    Mistake(
         "factor of x only",
         {U: "u = SQRT_2_OVER_PI * x + 0.044715 * x**3\n"},
         "√(2/π) multiplies both terms of u: a bracket is missing.",
@@ -550,14 +556,15 @@ EXERCISES = [
         "np.einsum('...i,...j->ij', x, dy) says the same with the letters of the page, and "
         "dy.sum(axis=(0, 1)) is right for three axes, but only for three.",
         inputs=("dy", "x", "weight"), outputs=("dx", "d_weight", "d_bias"), cases=linears,
-        slopes=slopes_linear, mistakes=LINEAR_BACKWARD, used_in="MyLinear", n_small=6,
+        slopes=slopes_linear, mistakes=LINEAR_BACKWARD, used_in="MyLinear", n_small=7,
     ),
     Exercise(
         "4.3", "MyLinear", "The layer",
         hints=(
             "forward is 4.1 and backward is 4.2. What must forward remember in between?",
             "Only x. W is in self.params all the time.",
-            "self.x = x in forward. In backward, call linear_backward(dy, self.x, W), then `self.grads[name][...] = …` for both, and return dx.",
+            "self.x = x in forward. In backward, call linear_backward(dy, self.x, W), then "
+            "`self.grads[name][...] = …` for both, and return dx.",
         ),
         idea="The layer keeps x, the largest thing it could keep: this is where the memory of "
         "training goes.",
