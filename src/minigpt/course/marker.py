@@ -12,9 +12,8 @@ A message shows the simplest case in which the mistake can be seen.
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,8 @@ class Marking:
         )
         outcome = run_apart(self.folder, self.lesson, exercise, self.cases)
         self.verdict.printed = outcome.printed
-        self.check_end(outcome)
+        if exercise.judge is not None or not outcome.results:
+            self.check_end(outcome)
         self.got = [self.checked(n, outcome) for n in range(len(outcome.results))]
         if exercise.judge is not None:
             if sentence := exercise.judge(self.got[0], self.seed):
@@ -92,13 +92,19 @@ class Marking:
             yield "the answer"
             return
         ours = self.lesson.module()
-        self.expected = [exercise.run(ours, _copy(inputs)) for _, inputs in self.cases]
+        self.done = self.cases[: len(self.got)]
+        self.expected = [exercise.run(ours, _copy(inputs)) for _, inputs in self.done]
+        others = tuple(name for name in exercise.outputs if name not in exercise.forward)
+        if len(self.done) < len(self.cases):  # wrong numbers in a simpler case say more
+            self.check_shapes()
+            self.check_values(exercise.forward)
+            self.check_values(others)
+            self.check_end(outcome)
         self.check_shapes()
         yield "shapes"
         if exercise.forward:
             self.check_values(exercise.forward)
             yield "forward"
-        others = tuple(name for name in exercise.outputs if name not in exercise.forward)
         self.check_values(others)
         yield f"values in {len(self.cases)} cases"
         if exercise.slopes is not None:
@@ -171,12 +177,10 @@ class Marking:
         if outcome.wrong_count:
             raise Wrong(outcome.wrong_count)
         if outcome.error is not None:
-            self.explain(outcome.error, len(outcome.results), outcome.results)
+            self.explain(outcome.error, len(outcome.results))
 
-    def explain(
-        self, error: dict[str, Any], n: int | None = None, results: Sequence[Values] = ()
-    ) -> None:
-        """Raise `Wrong` for an exception in case `n`, after `results`; in a model if it is None."""
+    def explain(self, error: dict[str, Any], n: int | None = None) -> None:
+        """Raise `Wrong` for an exception in case `n`; in a model if it is None."""
         kind, file, line = error["type"], error["file"], error["line"]
         if kind == "NotImplementedError":
             if file == self.file.name and self.node.lineno <= line <= self.node.end_lineno:
@@ -194,7 +198,8 @@ class Marking:
             given = "\n".join("    " + shown(name, inputs[name]) for name in self.names_shown())
             text += f"\nin the case “{case}”, with\n{given}"
             if found := [m for m in self.known() if self.fails_alike(m, inputs, error)]:
-                raise Wrong(text + self.likely(self.alike_before(found, results)))
+                better = [m for m in found if n and self.agrees(m, self.exercise.outputs)]
+                raise Wrong(text + self.likely(better or found))
         many_axes = n is None or any(np.ndim(a) > 2 for a in self.arrays(n))
         uses_T = many_axes and any(
             isinstance(x, ast.Attribute) and x.attr == "T" for x in ast.walk(self.node)
@@ -241,19 +246,21 @@ class Marking:
 
     def check_shapes(self) -> None:
         """Stage 2."""
-        for (case, inputs), got, expected in zip(self.cases, self.got, self.expected, strict=True):
+        done = zip(self.done, self.got, self.expected, strict=True)
+        for n, ((case, _), got, expected) in enumerate(done):
             for name in self.exercise.outputs:
                 a, b = got[name], expected[name]
                 if isinstance(b, np.ndarray | np.generic | float):
-                    self.check_array(name, a, np.asarray(b), case, inputs)
+                    self.check_array(name, a, np.asarray(b), n)
                 elif type(as_lists(a)) is not type(as_lists(b)) or isinstance(a, np.ndarray):
                     raise Wrong(
                         f"{name} must be of the type {type(b).__name__}, but is {_kind(a)}, in "
                         f"the case “{case}”."
                     )
 
-    def check_array(self, name: str, got: Any, expected: Any, case: str, inputs: Values) -> None:
-        """Raise `Wrong` unless a result is an array of the expected shape and type."""
+    def check_array(self, name: str, got: Any, expected: Any, n: int) -> None:
+        """Raise `Wrong` unless a result of case `n` is an array of the expected shape and type."""
+        case, inputs = self.cases[n]
         if not isinstance(got, np.ndarray | np.generic | int | float):
             raise Wrong(f"{name} must be a NumPy array of numbers, but is {_kind(got)}.")
         got = np.asarray(got)
@@ -265,7 +272,7 @@ class Marking:
             ]
             raise Wrong(
                 f"{name} has the shape {got.shape}, expected {expected.shape}, in the case "
-                f"“{case}”.\nGiven: {', '.join(arrays)}{self.causes(name)}"
+                f"“{case}”.\nGiven: {', '.join(arrays)}{self.causes(n, name)}"
             )
         if expected.dtype == np.float64 and got.dtype != np.float64 and expected.ndim:
             floats = any(np.asarray(value).dtype == np.float64 for value in inputs.values())
@@ -278,7 +285,7 @@ class Marking:
             for n, (got, expected) in enumerate(zip(self.got, self.expected, strict=True)):
                 wrong = [k for k in names if differs(got[k], expected[k], tolerance)]
                 if wrong:
-                    causes = self.causes(wrong[0])
+                    causes = self.causes(n, wrong[0])
                     raise Wrong(self.difference(n, wrong, names) + causes)
 
     def difference(self, n: int, wrong: list[str], names: tuple[str, ...]) -> str:
@@ -306,26 +313,28 @@ class Marking:
             last += f"\nMeasured slope (one number moved by ±0.00001): {numbers(slope)}."
         return "\n".join([*rows, "", last])
 
-    def causes(self, first: str = "") -> str:
+    def causes(self, n: int, first: str) -> str:
         """Name the known mistakes whose results are the learner's, in all cases.
 
-        If there are none, those that give the same for the first wrong output.
+        If there are none, those that give the same for the first wrong output; if there are none,
+        those that give the same for it up to case `n`, where it was wrong.
         """
         known = [*self.known()]
-        for outputs in (self.exercise.outputs, (first,) if first else ()):
-            found = [m for m in known if outputs and self.agrees(m, outputs)]
-            if found:
+        for outputs in (self.exercise.outputs, (first,)):
+            if found := [m for m in known if self.agrees(m, outputs)]:
                 return self.likely(found)
+        if found := [m for m in known if self.agrees(m, (first,), n + 1)]:
+            return self.likely(found, "Perhaps")
         return "\n\nThis is none of the mistakes we know. Compare your lines with the page."
 
-    def likely(self, found: list[Mistake]) -> str:
+    def likely(self, found: list[Mistake], how: str = "Likely cause") -> str:
         """Name the mistakes that were found, and note where to read again."""
         self.verdict.place = found[0].place or self.exercise.place
         self.verdict.mistakes = [m.name for m in found]
         if len(found) == 1:
-            return f"\n\nLikely cause: {found[0].why}"
+            return f"\n\n{how}: {found[0].why}"
         rows = "".join(f"\n  - {m.why}" for m in found[:MAX_CAUSES])
-        return f"\n\nLikely cause, one of:{rows}"
+        return f"\n\n{how}, one of:{rows}"
 
     def fails_alike(self, mistake: Mistake, inputs: Values, error: dict[str, Any]) -> bool:
         """Return whether a wrong solution raises what the learner's code raised."""
@@ -335,16 +344,6 @@ class Marking:
         except Exception as raised:
             return (type(raised).__name__, str(raised)) == (error["type"], error["text"])
         return False
-
-    def alike_before(self, found: list[Mistake], results: Sequence[Values]) -> list[Mistake]:
-        """Return those of some mistakes that also give the learner's results before an exception.
-
-        All of them if there are none.
-        """
-        self.got = [*results]
-        with contextlib.suppress(Exception):  # results were not checked: any type, also none
-            return [m for m in found if self.agrees(m, self.exercise.outputs)] or found
-        return found
 
     def known(self) -> Iterator[Mistake]:
         """Yield the known mistakes of this exercise, then those of the exercises it uses."""
@@ -358,10 +357,12 @@ class Marking:
                     place=m.place or part.place,
                 )
 
-    def agrees(self, mistake: Mistake, outputs: tuple[str, ...]) -> bool:
-        """Return whether a wrong solution has the learner's results."""
+    def agrees(
+        self, mistake: Mistake, outputs: tuple[str, ...], n_cases: int | None = None
+    ) -> bool:
+        """Return whether a wrong solution has the learner's results, in the first `n_cases`."""
         module = self.lesson.module(mistake.edits)
-        for (_, inputs), got in zip(self.cases, self.got, strict=False):
+        for (_, inputs), got in list(zip(self.done, self.got, strict=True))[:n_cases]:
             try:
                 with np.errstate(all="ignore"):
                     results = self.exercise.run(module, _copy(inputs))
@@ -374,7 +375,7 @@ class Marking:
     def check_slopes(self, ours: Any) -> None:
         """Stage 4. Results are compared with ours before, so this one checks the course itself."""
         assert self.exercise.slopes is not None
-        for (case, inputs), got in list(zip(self.cases, self.got, strict=True))[
+        for (case, inputs), got in list(zip(self.done, self.got, strict=True))[
             : self.exercise.n_small
         ]:
             for name, slope in self.exercise.slopes(ours, inputs).items():

@@ -426,9 +426,15 @@ ROW_SUMS = (
     ),
     Mistake(
         "columns",
-        {SPREAD: "return np.ones((*dy.shape, n)) * dy"},
-        "dy stands along the last axis, or does not fit there. NumPy puts new axes in front: write "
-        "dy[..., None] to get an axis behind.",
+        {SPREAD: "return dy * np.ones(n)"},
+        "NumPy matches axes from the end, so it lays dy along the new axis, where it need not fit. "
+        "dy[..., None] has an axis of length 1 at the end, which is stretched.",
+    ),
+    Mistake(
+        "second axis",
+        {SPREAD: "return dy[:, None] * np.ones(n)"},
+        "dy[:, None] puts the new axis in the second place. This is the last place only if dy has "
+        "one axis. dy[..., None] puts it at the end.",
     ),
     Mistake(
         "ones",
@@ -543,8 +549,9 @@ PRODUCT = (
     ),
     Mistake(
         "number by number",
-        {PRODUCT_A: "da = dy * b.sum(axis=-1)"},
-        "da is not multiplied number by number. a_nk reaches every y_n1 to y_nM: use `@`.",
+        {PRODUCT_A: "da = dy * b", PRODUCT_B: "db = a * dy"},
+        "you multiplied number by number. a_nk reaches every number of row n of y, so its gradient "
+        "is a sum: use `@`.",
     ),
 )
 
