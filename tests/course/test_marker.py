@@ -134,12 +134,13 @@ def test_layer_that_remembers_earlier_calls_is_wrong(learner):
     assert "alone it is right, but in a model" in text, text
 
 
-def test_results_before_an_exception_narrow_its_cause(learner):
+def test_wrong_numbers_before_an_exception_are_shown_first(learner):
     right = "bias = b_1 @ w_2 + b_2"
     learner.write(4, lessons()[4].solution.replace(right, "bias = b_1 + b_2"))
     [(lesson, exercise)] = find("4.4", lessons())
     verdict = mark(learner.folder, lesson, exercise)
-    assert "ValueError" in verdict.text
+    assert "the simplest that shows it" in verdict.text
+    assert "ValueError" not in verdict.text  # of a later case
     assert verdict.mistakes == ["b_1 not multiplied"]  # of two that raise the same
 
 
