@@ -291,6 +291,11 @@ POSITIONS = (
         "begins at position 0.",
     ),
     Mistake(
+        "all rows",
+        {PLACE: 'return x + self.params["weight"]'},
+        "you added all of P. It has max_len rows, and a text of T tokens needs the first T.",
+    ),
+    Mistake(
         "last rows",
         {PLACE: 'return x + self.params["weight"][-T:]'},
         "you took the last T rows of P. A text begins at position 0: the first T rows.",
@@ -309,6 +314,11 @@ POSITIONS = (
         "times",
         {PLACE: 'return x * self.params["weight"][:T]'},
         "you multiplied. The vector of the place is added.",
+    ),
+    Mistake(
+        "into all rows",
+        {WRITE_P: "grad[...] = dy.sum(axis=0)"},
+        "the sum has T rows and the gradient has max_len. Only the first T rows of P were used.",
     ),
     Mistake(
         "first text only",

@@ -177,6 +177,11 @@ LINEAR_BACKWARD = (
         "dx is made with W where Wᵀ belongs. dx_ni sums over j, the columns of W.",
     ),
     Mistake(
+        "dx transposed",
+        {DX: "dx = weight @ dy.T"},
+        "dx is transposed: its rows must be tokens, as in x. dy stands on the left.",
+    ),
+    Mistake(
         "dW transposed",
         {DW: "d_weight = d_rows.T @ rows"},
         "d_weight is transposed. Row i belongs to input i, column j to output j, as in W.",
@@ -186,6 +191,12 @@ LINEAR_BACKWARD = (
         {DW: "d_weight = x.T @ dy"},
         "x.T reverses all axes of (B, T, d_in). Make one axis of all tokens first: "
         "x.reshape(-1, d_in), and dy in the same way.",
+    ),
+    Mistake(
+        "reshape for transpose",
+        {DW: "d_weight = x.reshape(x.shape[-1], -1) @ d_rows"},
+        "you reshaped x to (d_in, N). The shape is right, the numbers are not: reshape moves none, "
+        "so a row mixes inputs. Reshape to (N, d_in), then transpose.",
     ),
     Mistake(
         "texts not added up",
@@ -209,6 +220,23 @@ LINEAR_BACKWARD = (
         {DB: "d_bias = dy.sum(axis=0)"},
         "d_bias sums over the first axis only. b was added to every token of every text: sum over "
         "all axes but the last one.",
+    ),
+    Mistake(
+        "not summed",
+        {DB: "d_bias = dy.copy()"},
+        "d_bias is dy itself, with a row for each token. b was added to every token: sum over the "
+        "tokens.",
+    ),
+    Mistake(
+        "sum over everything",
+        {DB: "d_bias = dy.sum()"},
+        "d_bias is one number. Each output has a bias of its own: sum over tokens only.",
+    ),
+    Mistake(
+        "two axes always",
+        {DB: "d_bias = dy.sum(axis=(0, 1))"},
+        "d_bias sums over the first two axes. That is right for (B, T, d_out) only. Sum over all "
+        "axes but the last one: after dy.reshape(-1, d_out), this is axis 0.",
     ),
     Mistake(
         "sum over outputs",
@@ -431,6 +459,11 @@ GELU_BACKWARD = (
         "not squared",
         {DG: "dg = 0.5 * (1 - t) * du"},
         "the slope of tanh u is 1 − tanh² u. The square is missing.",
+    ),
+    Mistake(
+        "tanh of the square",
+        {DG: "dg = 0.5 * (1 - np.tanh(np.arctanh(t) ** 2)) * du"},
+        "tanh² u means (tanh u)², not tanh(u²).",
     ),
     Mistake(
         "no half",
