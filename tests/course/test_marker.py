@@ -134,6 +134,16 @@ def test_layer_that_remembers_earlier_calls_is_wrong(learner):
     assert "alone it is right, but in a model" in text, text
 
 
+def test_of_two_mistakes_the_one_that_shows_is_named(learner):
+    source = lessons()[3].solution.replace("[...] = d_weight", "[...] += d_weight")
+    loop = "for t in range(ids.shape[-1]): d_weight[ids[..., t]] += dy[..., t, :]"
+    learner.write(3, source.replace("np.add.at(d_weight, ids, dy)", loop))
+    [(lesson, exercise)] = find("3.4", lessons())
+    verdict = mark(learner.folder, lesson, exercise)
+    assert verdict.mistakes == ["adds up"]
+    assert "Perhaps" in verdict.text
+
+
 def test_wrong_numbers_before_an_exception_are_shown_first(learner):
     right = "bias = b_1 @ w_2 + b_2"
     learner.write(4, lessons()[4].solution.replace(right, "bias = b_1 + b_2"))

@@ -214,6 +214,13 @@ LOOK_UP_BACKWARD = (
         "d_weight[row] += d keeps one of equal ids. Make one axis of both first: ids.reshape(-1).",
     ),
     Mistake(
+        "repeats lost between texts",
+        {ADD: "for t in range(ids.shape[-1]): d_weight[ids[..., t]] += dy[..., t, :]"},
+        "your loop runs over the places. At one place, several texts may hold the same token, and "
+        "d_weight[ids[:, t]] += … keeps one of them. Make one axis of all tokens first: "
+        "ids.reshape(-1).",
+    ),
+    Mistake(
         "mean over uses",
         {DONE: f"{DONE} / np.maximum(np.bincount(ids.ravel(), minlength=n_rows), 1)[:, None]"},
         "you took the mean over the uses of a token. Each use moves the loss by itself, so the "
