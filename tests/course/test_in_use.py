@@ -36,6 +36,7 @@ def test_demo_trains_a_model_of_the_learners_layers(learner):
     [line] = [line for line in said.splitlines() if line.startswith("yours: ")]
     assert "MyAttention" in line.split(".  ours")[0]
     assert "cross_entropy" in line.split(".  ours")[0]
+    assert "MyAdamW" in line.split(".  ours")[0]
 
 
 def test_layer_that_is_wrong_is_not_used(learner):

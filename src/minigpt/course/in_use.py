@@ -12,13 +12,23 @@ from minigpt.core import layers, model
 from minigpt.core.kernels import PLAIN, plug_in
 from minigpt.course.exercise import Exercise
 from minigpt.course.folder import is_course
-from minigpt.course.joined import LOSS, SEATS, joined_class, loss_of
+from minigpt.course.joined import (
+    LOSS,
+    OPTIMIZERS,
+    SEATS,
+    joined_class,
+    joined_optimizer,
+    loss_of,
+)
 from minigpt.course.lesson_folder import Lesson, find, lessons
 from minigpt.course.marker import mark
+from minigpt.training import optimizers
 
 
 def use(folder: Path, say: Callable[[str], None]) -> None:
     """Build models of the learner's layers from now on, where they are right; the rest is ours.
+
+    A learner's optimizer that is right trains them.
 
     All of it runs in the plain form, since the fast forms would go past the learner's code.
 
@@ -45,22 +55,24 @@ def use(folder: Path, say: Callable[[str], None]) -> None:
     for name, made in theirs.items():
         if name == LOSS:
             plug_in({"head_loss": made})
+        elif name in OPTIMIZERS:
+            setattr(optimizers, OPTIMIZERS[name].__name__, joined_optimizer(name, made))
         else:
             _replace(name, made)
-    ours = [name for name in (*SEATS, LOSS) if name not in theirs]
+    ours = [name for name in (*SEATS, LOSS, *OPTIMIZERS) if name not in theirs]
     say(f"yours: {', '.join(theirs)}.  ours: {', '.join(ours) or 'nothing'}")
 
 
 def finished(folder: Path) -> dict[str, Any]:
-    """Return the learner's classes that are right, by name, and the loss if it is."""
+    """Return the learner's layers and optimizers that are right, by name; the loss if it is."""
     right: dict[str, tuple[Lesson, Exercise]] = {}
     for lesson, exercise in find("", lessons()):
-        needed = SEATS.keys() | {LOSS, f"{LOSS}_backward"}
+        needed = SEATS.keys() | OPTIMIZERS.keys() | {LOSS, f"{LOSS}_backward"}
         if exercise.name in needed and mark(folder, lesson, exercise).right:
             right[exercise.name] = lesson, exercise  # of two lessons with one class, the later
     sys.path.append(str(folder.resolve()))
     modules = {name: importlib.import_module(lesson.stem) for name, (lesson, _) in right.items()}
-    found = {name: getattr(module, name) for name, module in modules.items() if name in SEATS}
+    found = {n: getattr(module, n) for n, module in modules.items() if not n.startswith(LOSS)}
     if right.keys() >= {LOSS, f"{LOSS}_backward"}:
         of_loss = modules[LOSS]
         found[LOSS] = loss_of(of_loss.cross_entropy, of_loss.cross_entropy_backward)

@@ -1,4 +1,4 @@
-"""The learner's layers in a real model: each takes the place, and the arrays, of ours."""
+"""The learner's layers and optimizers in a real model: each takes the place of ours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from minigpt.core.layers import (
     TransformerBlock,
 )
 from minigpt.core.model import miniGPT
-from minigpt.core.optim import AdamW
+from minigpt.core.optim import SGD, AdamW
 from minigpt.course.exercise import Exercise
 from minigpt.course.lesson_folder import Lesson
 
@@ -172,6 +172,56 @@ def _places(layer: Layer) -> Iterator[tuple[Any, Any, Layer]]:
                     yield value, i, each
 
 
+class JoinedOptimizer:
+    """Comes before our optimizer in a class whose step is the learner's.
+
+    The learner's object is made anew for each step, and gets what it remembers from `state`: so a
+    run can be saved and resumed.
+    """
+
+    made: Any
+    model: miniGPT
+    state: dict[str, Array]
+
+    def step(self, learning_rate: float) -> None:
+        """Change the parameters once, with the learner's code."""
+        flat, params, grads = self.model.flat, self.model.params(), self.model.grads()
+        theirs = self.made(
+            {name: params[name] for name in flat.places},
+            {name: grads[name] for name in flat.places},
+            *(vars(self)[name] for name in OPTIONS if name in vars(self)),
+        )
+        if not self.state:
+            theirs.step(learning_rate)
+            return
+        t = int(self.state["t"][0])
+        kept = {
+            key: {n: self.state[key][at].reshape(params[n].shape) for n, at in flat.places.items()}
+            for key in ("m", "v")
+        }
+        theirs.m, theirs.v, theirs.t = {**kept["m"]}, {**kept["v"]}, t
+        theirs.step(learning_rate)
+        if theirs.t != t + 1:
+            raise ValueError(f"self.t must count the steps: after step {t + 1} it is {theirs.t}")
+        for key in ("m", "v"):
+            for name, view in kept[key].items():
+                view[...] = getattr(theirs, key)[name]
+            if flat.grads.any() and not self.state[key].any():
+                raise ValueError(f"self.{key} is still 0: the running means belong there")
+        self.state["t"] += 1
+
+
+OPTIONS = ("beta1", "beta2", "weight_decay", "eps")
+"""The arguments of an optimizer after the parameters and gradients, in their order."""
+OPTIMIZERS: dict[str, type[SGD | AdamW]] = {"MySGD": SGD, "MyAdamW": AdamW}
+"""What an optimizer of the learner takes the place of."""
+
+
+def joined_optimizer(name: str, made: Any) -> Any:
+    """Return a subclass of our optimizer whose step is that of the class `made`."""
+    return type(name, (JoinedOptimizer, OPTIMIZERS[name]), {"made": made})
+
+
 def loss_of(
     cross_entropy: Callable[[Array, Array], float],
     cross_entropy_backward: Callable[[Array, Array], Array],
@@ -189,20 +239,24 @@ def loss_of(
 
 
 def losses_with(lesson: Lesson, exercise: Exercise, learner: ModuleType) -> list[float]:
-    """Return the losses of a small model in training, with the learner's part of a layer in it.
+    """Return the losses of a small model in training, with the learner's part in it.
 
-    The other functions of the layer are ours.
+    That is a layer, a function of a layer whose other functions are ours, the loss, or the
+    optimizer.
     """
     part = getattr(learner, exercise.name)
     module = lesson.module()
     setattr(module, exercise.name, part)
     model = miniGPT(11, 8, 12, 3, 1, seed=0, dtype="float64")
     forms: Forms = {}
+    make_optimizer: Any = AdamW
     if exercise.used_in == LOSS:
         forms["head_loss"] = loss_of(module.cross_entropy, module.cross_entropy_backward)
+    elif exercise.used_in in OPTIMIZERS:
+        make_optimizer = joined_optimizer(exercise.used_in, getattr(module, exercise.used_in))
     else:
         join(model, exercise.used_in, getattr(module, exercise.used_in))
-    optimizer, rng = AdamW(model), np.random.default_rng(0)
+    optimizer, rng = make_optimizer(model), np.random.default_rng(0)
     losses = []
     with plain(), using(forms):
         for _ in range(N_STEPS):
