@@ -72,6 +72,8 @@ class Exercise:
     """The inputs that messages show; all if empty."""
     judge: Callable[[Values, int], str | None] | None = None
     """(Outputs, seed) → None or what is wrong: for answers that no reference can give."""
+    judged: str = "the answer"
+    """What `judge` has looked at, as the marker says it when all is right."""
     tolerance: float = 1e-9
     """The allowed difference, relative to the largest number of an array."""
     seconds: float = 5.0
