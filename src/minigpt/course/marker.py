@@ -254,7 +254,7 @@ class Marking:
                     self.check_array(name, a, np.asarray(b), n)
                 elif type(as_lists(a)) is not type(as_lists(b)) or isinstance(a, np.ndarray):
                     raise Wrong(
-                        f"{name} must be of the type {type(b).__name__}, but is {_kind(a)}, in "
+                        f"{name} must be a {type(as_lists(b)).__name__}, but is {_kind(a)}, in "
                         f"the case “{case}”."
                     )
 
