@@ -234,7 +234,8 @@ class Marking:
     def checked(self, n: int, outcome: Outcome) -> Values:
         """Return the results of case `n`; raise `Wrong` if an input changed or a type is wrong."""
         for name in outcome.changed[n]:
-            raise Wrong(f"your code changed its input {name}. Make a new array instead.")
+            kind = "array" if isinstance(self.cases[n][1][name], np.ndarray) else "one"
+            raise Wrong(f"your code changed its input {name}. Make a new {kind} instead.")
         got = outcome.results[n]
         for name in self.exercise.outputs:
             value = got.get(name)

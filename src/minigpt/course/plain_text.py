@@ -64,10 +64,10 @@ def first_difference(name: str, got: Any, expected: Any) -> str:
     if isinstance(expected, dict) and isinstance(got, dict):
         for key in expected:
             if key not in got:
-                return f"{name} has no {_short(key)}; expected {_short(expected[key])}."
-            if got[key] != expected[key]:
+                return f"{name} has no entry for {_short(key)}; expected {_short(expected[key])}."
+            if as_lists(got[key]) != as_lists(expected[key]):
                 return _two(f"{name}[{_short(key)}]", got[key], expected[key])
-        extra = next(iter(got.keys() - expected.keys()), None)
+        extra = next((key for key in got if key not in expected), None)
         return f"{name}[{_short(extra)}] should not be there."
     if isinstance(expected, str | bytes | list | tuple):
         for i, (a, b) in enumerate(zip(got, expected, strict=False)):

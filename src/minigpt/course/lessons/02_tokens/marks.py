@@ -101,6 +101,7 @@ def corpora(seed):
     yield "aaa", case("aaa", 1)
     yield "more merges than pairs", case("aaa", 9)
     yield "a tie", case("zy ba", 2)
+    yield "a tie, the left ids equal", case("zc,zb", 1)
     yield "a frequent word", case("xy ab ab ab", 4)
     yield "pairs of merges", case("abababab abab", 5)
     yield "nothing", case("", 3)
@@ -146,6 +147,12 @@ def written(seed):
     yield "random", case(rng.choices([32, 97, 98, 99, 256, 257, 258], k=20), ABC)
 
 
+def run_join(module, i):
+    """Return the result and its type: a list would fail as a key of a dict."""
+    joined = module.join(i["ids"], i["pair"], i["new"])
+    return {"joined": joined, "kind": type(joined).__name__}
+
+
 # ---- known mistakes ------------------------------------------------------------------
 
 FIND = 'return re.findall(r"\\w+|\\W", text)'
@@ -173,7 +180,29 @@ WORDS = (
         "so does \\w in a regular expression.",
     ),
     Mistake(
+        "line breaks lost",
+        {FIND: 'return re.findall(r"\\w+|.", text)'},
+        "the line breaks are missing. In a regular expression, the dot is any character but a line "
+        "break; \\W is any that is not in a word.",
+    ),
+    Mistake(
+        "empty pieces",
+        {FIND: 'return re.split(r"(\\W)", text)'},
+        "there are empty pieces, between two signs. Add a word only if it is not empty.",
+    ),
+    Mistake(
+        "empty pieces, last word lost",
+        {FIND: 'return re.split(r"(\\W)", text)[:-1]'},
+        "there are empty pieces, between two signs: add a word only if it is not empty. And after "
+        "the loop, the last word must still be added.",
+    ),
+    Mistake(
         "digits apart",
+        {FIND: 'return re.findall(r"[^\\W\\d]+|[\\W\\d]", text)'},
+        "digits are not in words. They count as letters here: c.isalnum(), not c.isalpha().",
+    ),
+    Mistake(
+        "digits and _ apart",
         {FIND: 'return re.findall(r"[^\\W\\d_]+|[\\W\\d_]", text)'},
         "digits and _ are not in words. They count as letters here: c.isalnum(), not c.isalpha().",
     ),
@@ -247,6 +276,11 @@ VOCABULARY = (
         "UNKNOWN last",
         {NUMBERED: "return {piece: i for i, piece in enumerate([*kept, UNKNOWN])}"},
         "UNKNOWN comes last. It must have the id 0.",
+    ),
+    Mistake(
+        "counts",
+        {NUMBERED: "return dict(Counter(pieces))"},
+        "these are counts. The ids are 0, 1, 2 …, in the order of the counts.",
     ),
     Mistake(
         "from the id to the piece",
@@ -344,6 +378,11 @@ COUNT_PAIRS = (
         "you counted the pair of the last and the first id of a word. The last has no neighbour.",
     ),
     Mistake(
+        "one place too far",
+        {NEIGHBOURS: "for pair in ((ids[i], ids[i + 1]) for i in range(len(ids))):"},
+        "you looked at the id after the last one. n ids have n − 1 pairs.",
+    ),
+    Mistake(
         "last pair missing",
         {NEIGHBOURS: "for pair in pairwise(ids[:-1]):"},
         "the last pair of each word is missing: n ids have n − 1 pairs.",
@@ -406,6 +445,12 @@ JOIN = (
         "you looked at the id after the last one. The last id has no right neighbour.",
     ),
     Mistake(
+        "a list",
+        {DONE: "return joined"},
+        "this is a list. Return tuple(…): in 2.6, words are the keys of a dict, and a list cannot "
+        "be a key.",
+    ),
+    Mistake(
         "overlapping",
         {DONE: "return tuple(new for p in pairwise(ids) if p == pair) or ids"},
         "this is one new id for each pair, and nothing else. Ids that are in no pair stay.",
@@ -441,6 +486,11 @@ LEARN = (
         "tie: by the left id alone",
         {BEST: "best = min(pairs, key=lambda pair: (-pairs[pair], pair[0], -pair[1]))"},
         "of two pairs with the same left id you took the one with the larger right id." + TIE,
+    ),
+    Mistake(
+        "tie: the left id, then the pair seen first",
+        {BEST: "best = max(pairs, key=lambda pair: (pairs[pair], -pair[0]))"},
+        "of two pairs with the same left id you took the one that was counted first." + TIE,
     ),
     Mistake(
         "rarest pair",
@@ -559,6 +609,12 @@ ENCODE = (
         "you stopped after one merge. Later merges join what earlier ones have made.",
     ),
     Mistake(
+        "nothing joined",
+        {APPLY: "pass"},
+        "no merge was applied: these are the bytes. If your join compares a slice such as "
+        "ids[i : i + 2] with `pair`, then ids must be a tuple: [1, 2] == (1, 2) is False.",
+    ),
+    Mistake(
         "space lost",
         {BYTES: 'ids = tuple(word.strip().encode("utf-8"))\n'},
         "the space before the word is lost. It is a byte like any other.",
@@ -640,7 +696,7 @@ EXERCISES = [
         hints=(
             "Count the pieces first: Counter(pieces), or a dict.",
             "Counter(pieces).most_common(n) has the n most frequent, with their counts. Of equal "
-            "ones, those that were counted first come first.",
+            "ones, those that were counted first come first. (A set forgets which came first.)",
             "enumerate([UNKNOWN, *kept]) numbers them, where kept are the size − 1 most frequent.",
         ),
         idea="most_common sorts by count and keeps equal ones in the order in which they were "
@@ -683,7 +739,8 @@ EXERCISES = [
         ),
         idea="We look back, not ahead: then there is no end of the row to take care of. A new id "
         "is never part of `pair`, so nothing is joined twice.",
-        inputs=("ids", "pair", "new"), outputs=("joined",), cases=pairs, mistakes=JOIN,
+        inputs=("ids", "pair", "new"), outputs=("joined", "kind"), cases=pairs, call=run_join,
+        mistakes=JOIN,
     ),
     Exercise(
         "2.6", "learn_merges", "Learning the merges",

@@ -80,8 +80,8 @@ def join(ids, pair, new):
     ids : a tuple of ids.
     pair : (left id, right id).
     new : the id that takes the place of the two.
-    Returns joined : a tuple. Go from left to right; an id that was joined is not joined again in
-        this call.
+    Returns joined : a tuple, not a list: in 2.6 it is the key of a dict. Go from left to right;
+        an id that was joined is not joined again in this call.
     """
     raise NotImplementedError
 
