@@ -8,7 +8,9 @@ import pytest
 from minigpt.course.lesson_folder import find, lessons
 
 SHOWN = {
+    "0.1": "dx", "0.5": "da db", "0.6": "dx", "0.7": "dx db",
     "1.1": "y", "1.2": "dx", "1.3": "L", "1.4": "dlogits", "1.5": "counts", "1.6": "L",
+    "2.3": "encoded", "2.5": "joined", "2.6": "merges", "2.7": "ids",
     "3.1": "X", "3.2": "y", "3.3": "d_weight", "3.5": "y d_weight",
     "4.1": "y", "4.2": "dx d_weight d_bias", "4.4": "weight", "4.5": "y", "4.6": "dx",
     "4.7": "y dx d_w_down",

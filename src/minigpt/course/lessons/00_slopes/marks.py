@@ -70,8 +70,8 @@ def pairs(seed):
         inputs = {"a": a, "b": b, "ds": ds, "dp": dp}
         return {name: np.array(value, float) for name, value in inputs.items()}
 
-    yield "the example of the page", case([2, 1], [5, -3], [1, 4], [10, 2])
-    yield "one number", case([3], [4], [1], [2])
+    yield "the example of the page", case([2], [5], [1], [10])
+    yield "two numbers", case([2, 1], [5, -3], [1, 4], [10, 2])
     yield "nothing comes from s", case([2, 3], [5, 7], [0, 0], [1, -1])
     yield "nothing comes from p", case([2, 3], [5, 7], [1, -2], [0, 0])
     yield "two axes", case(*rng.normal(size=(4, 2, 3)))
