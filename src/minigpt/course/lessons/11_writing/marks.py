@@ -73,7 +73,7 @@ def lines(seed):
     yield "a number at the border", case([[8, 8], [8, 8]], [0.5, 0.0])
     yield "a first token with p = 0", case([[0, 16], [0, 16]], [0.0, 0.5])
     tenths = np.array([[0.1] * 10 + [0.0, 0.0]])
-    yield "a sum just below 1", {"p": tenths, "u": np.array([LARGEST_U])}
+    yield "a sum just below 1, and u above it", {"p": tenths, "u": np.array([LARGEST_U])}
     yield "random rows", {"p": rng.dirichlet(np.ones(5), 6), "u": rng.random(6)}
     yield "one row, many numbers", {"p": np.tile([0.5, 0.3, 0.2], (40, 1)), "u": rng.random(40)}
 
@@ -86,7 +86,7 @@ def layer_params(rng, C, draw):
 
 
 def normal(rng, shape):
-    return rng.normal(size=shape)
+    return 0.7 * rng.normal(size=shape)
 
 
 def halves(rng, shape):
@@ -98,7 +98,12 @@ def pieces(seed):
 
     def case(B, C, H, sizes, draw=normal):
         x = draw(rng, (B, sum(sizes), C))
-        return {**layer_params(rng, C, draw), "x": x, "n_heads": H, "sizes": np.array(sizes)}
+        return {
+            **layer_params(rng, C, draw),
+            "x": x,
+            "n_heads": H,
+            "tokens_per_read": np.array(sizes),
+        }
 
     yield "one token", case(1, 2, 1, [1], halves)
     yield "one token, then one", case(1, 2, 1, [1, 1], halves)
@@ -125,7 +130,11 @@ def readings(seed):
 
     def case(B, sizes, V=5, max_len=12, C=4, H=2, n_layers=2):
         ids = rng.integers(0, V, (B, sum(sizes)))
-        return {**a_writer(rng, V, max_len, C, H, n_layers), "ids": ids, "sizes": np.array(sizes)}
+        return {
+            **a_writer(rng, V, max_len, C, H, n_layers),
+            "ids": ids,
+            "tokens_per_read": np.array(sizes),
+        }
 
     yield "one token", case(1, [1], n_layers=1)
     yield "three tokens, then one", case(1, [3, 1])
@@ -158,7 +167,7 @@ def run_read(module, i):
     """Read the pieces of x one after the other."""
     layer = module.CachedAttention({name: i[name] for name in PARAMS}, i["n_heads"])
     parts = []
-    for x in np.split(i["x"], i["sizes"].cumsum()[:-1], axis=1):
+    for x in np.split(i["x"], i["tokens_per_read"].cumsum()[:-1], axis=1):
         y = layer.read(x)
         if y is None:
             raise WrongCount("`read` returned None. Is there a `return`?")
@@ -186,7 +195,9 @@ def run_reader(module, i):
     model = make_writer(module, i)
     model.read(i["ids"][:, :1])
     model.clear()
-    parts = [model.read(ids) for ids in np.split(i["ids"], i["sizes"].cumsum()[:-1], axis=1)]
+    parts = [
+        model.read(ids) for ids in np.split(i["ids"], i["tokens_per_read"].cumsum()[:-1], axis=1)
+    ]
     expected = (len(i["ids"]), len(i["tokens"]))
     for part in parts:
         if np.shape(part) != expected:
@@ -213,7 +224,7 @@ def run_write(module, i):
     model.read, model.forward = counting(model.read), counting(model.forward)
     ids = module.write(model, i["ids"], i["n"])
     length, needed = min(i["ids"].shape[1], i["max_len"]), 0
-    for step in range(i["n"]):
+    for step in range(i["n"] + 1):  # reading the last token as well is right, too
         fits = length + step <= i["max_len"]
         needed += i["max_len"] if not fits else 1 if step else length
     return {"ids": ids, "cache_used": sum(counted) <= needed}
@@ -335,6 +346,15 @@ TOP_K = (
         {KTH: f"kept = np.where({ORDER_K}, p, 0.0)"},
         "you kept exactly k tokens. A token that ties with the last one kept is kept, too: there "
         "is no reason to prefer one of them.",
+    ),
+    Mistake(
+        "ties dropped, last kept",
+        {
+            KTH: "limit = np.argsort(np.argsort(p, axis=-1), axis=-1)\n    "
+            "kept = np.where(limit >= p.shape[-1] - k, p, 0.0)"
+        },
+        "you kept exactly k tokens. A token that ties with the last one kept is kept, too: there "
+        "is no reason to prefer one of them. Compare with the k-th largest number.",
     ),
     Mistake(
         "strictly larger",
@@ -466,6 +486,13 @@ ALL = (
         "the temperature comes last here. It changes what top-p keeps, so it comes first.",
     ),
     Mistake(
+        "temperature of probabilities",
+        {FIRST: "p = softmax(logits)\n", "    return p\n\n\ndef draw": "    p = with_temperature("
+         "p, temperature)\n    return p\n\n\ndef draw"},
+        "the temperature comes last here, and it is given probabilities where it wants scores. It "
+        "comes first, and gets the logits.",
+    ),
+    Mistake(
         "no temperature",
         {FIRST: "p = softmax(logits)\n"},
         "the temperature is missing.",
@@ -574,6 +601,18 @@ CACHED = (
         "must not see the second.",
     ),
     Mistake(
+        "mask only at the beginning",
+        {SEEN: "seen = np.tri(n_all, dtype=bool) if n_new == n_all else np.ones((n_new, n_all), "
+         "dtype=bool)"},
+        "the first call has a mask, the later ones have none. They need it, too, when several "
+        "tokens are read at once: the first of them must not see the second.",
+    ),
+    Mistake(
+        "behind the wrong axis",
+        {ADD_K: ADD_K.replace("axis=2", "axis=1"), ADD_V: ADD_V.replace("axis=2", "axis=1")},
+        "the new keys and values became more heads. Tokens are axis 2 of (B, H, K, D).",
+    ),
+    Mistake(
         "old tokens hidden",
         {SEEN: "seen = np.eye(n_new, n_all, n_all - n_new, dtype=bool)"},
         "each new token sees only itself.",
@@ -631,6 +670,12 @@ READ = (
         "stands at place self.length, as it was before.",
     ),
     Mistake(
+        "one place for all",
+        {PLACES: PLACES.replace("start : self.length", "start")},
+        "all new tokens get the vector of one place. Each has its own: self.length and the "
+        "places after it.",
+    ),
+    Mistake(
         "one place further",
         {PLACES: PLACES.replace("start : self.length", "start + 1 : self.length + 1")},
         "each token stands one place too far. Places are counted from 0.",
@@ -684,6 +729,19 @@ WRITE = (
         {CLEAR: CLEAR.replace("ids[:, -model.max_len :]", "ids"),
          FULL: FULL.replace("if ", "if model.length and ")},
         "the beginning may be longer than max_len. Read only its last max_len tokens.",
+    ),
+    Mistake(
+        "goes on with another text",
+        {CLEAR: "new = ids[:, -1:] if model.length else ids[:, -model.max_len :]"},
+        "the cache still held another text when you began, and you went on with that. Call "
+        "model.clear() first.",
+    ),
+    Mistake(
+        "slides",
+        {AGAIN: "model.length -= 1\n            for layer in model.layers:\n                "
+         "layer.keys, layer.values = layer.keys[:, :, 1:], layer.values[:, :, 1:]"},
+        "you dropped the oldest key and kept the others. They were made at places that have moved "
+        "since. Clear the cache and read the last max_len tokens again.",
     ),
     Mistake(
         "never read again",
@@ -806,7 +864,7 @@ EXERCISES = [
         idea="Without old tokens, K = T, and the mask is that of lesson 6: `forward` is `read` of "
         "a whole text. miniGPT writes into arrays for max_len tokens, made once, so that nothing "
         "is copied; concatenate copies the old keys each time.",
-        inputs=("x", "sizes", "n_heads"), outputs=("y", "keys", "values"), cases=pieces,
+        inputs=("x", "tokens_per_read", "n_heads"), outputs=("y", "keys", "values"), cases=pieces,
         call=run_read, mistakes=CACHED, points=2,
     ),
     Exercise(
@@ -818,7 +876,7 @@ EXERCISES = [
         ),
         idea="Only attention and the places know that there is a past. Everything else in a model "
         "works on each token by itself, and needs no cache.",
-        inputs=("ids", "sizes", "n_layers"), outputs=("logits", "length"), cases=readings,
+        inputs=("ids", "tokens_per_read", "n_layers"), outputs=("logits", "length"), cases=readings,
         call=run_reader, mistakes=READ, includes=("11.6",),
     ),
     Exercise(

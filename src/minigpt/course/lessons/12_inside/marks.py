@@ -9,7 +9,7 @@ from minigpt import miniGPT, trace
 from minigpt.course.exercise import Exercise, Mistake, WrongCount
 from minigpt.course.lesson_folder import lessons
 
-IMPORTS = ("minigpt",)
+IMPORTS = ("minigpt", "sys")
 TEXTS_SEED, N_TEXTS = 1000, 200
 
 # ---- cases -----------------------------------------------------------------------
@@ -510,10 +510,10 @@ EXERCISES = [
     Exercise(
         "12.6", "my_head", "A model that copies",
         hints=(
-            "Run this file. Which head has one clear place to look at?",
-            "Which loss without it stands out? Predict it before you read it.",
-            "Fill in what the table says: layer, head, your prediction, the loss of all heads, "
-            "the loss without that one, and why.",
+            "`python lesson_12.py look` prints where each head looks. Which has one clear place?",
+            "Write your prediction down. Then `python lesson_12.py off` prints the losses.",
+            "Return layer, head, your prediction, the loss with all heads, the loss without that "
+            "one, and why. 2.08 is a guess; what would make it lower or higher?",
         ),
         idea="Without its head the model is not ignorant but wrong: what comes later still "
         "expects what the head used to bring. So the loss is above that of guessing.",
@@ -524,7 +524,7 @@ EXERCISES = [
         hints=(
             "In training, the token to copy was always equally far back.",
             "What would each kind of head do on a text that repeats after 5 tokens?",
-            "By content, the loss stays small. Measure it: losses_without(model, texts, 5)[0].",
+            "By content, the loss stays small. Measure it with `python lesson_12.py move`.",
         ),
         idea="Two mechanisms make the same map on the texts of the training. Only a text on which "
         "they differ can tell them apart.",

@@ -12,6 +12,7 @@ Layers and heads are counted from 0.
 """
 
 import copy  # for 12.4
+import sys
 
 import numpy as np
 from lesson_01 import cross_entropy, softmax
@@ -107,7 +108,7 @@ def my_head():
     """Return a head of train_copier() that does something, and what happens without it.
 
     Find it, write down what you predict, and only then measure, on the texts
-    copy_texts(np.random.default_rng(1000), 200), with first = 8. Run this file to see a table.
+    copy_texts(np.random.default_rng(1000), 200), with first = 8. The end of this file helps.
 
     Returns (layer, head, predicted, before, after, why) : layer and head, whole numbers; the
         loss that you predicted without this head; the loss that you measured with it and without
@@ -146,16 +147,35 @@ def project():
     raise NotImplementedError
 
 
-if __name__ == "__main__":
-    model, ids = train_copier(), copy_texts(np.random.default_rng(1000), 200)
-    base, losses = losses_without(model, ids, DISTANCE)
-    print(f"loss of the second half: {base:.4f}. Of each head:")
-    for layer, head in np.ndindex(losses.shape):
+# Run this file, and predict before each step:
+#     python FILE look     where each head looks
+#     python FILE off      the loss without each head
+#     python FILE move     the loss on texts that repeat after another distance
+def look(model, ids):
+    for layer, head in np.ndindex(model.n_layers, model.n_heads):
         weights = np.mean([trace(model, row).weights[layer] for row in ids[:20, :-1]], axis=0)
-        shares = "  ".join(f"{distance_share(weights, d)[head]:.2f}" for d in range(1, 15))
-        print(f"  layer {layer}, head {head}: loss without it {losses[layer, head]:.4f}")
-        print(f"    share of attention 1, 2, … 14 tokens back:\n    {shares}")
+        shares = "  ".join(f"{distance_share(weights, d)[head]:.2f}" for d in range(1, 11))
+        print(f"layer {layer}, head {head}, share of attention 1 to 10 tokens back:")
+        print(f"    {shares}")
+
+
+def off(model, ids):
+    base, losses = losses_without(model, ids, DISTANCE)
+    print(f"loss of the second half {base:.4f}; without one head:")
+    for layer, head in np.ndindex(losses.shape):
+        print(f"    layer {layer}, head {head}: {losses[layer, head]:.4f}")
+
+
+def move(model, ids):
     for distance in (8, 7, 6, 5, 4):
-        texts = copy_texts(np.random.default_rng(1000), 200, distance)
+        texts = copy_texts(np.random.default_rng(1000), len(ids), distance)
         loss, _ = losses_without(model, texts, distance)
         print(f"texts that repeat after {distance}: loss {loss:.4f}")
+
+
+if __name__ == "__main__":
+    steps = {"look": look, "off": off, "move": move}
+    if sys.argv[1:2] and sys.argv[1] in steps:
+        steps[sys.argv[1]](train_copier(), copy_texts(np.random.default_rng(1000), 200))
+    else:
+        print("Say which step: look, off or move.")
