@@ -10,7 +10,8 @@ from tiny import tiny_model
 from minigpt import Dataset, Settings, train
 from minigpt.commands.cli import main
 from minigpt.fast import threads
-from minigpt.fast.threads import Threads, can_start_threads, share_out
+from minigpt.fast.threads import Threads, share_out
+from minigpt.support.processes import can_start_threads
 from minigpt.text import encoding
 from minigpt.web.learn.following import Following
 from minigpt.web.learn.lesson import Lesson

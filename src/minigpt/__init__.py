@@ -55,8 +55,8 @@ def __getattr__(name: str) -> _Any:
 
 def _assemble() -> None:
     """Plug the fast forms, better errors, folders and displays into the textbook."""
-    for room in ("fast", "support", "folders", "show"):
-        _import_module(f"minigpt.{room}")
+    for module in ("fast", "support.better_errors", "folders", "show"):
+        _import_module(f"minigpt.{module}")
 
 
 def _hint(name: str) -> str:

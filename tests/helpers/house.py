@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "src" / "minigpt"
 TESTS = Path(__file__).parents[1]
 ROOMS = (
-    *("core", "fast", "support", "text", "training", "folders"),
+    *("core", "support", "fast", "text", "training", "folders"),
     *("runs", "inside", "check", "show", "web", "course", "commands"),
 )
 """From the lowest to the highest: a room imports itself and those before it."""

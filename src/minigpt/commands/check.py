@@ -17,7 +17,6 @@ def add_check(subparsers: Any) -> None:
         subparsers,
         "check",
         check,
-        "prove that gradients, softmax, mask, cache, files and tokenizers are correct",
         "\nruns/demo",
     )
     parser.add_argument(
@@ -37,7 +36,7 @@ def check(args: argparse.Namespace) -> int:
     """Print a table of proofs; return 1 if one of them fails."""
     from minigpt.check.proof import check_folder, check_new_model
     from minigpt.check.verdict import show
-    from minigpt.fast.threads import can_start_threads
+    from minigpt.support.processes import can_start_threads
     from minigpt.support.tables import stdout_console
 
     if args.model and Path(args.model).suffix == ".py":

@@ -9,42 +9,17 @@ Without a command, it prints the help. Exit codes:
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from minigpt import __version__, _assemble
-from minigpt.commands.check import add_check
-from minigpt.commands.course import add_course
-from minigpt.commands.evaluate import add_eval
-from minigpt.commands.explain import add_explain
-from minigpt.commands.explore import add_explore
-from minigpt.commands.fetch import add_fetch
-from minigpt.commands.generate import add_generate
+from minigpt.commands.command_table import COMMANDS
 from minigpt.commands.parsing import Parser, with_flags
-from minigpt.commands.prepare import add_prepare
-from minigpt.commands.runs import add_plot, add_runs
-from minigpt.commands.tokenize import add_tokenize
-from minigpt.commands.train import add_demo, add_train
-from minigpt.fast import machines
+from minigpt.support.processes import launched
 from minigpt.support.terminal import error_message, safe_output
-
-COMMANDS = (
-    add_demo,
-    add_train,
-    add_runs,
-    add_plot,
-    add_generate,
-    add_eval,
-    add_explain,
-    add_explore,
-    add_prepare,
-    add_tokenize,
-    add_check,
-    add_course,
-    add_fetch,
-)
-"""The order in which --help lists them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     args = None
     try:
-        with machines.only_rank_0_prints():
+        with _only_rank_0_prints():
             try:
                 args = _parse_together(argv)
                 _assemble()
@@ -70,17 +45,37 @@ def _run(argv: Sequence[str]) -> int:
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
-        return machines.leave(130)
+        return _leave(130)
     except BrokenPipeError:  # the reader of our output has closed it
-        return machines.leave(141)
+        return _leave(141)
     except (ValueError, TypeError, OSError, ArithmeticError, RuntimeError, ImportError) as error:
         message = error_message(error)
-        return machines.leave(1, with_flags(message, args) if args else message)
+        return _leave(1, with_flags(message, args) if args else message)
     except MemoryError as error:
-        return machines.leave(1, f"there is not enough memory for this: {error}")
+        return _leave(1, f"there is not enough memory for this: {error}")
     except Exception:  # unexpected, so it is our fault: show the traceback
         sys.excepthook(*sys.exc_info())
         return 1
+
+
+def _only_rank_0_prints() -> AbstractContextManager[None]:
+    """Join the processes that mpiexec has started, if it has; rank 0 prints for all of them."""
+    if launched() == (0, 1):
+        return nullcontext()
+    from minigpt.fast import machines
+
+    return machines.only_rank_0_prints()
+
+
+def _leave(code: int, sentence: str = "") -> int:
+    """Print an error `sentence` and return the exit code; end the other processes, if any."""
+    if launched() == (0, 1):
+        if sentence:
+            print(f"minigpt: {sentence}", file=sys.stderr, flush=True)
+        return code
+    from minigpt.fast import machines
+
+    return machines.leave(code, sentence)
 
 
 def _parse_together(argv: Sequence[str]) -> argparse.Namespace:
@@ -88,13 +83,16 @@ def _parse_together(argv: Sequence[str]) -> argparse.Namespace:
 
     A process that left without this check would keep the others waiting for ever.
     """
-    world = machines.world()
+    if launched() == (0, 1):
+        return _parse(argv)
+    from minigpt.fast.machines import world
+
     try:
         args = _parse(argv)
     except SystemExit as end:
-        world.check_command(" ".join(getattr(end, "__notes__", ["--help"])))
+        world().check_command(" ".join(getattr(end, "__notes__", ["--help"])))
         raise
-    world.check_command(args.command.__name__)
+    world().check_command(args.command.__name__)
     return args
 
 
@@ -108,8 +106,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"minigpt {__version__}")
     parser.set_defaults(command=_help, parser=parser)
     subparsers = parser.add_subparsers(metavar="COMMAND")
-    for add in COMMANDS:
-        add(subparsers)
+    chosen = next((each for each in argv if not each.startswith("-")), None)
+    for name, entry in COMMANDS.items():
+        if name == chosen:
+            module = importlib.import_module(f"minigpt.commands.{entry.module}")
+            getattr(module, f"add_{name}")(subparsers)
+        else:  # named in --help; its module need not be imported
+            subparsers.add_parser(name, help=entry.help)
     args, rest = parser.parse_known_args(argv)
     if rest:
         takes_texts = "--data" in args.parser._option_string_actions

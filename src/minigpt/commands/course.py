@@ -19,14 +19,13 @@ def add_course(subparsers: Any) -> None:
         subparsers,
         "course",
         progress,
-        "build a GPT yourself, layer by layer, and have every step marked",
         "start my-gpt/\n\nmark 7.3\nwatch\nhint 7.3",
     )
     _add_folder(parser)
     own = parser.add_subparsers(metavar="COMMAND")
 
     start_ = command(
-        own, "start", start, "make a folder with a page and a file for each lesson", "my-gpt/"
+        own, "start", start, "my-gpt/", "make a folder with a page and a file for each lesson"
     )
     start_.add_argument(
         "folder", type=Path, metavar="FOLDER", help="folder to create, or your own from before"
@@ -37,8 +36,8 @@ def add_course(subparsers: Any) -> None:
         own,
         "mark",
         mark,
-        "mark a lesson, an exercise or all; exit code 1 if one is not right",
         "\n7\n7.3\nhanded-in/ --csv grades.csv --seed 2027",
+        "mark a lesson, an exercise or all; exit code 1 if one is not right",
     )
     mark_.description = f"{mark_.description} {RUNS_CODE}"
     mark_.add_argument(
@@ -56,7 +55,7 @@ def add_course(subparsers: Any) -> None:
     _add_folder(mark_)
 
     watch_ = command(
-        own, "watch", watch, "mark a lesson again whenever its file is saved", "\n--poll"
+        own, "watch", watch, "\n--poll", "mark a lesson again whenever its file is saved"
     )
     watch_.description = f"{watch_.description} {RUNS_CODE}"
     watch_.add_argument(
@@ -71,7 +70,7 @@ def add_course(subparsers: Any) -> None:
         ("read", read, "read the page of a lesson in the terminal"),
         ("slides", slides, "write the slides of a lesson as a page to show or to print"),
     ):
-        each = command(own, name, work, help_, "7" if name in ("read", "slides") else "7.3")
+        each = command(own, name, work, "7" if name in ("read", "slides") else "7.3", help_)
         each.add_argument("what", metavar="WHAT", help="such as 7 or 7.3")
         if name == "slides":
             each.add_argument(

@@ -25,7 +25,6 @@ def add_eval(subparsers: Any) -> None:
         subparsers,
         "eval",
         evaluate,
-        "measure a model's loss on the validation part of its text, or on another text",
         "runs/demo\nruns/demo --data my-text.txt\ngpt2 --data my-text.txt --stride 512",
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)

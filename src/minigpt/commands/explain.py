@@ -16,7 +16,6 @@ def add_explain(subparsers: Any) -> None:
         subparsers,
         "explain",
         explain,
-        "write a web page that walks through a model step by step, with its real numbers",
         'runs/demo "my dear"\ngpt2 "My dear friend," -o friend.html\nruns/demo - < text.txt',
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL)

@@ -37,7 +37,6 @@ def add_explore(subparsers: Any) -> None:
         subparsers,
         "explore",
         explore,
-        "open a web page that shows a model at work while you type, and while it learns",
         "runs/demo\nruns/demo gpt2 --port 9000 --no-browser",
     )
     parser.add_argument(
@@ -75,7 +74,7 @@ def explore(args: argparse.Namespace) -> int:
     from threadpoolctl import threadpool_limits
 
     from minigpt.fast.replicas import WIDE_D_MODEL
-    from minigpt.fast.threads import can_start_threads
+    from minigpt.support.processes import can_start_threads
     from minigpt.web.browser import open_browser
     from minigpt.web.learn.lessons import Lessons
     from minigpt.web.look.models import Models

@@ -14,7 +14,6 @@ def add_fetch(subparsers: Any) -> None:
         subparsers,
         "fetch",
         fetch,
-        "download a well-known text once, into the user's cache",
         "shakespeare",
     )
     parser.add_argument("name", metavar="NAME", help="name of the text: shakespeare")

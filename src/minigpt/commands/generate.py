@@ -26,7 +26,6 @@ def add_generate(subparsers: Any) -> None:
         subparsers,
         "generate",
         generate,
-        "continue a text with a model, and print each token as it is chosen",
         'runs/demo --prompt "A windy tavern, at noon. Enter"\n'
         'gpt2 --prompt "My dear friend," --top-p 0.9 --stop "\\n"\n'
         'runs/demo --prompt "my dear" --prompt "a goose" --samples 3 --json\n'

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from minigpt.core.checks import nearest, unknown
+from minigpt.commands.command_table import COMMANDS
 from minigpt.support.terminal import say
 
 MODEL = "model folder or run folder, or gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2"
@@ -125,6 +125,8 @@ class Parser(argparse.ArgumentParser):
     def _unknown_flag(self, arg: str) -> str:
         name = arg.partition("=")[0]
         flags = [each for each in self._option_string_actions if each[:2] == "--"]
+        from minigpt.core.checks import nearest
+
         guess = FLAGS_OF_OTHER_PROGRAMS.get(name)
         guess = guess if guess in flags else nearest(name, flags)
         hint = f": did you mean {guess!r}?" if guess else ""
@@ -148,12 +150,18 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
+            from minigpt.core.checks import unknown
+
             what = str(action.metavar or action.dest).lower()
             raise argparse.ArgumentError(None, unknown(what, str(value), action.choices))
 
 
-def command(subparsers: Any, name: str, work: Any, help: str, examples: str) -> Parser:
-    """Add a command: its name, the function that runs it, one line of help, and examples."""
+def command(subparsers: Any, name: str, work: Any, examples: str, help: str = "") -> Parser:
+    """Add a command: its name, the function that runs it, and examples.
+
+    `help` is one line; that of the commands in `COMMANDS` stands there.
+    """
+    help = help or COMMANDS[name].help
     parser: Parser = subparsers.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + "."
     )

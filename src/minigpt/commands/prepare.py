@@ -17,7 +17,6 @@ def add_prepare(subparsers: Any) -> None:
         subparsers,
         "prepare",
         prepare,
-        "turn texts of any size into token files, which need little memory in training",
         "books/ -o data\n"
         "books/*.txt.gz --vocab-size 8192 -o data\n"
         "stories.jsonl --field story --tokenizer gpt2 -o data",

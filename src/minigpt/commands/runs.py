@@ -16,7 +16,6 @@ def add_runs(subparsers: Any) -> None:
         subparsers,
         "runs",
         runs,
-        "list run folders, newest first: settings, steps done, lowest validation loss, speed",
         "\nruns/ old-runs/\n--json",
     )
     parser.add_argument(
@@ -35,7 +34,6 @@ def add_plot(subparsers: Any) -> None:
         subparsers,
         "plot",
         plot,
-        "draw the loss curves of runs as a web page, a picture or text",
         "runs/demo\nruns/a runs/b -o both.html\nruns/a runs/b -o both.png\nruns/demo --text",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")

@@ -14,7 +14,6 @@ def add_tokenize(subparsers: Any) -> None:
         subparsers,
         "tokenize",
         tokenize,
-        "show how several tokenizers cut the same text into pieces",
         '"my dear friend"\n"my dear friend" --data my-text.txt --vocab-size 1000\n'
         '"my dear friend" --tokenizer runs/demo bpe char',
     )

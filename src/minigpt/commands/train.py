@@ -35,7 +35,6 @@ def add_demo(subparsers: Any) -> None:
         subparsers,
         "demo",
         demo,
-        "train a small GPT on the built-in plays for two to three minutes, and let it write",
         "\n--out runs/my-first --seed 1",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="run folder (runs/demo)")
@@ -50,7 +49,6 @@ def add_train(subparsers: Any) -> None:
         subparsers,
         "train",
         train,
-        "train a model on a text, and save it in a run folder",
         "--data my-text.txt\n"
         "--data my-text.txt --preset shakespeare-char --out runs/mine\n"
         "--data books/ --tokenizer bpe --vocab-size 1024 --steps 5000 --dropout 0.1\n"

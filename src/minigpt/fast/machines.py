@@ -23,13 +23,9 @@ from typing import Any, TypeVar
 
 from minigpt.core.functional import Array
 from minigpt.fast.threads import available_cores
+from minigpt.support.processes import launched
 
 Value = TypeVar("Value")
-
-LAUNCHERS = (  # environment variables set by mpiexec: rank and number of processes
-    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, Microsoft MPI, Slurm
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
-)
 
 
 class World:
@@ -196,17 +192,9 @@ def world() -> World:
     """
     global _world
     if _world is None:
-        _, size = _launched()
+        _, size = launched()
         _world = ALONE if size == 1 else _join(size)
     return _world
-
-
-def _launched() -> tuple[int, int]:
-    """Return the rank of this process and the number of processes; (0, 1) without mpiexec."""
-    for rank, size in LAUNCHERS:
-        if rank in os.environ and size in os.environ:
-            return int(os.environ[rank]), int(os.environ[size])
-    return 0, 1
 
 
 def _join(size: int) -> World:
@@ -241,7 +229,7 @@ def only_rank_0_prints() -> Iterator[None]:
 
 def leave(code: int, sentence: str = "") -> int:
     """Print an error `sentence` and return the exit code; end the other processes, if any."""
-    rank, size = _launched()
+    rank, size = launched()
     who = "minigpt" if rank == 0 else f"minigpt, process {rank} of 0 to {size - 1}"
     if rank > 0:
         # Rank 0 reports an error that all processes share, and ends this process while it waits.

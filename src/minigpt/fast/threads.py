@@ -205,17 +205,6 @@ def one_thread_of_blas() -> Iterator[None]:
                 _blas_limit.restore_original_limits()
 
 
-def can_start_threads() -> bool:
-    """Return whether this process can start a thread. WebAssembly and tight containers cannot."""
-    thread = threading.Thread(target=int)
-    try:
-        thread.start()
-    except RuntimeError:
-        return False
-    thread.join()
-    return True
-
-
 @cache
 def blas() -> Any:
     """Return the controller of the BLAS library that NumPy uses, to limit its threads."""

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from minigpt.fast.threads import can_start_threads
+from minigpt.support.processes import can_start_threads
 from minigpt.support.terminal import Clock, console, visible
 from minigpt.support.wording import counted, decimal, spelling_note
 

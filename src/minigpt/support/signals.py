@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
-from minigpt.fast.machines import world
+from minigpt.support.processes import launched
 
 
 class StopSignal:
@@ -45,7 +45,7 @@ class StopSignal:
         self._restore()
         if number not in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        if world().rank == 0:  # not print: the signal may have interrupted a print
+        if launched()[0] == 0:  # not print: the signal may have interrupted a print
             with suppress(OSError):  # the terminal may be gone
                 os.write(2, b"\nstopping after this step; once more to stop at once\n")
 

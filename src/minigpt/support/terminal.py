@@ -154,7 +154,7 @@ def progress(what: str, total: int | None = None) -> Callable[[Iterable[Item]], 
     """Return a function that iterates over items and shows progress: a bar, or lines in a log."""
     from rich.progress import track
 
-    from minigpt.fast.threads import can_start_threads
+    from minigpt.support.processes import can_start_threads
 
     shown_on = console(stderr=True)
 

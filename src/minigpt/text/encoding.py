@@ -121,7 +121,8 @@ def _map(
     work: Work[Result], tokenizer: Tokenizer, pieces: Iterable[Piece], n_processes: int
 ) -> Generator[Result]:
     """Yield ``work(tokenizer, piece)`` for each piece, in order."""
-    from minigpt.fast.threads import available_cores, can_start_threads
+    from minigpt.fast.threads import available_cores
+    from minigpt.support.processes import can_start_threads
 
     n_processes = n_processes or available_cores()
     pieces = iter(pieces)

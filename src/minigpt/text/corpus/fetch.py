@@ -115,7 +115,7 @@ def _cache_path(name: str) -> Path:
 def _download(url: str, text: KnownText) -> bytes:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from minigpt.fast.threads import can_start_threads
+    from minigpt.support.processes import can_start_threads
 
     if not url.lower().startswith(("http://", "https://")):
         raise ValueError("the address must start with http:// or https://")
