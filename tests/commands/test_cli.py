@@ -411,7 +411,11 @@ def test_diverging_run_keeps_its_last_good_state(folder):
         (["train", "--data", "missing.txt"], 1, "no file 'missing.txt'"),
         (["train", "--data", "text.txt", "--tokenizer", "bpee"], 1, "did you mean 'bpe'"),
         (["train", "--data", "text.txt", "--vocab-size", "100"], 1, "--vocab-size 100 is too"),
-        (["train", "--data", "short.txt"], 1, "has 7 characters: to learn from it, and to evaluate"),
+        (
+            ["train", "--data", "short.txt"],
+            1,
+            "has 7 characters: to learn from it, and to evaluate",
+        ),
         (
             ["train", "--data", "text.txt", "--d-model", "30", "--vocab-size", "257"],
             1,

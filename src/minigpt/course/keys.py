@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ def pressed() -> Iterator[Callable[[], str]]:
         before = termios.tcgetattr(stdin)
         try:
             tty.setcbreak(stdin)
-            yield lambda: sys.stdin.read(1) if select.select([stdin], [], [], 0)[0] else ""
+
+            def key() -> str:  # past Python's buffer, which select does not see
+                is_waiting = select.select([stdin], [], [], 0)[0]
+                return os.read(stdin, 1).decode("utf-8", "replace") if is_waiting else ""
+
+            yield key
         finally:
             termios.tcsetattr(stdin, termios.TCSADRAIN, before)
