@@ -52,3 +52,10 @@ def run_here(edits, folder=None):
         return outcome
 
     return run
+
+
+def name_of(value):
+    """Return what names a lesson, an exercise or a mistake in the name of a test."""
+    return (
+        getattr(value, "id", None) or getattr(value, "name", None) or getattr(value, "stem", value)
+    )

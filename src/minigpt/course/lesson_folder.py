@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from minigpt.course.exercise import Exercise
@@ -96,8 +96,13 @@ class Lesson:
             source = source.replace(old, new)
         module = ModuleType(self.stem)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import}
-        exec(compile(source, str(self.folder / "solution.py"), "exec"), module.__dict__)
+        exec(_compiled(source, self.folder / "solution.py"), module.__dict__)
         return module
+
+
+@cache
+def _compiled(source: str, path: Path) -> CodeType:
+    return compile(source, str(path), "exec")
 
 
 def _import(name: str, *rest: Any) -> Any:
