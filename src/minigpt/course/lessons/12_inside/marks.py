@@ -94,6 +94,8 @@ def run_lens(module, i):
 def run_switch_off(module, i):
     model = make_model(i)
     other = module.switch_off(model, i["layer"], i["head"])
+    if other is None:
+        raise WrongCount("`switch_off` returned None. Return the copy that you changed.")
     if not isinstance(other, miniGPT):
         raise WrongCount(f"`switch_off` returns a model, but this is {type(other).__name__}.")
     after, _ = other.forward(i["ids"])
@@ -141,6 +143,12 @@ SHARE = (
         "all heads have the same share: you took the mean over heads, too.",
     ),
     Mistake(
+        "a whole block",
+        {ALONG: "along = weights[:, distance:, : weights.shape[-1] - distance].mean(axis=-1)"},
+        "you took the mean of a whole block of the map. Each query has one such key: the cells "
+        "are a diagonal.",
+    ),
+    Mistake(
         "a single head",
         {MEAN: "return along.mean()"},
         "you returned one number. There is one share for each head.",
@@ -172,6 +180,12 @@ INDUCTION = (
         "the query itself",
         {EARLIER: "after &= np.tri(T, dtype=bool)"},
         "where a token stands twice side by side, key k = i counts here. Only keys k < i do.",
+    ),
+    Mistake(
+        "mean over pairs",
+        {INDUCED: "return (weights * after).sum(axis=(-2, -1)) / after.sum()"},
+        "you divided by the number of pairs (query, key). A query may have several keys; their "
+        "weights add up, and the mean is over queries.",
     ),
     Mistake(
         "mean of the keys",
@@ -305,6 +319,16 @@ LOSSES = (
         {GUESSES: "guesses, targets = logits[:, first - 1 :], ids[:, first - 1 : -1]"},
         "you compared the guess at each place with the token at that place. It is a guess of the "
         "next one.",
+    ),
+    Mistake(
+        "text cut off",
+        {
+            "logits, _ = model.forward(ids[:, :-1])": "logits, _ = model.forward(ids[:, first - 1 : "
+            "-1])",
+            GUESSES: "guesses, targets = logits, ids[:, first:]",
+        },
+        "the model was given only the end of the texts. It reads them from the beginning; only "
+        "the guesses that count begin at `first`.",
     ),
     Mistake(
         "they stay off",
@@ -508,7 +532,7 @@ EXERCISES = [
         call=run_losses, mistakes=LOSSES, includes=("12.4",), shown=("ids", "first"),
     ),
     Exercise(
-        "12.6", "my_head", "A model that copies",
+        "12.6", "my_head", "Predict, switch off, measure",
         hints=(
             "`python lesson_12.py look` prints where each head looks. Which has one clear place?",
             "Write your prediction down. Then `python lesson_12.py off` prints the losses.",
@@ -526,7 +550,7 @@ EXERCISES = [
             "What would each kind of head do on a text that repeats after 5 tokens?",
             "By content, the loss stays small. Measure it with `python lesson_12.py move`.",
         ),
-        idea="Two mechanisms make the same map on the texts of the training. Only a text on which "
+        idea="Two mechanisms make nearly the same map on the texts of the training. Only a text on which "
         "they differ can tell them apart.",
         outputs=("predicted", "found", "loss", "why"), judge=judge_place,
     ),
