@@ -323,8 +323,7 @@ LOSSES = (
     Mistake(
         "text cut off",
         {
-            "logits, _ = model.forward(ids[:, :-1])": "logits, _ = model.forward(ids[:, first - 1 : "
-            "-1])",
+            "model.forward(ids[:, :-1])": "model.forward(ids[:, first - 1 : -1])",
             GUESSES: "guesses, targets = logits, ids[:, first:]",
         },
         "the model was given only the end of the texts. It reads them from the beginning; only "
@@ -550,8 +549,8 @@ EXERCISES = [
             "What would each kind of head do on a text that repeats after 5 tokens?",
             "By content, the loss stays small. Measure it with `python lesson_12.py move`.",
         ),
-        idea="Two mechanisms make nearly the same map on the texts of the training. Only a text on which "
-        "they differ can tell them apart.",
+        idea="Two mechanisms make nearly the same map on the texts of the training. Only a text on "
+        "which they differ can tell them apart.",
         outputs=("predicted", "found", "loss", "why"), judge=judge_place,
     ),
     Exercise(
