@@ -693,7 +693,7 @@ def _judge_values(name, p):
     std = float(p.std())
     is_last = name.endswith(("w_o", "w_down"))
     right = 0.02 / math.sqrt(2 * N_LAYERS) if is_last else 0.02
-    if abs(float(p.mean())) > 0.005:
+    if abs(float(p.mean())) > 0.25 * std:
         return f"{name} has the mean {p.mean():.3g}, expected about 0."
     if 0.85 < std / right < 1.15:
         return None
