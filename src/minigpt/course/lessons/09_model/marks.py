@@ -273,17 +273,18 @@ def suspected(module, i):
 
 # ---- known mistakes ------------------------------------------------------------------
 
-TOTAL = "return V * C + max_len * C + n_layers * block + norm"
+TABLES = "tables = V * C + max_len * C"
+TOTAL = "return tables, block, tables + n_layers * block + norm"
 BLOCK = "block = norm + attention + norm + feed_forward"
 HEADS = "attention = 4 * (C * C + C)"
 THINK = "feed_forward = C * 4 * C + 4 * C + 4 * C * C + C"
 COUNT = (
     Mistake(
         "head counted",
-        {TOTAL: f"{TOTAL} + V * C"},
+        {TABLES: "tables = V * C + max_len * C + V * C"},
         "you counted the head. It is tied: it uses the table of the embedding.",
     ),
-    Mistake("no positions", {TOTAL: TOTAL.replace("max_len * C + ", "")},
+    Mistake("no positions", {TABLES: "tables = V * C"},
             "the table of positions, (max_len, C), is missing."),
     Mistake("no last norm", {TOTAL: TOTAL.replace(" + norm", "")},
             "the last norm is missing: one after all blocks, with a scale and a shift."),
@@ -719,7 +720,8 @@ EXERCISES = [
         ),
         idea="For a large C nearly everything is in 12 C² for each block: 4 C² in attention, 8 C² "
         "in feed-forward.",
-        inputs=("V", "max_len", "C", "n_layers"), outputs=("count",), cases=sizes, mistakes=COUNT,
+        inputs=("V", "max_len", "C", "n_layers"), outputs=("tables", "block", "total"),
+        cases=sizes, mistakes=COUNT,
     ),
     Exercise(
         "9.2", "fresh_params", "A good start",
@@ -808,7 +810,7 @@ EXERCISES = [
         idea="It is the slope-measurer of lesson 0, over every number of a model. `old` is kept "
         "and put back, so that rounding leaves nothing behind.",
         outputs=("names", "moved"), inputs=("ids", "targets", "wrong", "how"),
-        shown=("ids", "targets"), cases=suspects, call=suspected, mistakes=WRONG, points=2,
-        seconds=10,
+        shown=("ids", "targets"), cases=suspects, call=suspected, mistakes=WRONG, includes=("9.6",),
+        points=2, seconds=10,
     ),
 ]  # fmt: skip

@@ -14,7 +14,8 @@ def count_params(V, max_len, C, n_layers):
     attention = 4 * (C * C + C)
     feed_forward = C * 4 * C + 4 * C + 4 * C * C + C
     block = norm + attention + norm + feed_forward
-    return V * C + max_len * C + n_layers * block + norm
+    tables = V * C + max_len * C
+    return tables, block, tables + n_layers * block + norm
 
 
 def fresh_params(V, max_len, C, n_layers, rng):

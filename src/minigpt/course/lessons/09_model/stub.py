@@ -25,6 +25,7 @@ def count_params(V, max_len, C, n_layers):
     """Return how many numbers a GPT learns, from the table of the page.
 
     The head is tied to the embedding: it has no numbers of its own.
+    Returns (tables, block, total) : the two tables together, one block, and the whole model.
     """
     raise NotImplementedError
 
