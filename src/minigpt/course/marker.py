@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minigpt.course.advice import advice
 from minigpt.course.apart import Outcome, run_apart
 from minigpt.course.crossing import Stranger
 from minigpt.course.exercise import Case, Exercise, Mistake, Values, as_lists, differs
@@ -61,6 +63,8 @@ def mark(folder: Path, lesson: Lesson, exercise: Exercise, seed: int = 0) -> Ver
         verdict.right = True
     except Wrong as wrong:
         verdict.text = str(wrong)
+        if marking.node is None:  # the page does not help with a file that Python cannot read
+            verdict.place = ""
     return verdict
 
 
@@ -70,6 +74,7 @@ class Marking:
     def __init__(self, folder: Path, lesson: Lesson, exercise: Exercise, seed: int) -> None:
         self.folder, self.lesson, self.exercise, self.seed = folder, lesson, exercise, seed
         self.file = folder / f"{lesson.stem}.py"
+        self.node: ast.FunctionDef | ast.ClassDef | Any = None
         self.verdict = Verdict(
             exercise.id, exercise.name, exercise.points, place=exercise.place, file=self.file.name
         )
@@ -184,10 +189,16 @@ class Marking:
         kind, file, line = error["type"], error["file"], error["line"]
         if kind == "NotImplementedError":
             if file == self.file.name and self.node.lineno <= line <= self.node.end_lineno:
-                raise Wrong(NOT_WRITTEN)
+                self.unfinished(line)
             raise Wrong(
                 f"it uses something that is not written yet.{self.quote(file, line)}\n"
                 f"Write that first: `minigpt course mark {int(file[7:9])}` says what it is."
+            )
+        if missing := re.search(r"No module named 'lesson_(\d\d)'", error["text"]):
+            raise Wrong(
+                f"there is no lesson_{missing[1]}.py in {self.folder.resolve()}.\n"
+                f"`minigpt course reset {int(missing[1])}` brings a fresh one."
+                f"{self.quote(file, line)}"
             )
         text = f"{kind}: {error['text']}" if error["text"] else kind
         text += self.quote(file, line)
@@ -200,20 +211,31 @@ class Marking:
             if found := [m for m in self.known() if self.fails_alike(m, inputs, error)]:
                 better = [m for m in found if n and self.agrees(m, self.exercise.outputs)]
                 raise Wrong(text + self.likely(better or found))
-        many_axes = n is None or any(np.ndim(a) > 2 for a in self.arrays(n))
-        uses_T = many_axes and any(
-            isinstance(x, ast.Attribute) and x.attr == "T" for x in ast.walk(self.node)
-        )
-        if uses_T and "matmul" in text:
-            text += (
-                "\nYou use .T, which reverses all axes. np.swapaxes(a, -1, -2) swaps the last two."
-            )
-        raise Wrong(text)
+        raise Wrong(text + advice(self.folder, self.file, self.node, error, self.axes(n)))
 
-    def arrays(self, n: int) -> list[Any]:
-        """Return the arrays among the inputs of case `n`."""
-        inputs = self.cases[n][1] if n < len(self.cases) else {}
-        return [value for value in inputs.values() if isinstance(value, np.ndarray)]
+    def unfinished(self, line: int) -> None:
+        """Raise `Wrong` for a `raise NotImplementedError` in the learner's function or class."""
+        if isinstance(self.node, ast.ClassDef):
+            for method in self.node.body:
+                if isinstance(method, ast.FunctionDef) and (
+                    method.lineno <= line <= (method.end_lineno or 0)
+                ):
+                    raise Wrong(
+                        f"`{method.name}` is not written yet. The class is marked as a whole."
+                        f"{self.quote(self.file.name, line)}"
+                    )
+        raise Wrong(NOT_WRITTEN)
+
+    def axes(self, n: int | None) -> tuple[int, int]:
+        """Return the largest number of axes of an input, in case `n` and in the cases before."""
+        most = [
+            max(
+                (value.ndim for value in inputs.values() if isinstance(value, np.ndarray)),
+                default=0,
+            )
+            for _, inputs in self.cases[: None if n is None else n + 1]
+        ]
+        return (most[-1], max(most[:-1], default=0)) if n is not None else (max(most), max(most))
 
     def quote(self, file: str, line: int | None) -> str:
         """Return a line of the learner's file, on a line of its own."""
@@ -303,6 +325,8 @@ class Marking:
         if isinstance(expected, str | bytes | list | tuple | dict):
             return "\n".join([*rows, "", first_difference(name, got, expected)])
         if not isinstance(expected, np.ndarray) or not expected.ndim:
+            if isinstance(expected, float | np.floating) and not differs(got, expected, VISIBLE):
+                rows += ["", f"{name} is {got:.12g}, expected {expected:.12g}."]
             return "\n".join(rows)
         off = np.nan_to_num(np.abs(got - expected), nan=np.inf)
         at = tuple(int(k) for k in np.unravel_index(off.argmax(), off.shape))
@@ -330,12 +354,25 @@ class Marking:
 
     def likely(self, found: list[Mistake], how: str = "Likely cause") -> str:
         """Name the mistakes that were found, and note where to read again."""
+        found = self.without_right_parts(found)
         self.verdict.place = found[0].place or self.exercise.place
         self.verdict.mistakes = [m.name for m in found]
         if len(found) == 1:
             return f"\n\n{how}: {found[0].why}"
         rows = "".join(f"\n  - {m.why}" for m in found[:MAX_CAUSES])
         return f"\n\n{how}, one of:{rows}"
+
+    def without_right_parts(self, found: list[Mistake]) -> list[Mistake]:
+        """Leave out mistakes of the exercises that this one uses, where the learner's is right."""
+        parts = {m.name.partition(":")[0] for m in found} & {*self.exercise.includes}
+        right = {
+            each
+            for each in parts
+            if mark(self.folder, self.lesson, self.lesson.exercises[each], self.seed).right
+        }
+        return [m for m in found if m.name.partition(":")[0] not in right] or [
+            m._replace(why=f"as {m.why[3:]}") for m in found
+        ]
 
     def fails_alike(self, mistake: Mistake, inputs: Values, error: dict[str, Any]) -> bool:
         """Return whether a wrong solution raises what the learner's code raised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from typing import Any
 
@@ -15,6 +16,11 @@ MAX_NUMBERS = 12
 MAX_CHARACTERS = 60
 """Of a text or a list."""
 COLUMNS = 78
+
+
+def columns() -> int:
+    """Return how many columns a message may have: fewer in a narrow terminal."""
+    return max(40, min(COLUMNS, shutil.get_terminal_size().columns - 1))
 
 
 def shown(name: str, value: Any) -> str:
@@ -40,7 +46,7 @@ def numbers(a: Any) -> str:
 
 
 def indented(text: str, by: int = 4) -> str:
-    """Return a text in at most `COLUMNS` columns, each line moved to the right.
+    """Return a text in at most `columns()` columns, each line moved to the right.
 
     No line ends within `…`: a command can be copied.
     """
@@ -48,10 +54,10 @@ def indented(text: str, by: int = 4) -> str:
     text = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", "\xa0"), text)
     for line in text.split("\n"):
         lead = " " * (by + len(line) - len(line.lstrip()))
-        more = lead + (" " * 10 if len(lead) > by else "")
+        more = lead + ("  " if line.lstrip()[:2] == "- " else " " * 10 if len(lead) > by else "")
         lines += textwrap.wrap(
             line.strip(),
-            COLUMNS,
+            columns(),
             initial_indent=lead,
             subsequent_indent=more,
             break_on_hyphens=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from minigpt.course.plain_text import COLUMNS, indented
+from minigpt.course.plain_text import columns, indented
 from minigpt.support.brief import brief
 
 NOT_WRITTEN = "not written yet"
@@ -54,13 +54,13 @@ class Verdict:
     def __str__(self) -> str:
         head = f"{self.id}  {self.name}"
         state = self.state.upper()
-        lines = [f"{head:{COLUMNS - len(state)}}{state}"]
+        lines = [f"{head:{columns() - len(state)}}{state}"]
         if self.right:
             lines.append(indented(", ".join(self.passed)))
         elif self.is_written:
             if self.passed:
                 lines.append(indented("right so far: " + ", ".join(self.passed)))
-            lines += [indented(self.text), indented(self._where())]
+            lines += [indented(text) for text in (self.text, self._where()) if text]
         else:
             lines.append(indented(self._where()))
         if printed := self.printed.strip():
@@ -69,6 +69,8 @@ class Verdict:
         return "\n".join(lines)
 
     def _where(self) -> str:
+        if not self.place:
+            return ""
         page = self.file.removesuffix(".py") + ".md"
         read = "Read" if not self.is_written else "Read again:"
         line = f" Your {self.name} begins in line {self.line} of {self.file}." if self.line else ""

@@ -81,7 +81,9 @@ def work(folder: Path, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"changed": changed_inputs(inputs, before)}
     if exercise.used_in:
         try:
-            yield {"losses": losses_with(lesson, exercise, learner)}
+            with np.errstate(all="ignore"):
+                losses = losses_with(lesson, exercise, learner)
+            yield {"losses": losses}
         except Exception as error:
             yield {"error_in_model": failure(error, Path(job["folder"]))}
 

@@ -61,6 +61,7 @@ def claims(seed):
     yield "large slopes, right", case("1e8 * (x ** 3).sum()", [0.7, -0.9], [147e6, 243e6])
     noise = "1e8 * (x[0] ** 3 + (x[0] + x[1]) / 3 - x[0] / 3 - x[1] / 3)"
     yield "large slopes and a true zero", case(noise, [0.7, 0.1], [147e6, 0])
+    yield "a large negative slope", case(f"-{noise}", [0.7, 0.1], [-147e6, 0])
 
 
 def pairs(seed):
@@ -218,6 +219,13 @@ DOWN = "moved[i] = x[i] - STEP"
 DIVIDE = "slopes[i] = (above - below) / (2 * STEP)"
 MEASURE = (
     Mistake(
+        "one slope",
+        {"return slopes": "return (loss(x + STEP) - loss(x - STEP)) / (2 * STEP)"},
+        "this is one slope for the whole array, as x + STEP moves all numbers at once. Each "
+        "number has a slope of its own: loop over the numbers of x, and move one of them at a"
+        " time.",
+    ),
+    Mistake(
         "one side",
         {DIVIDE: "slopes[i] = (above - loss(x)) / STEP"},
         "you moved to one side only. At the bottom of a bowl this sees the wall on that side. "
@@ -287,6 +295,12 @@ OFF = "off = np.abs(gradient - slopes).max()"
 ALLOWED = "allowed = 1e-6 * max(1.0, np.abs(slopes).max())"
 VERDICT = "return bool(off <= allowed)"
 IS_RIGHT = (
+    Mistake(
+        "largest of signed slopes",
+        {ALLOWED: "allowed = 1e-6 * max(1.0, abs(slopes.max()))"},
+        "you took the largest slope before the absolute value. If the steepest slope is "
+        "negative, it is not the largest: np.abs(slopes).max().",
+    ),
     Mistake(
         "exactly equal",
         {VERDICT: "return bool((gradient == slopes).all())"},
@@ -402,6 +416,18 @@ TWO_WAYS = (
 SPREAD = "return np.repeat(dy[..., None], n, axis=-1)"
 ROW_SUMS = (
     Mistake(
+        "one long row",
+        {SPREAD: "return np.tile(dy, n)"},
+        "dy is repeated in one long row. Make a new axis first, dy[..., None], and repeat "
+        "along it.",
+    ),
+    Mistake(
+        "repeated along axis 1",
+        {SPREAD: "return np.repeat(dy[:, None], n, axis=1)"},
+        "the new axis stands in the second place, and it must be the last one. Count from the"
+        " end: dy[..., None] and axis=-1.",
+    ),
+    Mistake(
         "mean",
         {SPREAD: "return np.repeat(dy[..., None], n, axis=-1) / n"},
         "you divided by n. If one number of a row grows by 1, the sum grows by 1, not by 1/n: it "
@@ -506,6 +532,12 @@ PRODUCT_A = "da = dy @ b.T"
 PRODUCT_B = "db = a.T @ dy"
 PRODUCT = (
     Mistake(
+        "number by number, transposed",
+        {PRODUCT_A: "da = dy * b.T", PRODUCT_B: "db = a.T * dy"},
+        "the letters are right, but * multiplies number by number. The sums need the product "
+        "of matrices, `@`.",
+    ),
+    Mistake(
         "b not transposed",
         {PRODUCT_A: "da = dy @ b"},
         "da_nk = Σ_m dy_nm b_km: the sum runs over the columns of b, so b must be transposed.",
@@ -572,10 +604,13 @@ def judge_wrong(answer, seed):
     names = {str(each) for each in wrong}
     if strange := names - set("ABCDEF"):
         return f"{min(strange)!r} is not one of the names A to F."
+    if names == set("ABCDEF") - WRONG.keys():
+        return "these are the right ones. Asked for are those at which is_right returns False."
     for name in sorted(names - WRONG.keys()):
         return (
             f"the gradient of {name} is right. If your is_right says no, look at the x that you "
-            "took: does the function have a corner there, or does the gradient divide by 0?"
+            "took. Are its numbers floats (1.0, not 1)? Does the function have a corner there, or "
+            "does the gradient divide by 0?"
         )
     for name, why in WRONG.items():
         if name not in names:

@@ -125,6 +125,18 @@ MEAN = "mean = (dy * y).sum(axis=-1, keepdims=True)"
 DX = "return y * (dy - mean)"
 SOFTMAX_BACKWARD = (
     Mistake(
+        "y at the mean only",
+        {DX: "return dy - y * mean"},
+        "the factor y belongs to both terms: dy_i y_i − y_i Σ_j dy_j y_j. In your first term "
+        "it is missing.",
+    ),
+    Mistake(
+        "y in the sum",
+        {MEAN: "mean = (dy * y * y).sum(axis=-1, keepdims=True)", DX: "return dy * y - mean"},
+        "y_i stands outside the sum, as i is the score that moves: y_i Σ_j dy_j y_j. You put "
+        "y_j into the sum in its place.",
+    ),
+    Mistake(
         "no sum",
         {DX: "return y * dy"},
         "the sum Σ_j dy_j y_j is missing. A row of y always sums to 1: raising one score lowers "
@@ -163,6 +175,18 @@ SOFTMAX_BACKWARD = (
 SHIFT = "shifted = logits - logits.max(axis=-1, keepdims=True)"
 SURPRISE = "surprise = log_sum - shifted[rows, targets]"
 CROSS_ENTROPY = (
+    Mistake(
+        "every target in every row",
+        {SURPRISE: "surprise = -np.log(softmax(logits)[:, targets])"},
+        "[:, targets] takes the targets of all rows in every row. Row n has its own target: "
+        "[np.arange(N), targets].",
+    ),
+    Mistake(
+        "target not shifted",
+        {SURPRISE: "surprise = log_sum - logits[rows, targets]"},
+        "the largest score is subtracted in the sum, but not from the score of the target. It"
+        " cancels only if both have it.",
+    ),
     Mistake(
         "no maximum",
         {SHIFT: "shifted = logits"},
@@ -267,6 +291,12 @@ P = "p = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)"
 TOTAL = "return -(counts[seen] * np.log(p[seen])).sum() / counts.sum()"
 COUNTED = (
     Mistake(
+        "0 ln 0",
+        {TOTAL: "return -(counts * np.log(p)).sum() / counts.sum()"},
+        "a pair that never came has p = 0, and 0 · ln 0 is nan in NumPy. Take only the pairs "
+        "with counts > 0.",
+    ),
+    Mistake(
         "columns",
         {P: "p = counts / np.maximum(counts.sum(axis=0, keepdims=True), 1)"},
         "you divided by the sums of the columns. The shares of what comes after a are in row a.",
@@ -297,6 +327,12 @@ COUNTED = (
 STEP = "table -= learning_rate * d_table"
 SPREAD = "np.add.at(d_table, x, d_logits)"
 TRAINED = (
+    Mistake(
+        "returned in the loop",
+        {STEP: f"{STEP}\n        return table"},
+        "only one step is made. Is `return` inside the loop? It belongs behind it, four "
+        "spaces to the left.",
+    ),
     Mistake(
         "repeats lost",
         {SPREAD: "d_table[x] += d_logits"},

@@ -35,6 +35,7 @@ def squares(seed):
     yield "all scores equal", {"scores": np.zeros((4, 4))}
     yield "two heads", {"scores": rng.normal(size=(2, 3, 3))}
     yield "four axes", {"scores": rng.normal(size=(2, 3, 5, 5))}
+    yield "a hidden score is large", {"scores": np.array([[1.0, 2000], [3, 3]])}
     yield "large scores", {"scores": 500 * rng.normal(size=(2, 4, 4))}
 
 
@@ -98,6 +99,11 @@ def run_forward(module, i):
 SELF = "scores = x @ np.swapaxes(x, -1, -2) / np.sqrt(x.shape[-1])"
 MIX = (
     Mistake(
+        "scores for weights",
+        {"weights, weights @ x": "weights, scores @ x"},
+        "you mixed with the scores. The weights, after softmax, say how much is taken.",
+    ),
+    Mistake(
         "no root",
         {SELF: "scores = x @ np.swapaxes(x, -1, -2)"},
         "the scores are not divided by √D.",
@@ -132,6 +138,11 @@ QKV = "q, k, v = x @ w_q, x @ w_k, x @ w_v"
 SCORES = "scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])\n    weights = softmax(scores)"
 HEAD = (
     Mistake(
+        "x for values",
+        {"return scores, weights, weights @ v": "return scores, weights, weights @ x"},
+        "the weights gather x itself. They gather values, v = x W_v.",
+    ),
+    Mistake(
         "k qᵀ",
         {SCORES: SCORES.replace("q @ np.swapaxes(k, -1, -2)", "k @ np.swapaxes(q, -1, -2)")},
         "the scores are transposed: row i belongs to query i, so q stands on the left.",
@@ -162,6 +173,19 @@ HEAD = (
 SEEN = "seen = np.tri(T, dtype=bool)"
 MASKED = "return softmax(np.where(seen, scores, -np.inf))"
 MASK = (
+    Mistake(
+        "0 times infinity",
+        {MASKED: "return softmax(scores - np.inf * ~seen)"},
+        "0 · ∞ is nan, so what should stay became nan. Choose with np.where(seen, scores, "
+        "-np.inf).",
+    ),
+    Mistake(
+        "divided again",
+        {MASKED: "a = softmax(scores) * seen\n    return a / a.sum(axis=-1, keepdims=True)"},
+        "you masked after softmax and divided by the new sum. On paper this is right. But "
+        "where a hidden score is far larger, all that may be seen is rounded to 0, and 0 / 0 "
+        "is nan. Mask the scores.",
+    ),
     Mistake(
         "no mask",
         {MASKED: "return softmax(scores)"},
@@ -222,6 +246,17 @@ SPLIT = (
 JOINED = "return z.swapaxes(1, 2).reshape(B, T, H * D)"
 JOIN = (
     Mistake(
+        "letters of z",
+        {"B, H, T, D = z.shape": "B, T, H, D = z.shape"},
+        "z has the shape (B, H, T, D): H is its axis 1 and T its axis 2. You unpacked them "
+        "the other way round.",
+    ),
+    Mistake(
+        "axes 1 and 3",
+        {JOINED: "return z.swapaxes(1, 3).reshape(B, T, H * D)"},
+        "you swapped H and D. Swap H and T, axes 1 and 2.",
+    ),
+    Mistake(
         "no swap",
         {JOINED: "return z.reshape(B, T, H * D)"},
         "you reshaped without swapping first: a row has numbers of different tokens. Undo the last "
@@ -248,6 +283,11 @@ Y = 'y = joined @ p["w_o"] + p["b_o"]'
 WEIGHTS = "weights = causal_weights(scores)"
 ROOT = "scores = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])\n        weights"
 LAYER = (
+    Mistake(
+        "no b_q, b_k, b_v",
+        {**{f'x @ p["w_{n}"] + p["b_{n}"]': f'x @ p["w_{n}"]' for n in "qkv"}},
+        "the biases b_q, b_k and b_v are missing.",
+    ),
     Mistake(
         "no mask",
         {WEIGHTS: "weights = softmax(scores)"},
@@ -294,6 +334,29 @@ LAYER = (
 
 WITH = "with_root = softmax(scores / np.sqrt(q.shape[-1])).max(axis=-1).mean()"
 LARGEST = (
+    Mistake(
+        "all queries with all keys",
+        {'scores = np.einsum("nd,ntd->nt", q, k)': "scores = q @ np.swapaxes(k, -1, -2)"},
+        "q @ kᵀ compares every query with the keys of all others. Query n has T keys of its "
+        "own, k[n]: (q[:, None] * k).sum(axis=-1).",
+    ),
+    Mistake(
+        "largest of all, twice",
+        {
+            "without = softmax(scores).max(axis=-1).mean()": "without = softmax(scores).max()",
+            WITH: "with_root = softmax(scores / np.sqrt(q.shape[-1])).max()",
+        },
+        "these are the largest weights of all queries. Take the largest of each query, "
+        "max(axis=-1), then the mean.",
+    ),
+    Mistake(
+        "no mean",
+        {
+            "softmax(scores).max(axis=-1).mean()": "softmax(scores).max(axis=-1)",
+            WITH: "with_root = softmax(scores / np.sqrt(q.shape[-1])).max(axis=-1)",
+        },
+        "this is one number for each query. Return their mean.",
+    ),
     Mistake(
         "largest of all",
         {WITH: "with_root = softmax(scores / np.sqrt(q.shape[-1])).max()"},

@@ -183,6 +183,18 @@ SUM = "mean = (d_weights * weights).sum(axis=-1, keepdims=True)"
 DS = "return weights * (d_weights - mean)"
 SCORES = (
     Mistake(
+        "mean for sum",
+        {SUM: SUM.replace("sum(", "mean(")},
+        "you divided by the number of keys. The weights of a row sum to 1 already, so the "
+        "weighted mean is the plain sum Σ_k dA_ik A_ik.",
+    ),
+    Mistake(
+        "no keepdims",
+        {SUM: "mean = (d_weights * weights).sum(axis=-1)"},
+        "keepdims=True is missing. The sums are one number for each row, (T,), and NumPy lays"
+        " them along the columns.",
+    ),
+    Mistake(
         "no sum",
         {DS: "return weights * d_weights"},
         "the sum Σ_k dA_ik A_ik is missing. A row of A always sums to 1: raising one score lowers "
@@ -233,6 +245,12 @@ ROOT = "d_products = d_scores / np.sqrt(q.shape[-1])"
 QK = "return d_products @ k, np.swapaxes(d_products, -1, -2) @ q"
 QUERIES_KEYS = (
     Mistake(
+        "dS and dSᵀ exchanged",
+        {QK: "return np.swapaxes(d_products, -1, -2) @ k, d_products @ q"},
+        "dS and dSᵀ are exchanged. dq_i sums over j, the columns of dS, so it needs dS "
+        "itself; dk_j sums over the rows, so it needs dSᵀ.",
+    ),
+    Mistake(
         "dS for dSᵀ",
         {QK: "return d_products @ k, d_products @ q"},
         "dk needs dSᵀ. Key j is compared with all queries i, so dk_j sums over i, the rows of dS.",
@@ -280,6 +298,11 @@ QUERIES_KEYS = (
 ORDER = "return dq, dk, d_values(do, weights)"
 HEAD = (
     Mistake(
+        "arguments of 7.3 exchanged",
+        {"d_scores(d_weights(do, v), weights)": "d_scores(weights, d_weights(do, v))"},
+        "d_scores got its arguments in the wrong order. It is d_scores(d_weights, weights).",
+    ),
+    Mistake(
         "dv first",
         {ORDER: "return d_values(do, weights), dq, dk"},
         "you returned (dv, dq, dk). The order is (dq, dk, dv).",
@@ -307,6 +330,22 @@ TOTAL = "return from_q + from_k + from_v"
 WRITE_W = 'self.grads["w_" + name][...] = dW'
 WRITE_B = 'self.grads["b_" + name][...] = db'
 LAYER = (
+    Mistake(
+        "W for Wᵀ in q, k, v",
+        {
+            'return dy @ self.params["w_" + name].T': 'W = self.params["w_" + name]'
+            '\n        return dy @ (W.T if name == "o" else W)'
+        },
+        "dx needs W_qᵀ, W_kᵀ and W_vᵀ: dx of a Linear is dy Wᵀ, not dy W.",
+    ),
+    Mistake(
+        "w_o jumped over",
+        {
+            'd_joined = self.linear_backward("o", self.joined, dy)': "d_joined = dy"
+            '\n        self.linear_backward("o", self.joined, dy)'
+        },
+        "dy itself went into the heads. It must go back through W_o first: d_joined = dy W_oᵀ.",
+    ),
     Mistake(
         "join without swap",
         {JOIN: "return d.reshape(B, T, H * D)"},
@@ -375,7 +414,7 @@ LAYER = (
 
 WHY_NOT = {
     "b_q": "b_q adds b_q · k_j / √D to the scores. It depends on the key j, so softmax notices it.",
-    "b_v": "the weights of a row sum to 1, so b_v arrives in o undiminished.",
+    "b_v": "The weights of a row sum to 1, so b_v arrives in o undiminished.",
     "b_o": "b_o is added to y itself: its gradient is the sum of all rows of dy.",
     "w_k": "w_k gives different keys to different tokens. Compare with what b_k does.",
 }

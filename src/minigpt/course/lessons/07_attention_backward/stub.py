@@ -13,7 +13,9 @@ many there are. `a @ b` and `np.swapaxes(a, -1, -2)` do not care either.
 `do`, for example, is the gradient of the loss with respect to o: an array of o's shape.
 """
 
+import numpy as np
 from lesson_06 import MyAttention as Forward
+from lesson_06 import join_heads, split_heads
 
 
 # 7.1 ---------------------------------------------------------------------------
