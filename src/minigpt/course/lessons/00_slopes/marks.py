@@ -60,6 +60,7 @@ def claims(seed):
     yield "transposed", case("np.sin(x).sum()", a, np.cos(a).T)
     yield "large slopes, right", case("1e8 * (x ** 3).sum()", [0.7, -0.9], [147e6, 243e6])
     noise = "1e8 * (x[0] ** 3 + (x[0] + x[1]) / 3 - x[0] / 3 - x[1] / 3)"
+    yield "large negative slopes, right", case("-1e8 * (x ** 3).sum()", [0.7], [-147e6])
     yield "large slopes and a true zero", case(noise, [0.7, 0.1], [147e6, 0])
     yield "a large negative slope", case(f"-{noise}", [0.7, 0.1], [-147e6, 0])
 
@@ -335,6 +336,12 @@ IS_RIGHT = (
         "1e8. What is allowed must grow with the largest slope.",
     ),
     Mistake(
+        "largest slope with its sign",
+        {ALLOWED: "allowed = 1e-6 * max(1.0, slopes.max())"},
+        "where all slopes are negative, their maximum says nothing about their size. Take np.abs "
+        "first.",
+    ),
+    Mistake(
         "each number by itself",
         {VERDICT: "return bool(np.allclose(gradient, slopes))"},
         "you compare each number with its own size, as np.allclose does. A slope that is "
@@ -405,6 +412,12 @@ TWO_WAYS = (
         "swapped",
         {DA: "db = ds + dp * b", DB: "da = ds + dp * a"},
         "the two results are swapped: return da, db.",
+    ),
+    Mistake(
+        "slopes exchanged",
+        {DA: "da = ds * b + dp * a", DB: "db = ds * a + dp * b"},
+        "the slopes belong to other ways. Through s = a + b the slope is 1, and through p = a b it "
+        "is the other number.",
     ),
     Mistake(
         "ds has the factor of the product",
@@ -517,6 +530,11 @@ BIAS = (
         "db has too many axes. It must have the shape of b, (C,): no keepdims here.",
     ),
     Mistake(
+        "ones",
+        {SUM: "db = np.ones(dy.shape[-1])"},
+        "1 is the slope along each way. It must be multiplied by the gradient that arrives, dy.",
+    ),
+    Mistake(
         "one row only",
         {SUM: "db = dy.reshape(-1, dy.shape[-1])[0]"},
         "you took one row of dy. b was added to all of them.",
@@ -578,6 +596,17 @@ PRODUCT = (
         {PRODUCT_B: "db = a.T @ dy / len(a)"},
         "db is divided by the number of rows. Every row of a used the same b, and ways are added. "
         "If the loss is a mean, that is in dy already.",
+    ),
+    Mistake(
+        "mean over rows, of a",
+        {PRODUCT_A: "da = dy @ b.T / len(a)"},
+        "da is divided by the number of rows. If the loss is a mean, that is in dy already.",
+    ),
+    Mistake(
+        "dy left out",
+        {PRODUCT_A: "da = b.T", PRODUCT_B: "db = a.T"},
+        "these are only the slopes of y. Each is multiplied by the gradient that arrives, dy, and "
+        "added up.",
     ),
     Mistake(
         "number by number",

@@ -445,6 +445,19 @@ JOIN = (
         "you looked at the id after the last one. The last id has no right neighbour.",
     ),
     Mistake(
+        "shrinks in the loop",
+        {
+            "joined = []": "joined = list(ids)\n"
+            "    for i in range(len(joined) - 1):\n"
+            "        if (joined[i], joined[i + 1]) == pair:\n"
+            "            joined[i] = new\n"
+            "            del joined[i + 1]\n"
+            "    return tuple(joined)"
+        },
+        "you delete from a list while you go through it, and range(…) was made when it was longer. "
+        "Build a new list, or use a while loop.",
+    ),
+    Mistake(
         "a list",
         {DONE: "return joined"},
         "this is a list. Return tuple(…): in 2.6, words are the keys of a dict, and a list cannot "
@@ -491,6 +504,12 @@ LEARN = (
         "tie: the left id, then the pair seen first",
         {BEST: "best = max(pairs, key=lambda pair: (pairs[pair], -pair[0]))"},
         "of two pairs with the same left id you took the one that was counted first." + TIE,
+    ),
+    Mistake(
+        "the pair with its count",
+        {BEST: "best = Counter(pairs).most_common(1)[0]"},
+        "most_common returns (pair, count), and you used both as the pair. And of equally frequent "
+        "pairs it returns the one that was counted first, not the smallest.",
     ),
     Mistake(
         "rarest pair",
