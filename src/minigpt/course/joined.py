@@ -100,6 +100,12 @@ SEATS = {
 }
 
 
+class Theirs(NamedTuple):
+    """Keeps the learner's object where a model does not look for layers of its own."""
+
+    layer: Any
+
+
 class Joined:
     """Comes before our class in a layer whose forward and backward are the learner's.
 
@@ -123,7 +129,7 @@ class Joined:
         theirs = self.made(*params, *self.seat.options(self))
         y = theirs.forward(x)
         if hasattr(theirs, "backward"):
-            self.kept = theirs
+            self.kept = Theirs(theirs)
         else:  # the lesson before: ours goes back
             super().forward(x)  # type: ignore[misc]
         dtype = next(iter(params[0].values())).dtype if params else x.dtype
@@ -131,12 +137,12 @@ class Joined:
 
     def backward(self, dy: Array, **options: Any) -> Array:
         """Go back with the learner's code, and write its gradients where the model wants them."""
-        if not isinstance(self.kept, self.made):
+        if not isinstance(self.kept, Theirs):
             return super().backward(dy, **options)  # type: ignore[misc]
-        dx = self.kept.backward(dy)
+        dx = self.kept.layer.backward(dy)
         for name, (_, gradient) in self._arrays().items():
             before = gradient if options.get("add") else 0
-            gradient[...] = self.kept.grads[name] + before
+            gradient[...] = self.kept.layer.grads[name] + before
         return dy if dx is None else np.asarray(dx).astype(dy.dtype)
 
     def _arrays(self) -> Arrays:
