@@ -145,8 +145,8 @@ def print_hint(folder: Path, lesson: Lesson, exercise: Exercise) -> None:
 
 
 def is_exercise(what: str) -> bool:
-    """Return whether this is "7", "7.3" or nothing, and not a folder."""
-    return re.fullmatch(r"(\d+(\.\d+)?)?", what) is not None
+    """Return whether this is "7", "7.3", "lesson_07.py" or nothing, and not a folder."""
+    return re.fullmatch(r"(lesson_\d+(\.\w+)?|\d+(\.\d+)?)?", what) is not None
 
 
 def chosen_exercises(args: argparse.Namespace, what: str) -> list[tuple[Lesson, Exercise]]:

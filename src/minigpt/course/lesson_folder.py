@@ -129,7 +129,9 @@ def lessons(*more: Path) -> dict[int, Lesson]:
 
 
 def find(wanted: str, among: Mapping[int, Lesson]) -> list[tuple[Lesson, Exercise]]:
-    """Return the exercises that "5" or "5.2" means; all if it is empty."""
+    """Return the exercises that "5", "5.2" or "lesson_05.py" means; all if it is empty."""
+    if file := re.fullmatch(r"lesson_0*(\d+)(\.\w+)?", wanted):
+        wanted = file[1]
     every = [(lesson, each) for lesson in among.values() for each in lesson.exercises.values()]
     if not wanted:
         return every
