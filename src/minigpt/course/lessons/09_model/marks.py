@@ -471,6 +471,19 @@ BACKWARD = (
         "`grads[name] += …` or `grads[name][...] = …`.",
     ),
     Mistake(
+        "adds up",
+        {TABLE_BACK: 'old = self.grads["embedding.weight"].copy(); self.embedding.backward(d); '
+                     'self.grads["embedding.weight"] += old'},
+        "the gradients of two calls add up in embedding.weight: the marker calls your model twice. "
+        "What was in the array before must go.",
+    ),
+    Mistake(
+        "head transposed on the way down",
+        {NORM_BACK: "d = self.norm.backward(dlogits @ weight.T)"},
+        "what goes down from the head is dlogits W. Forward is h Wᵀ, so backward has W: (T, V) "
+        "(V, C) → (T, C).",
+    ),
+    Mistake(
         "head with x",
         {HEAD_BACK: "x = self.embedding.forward(self.embedding.ids).reshape(hidden.shape); "
                     "from_head = d_rows.T @ x"},

@@ -412,6 +412,34 @@ ADAMW = (
         "self.t grows once for each array. It counts steps: increase it once, before the loop.",
     ),
     Mistake(
+        "t counts arrays, before the loop",
+        {T: "self.t += len(self.params)"},
+        "self.t grows once for each array. It counts steps: increase it by 1.",
+    ),
+    Mistake(
+        "means not kept",
+        {
+            M1: M1.replace("self.m[name] =", "m ="),
+            V1: V1.replace("self.v[name] =", "v ="),
+            M_HAT: M_HAT.replace("self.m[name]", "m"),
+            V_HAT: V_HAT.replace("self.v[name]", "v"),
+        },
+        "the running means are not kept. Write them back into self.m[name] and self.v[name], so "
+        "that the next step finds them.",
+    ),
+    Mistake(
+        "fixed betas",
+        {"self.beta1, self.beta2 = beta1, beta2": "self.beta1, self.beta2 = 0.9, 0.99"},
+        "0.9 and 0.99 are written into your code. Use self.beta1 and self.beta2.",
+    ),
+    Mistake(
+        "eps corrected",
+        {UPDATE: UPDATE.replace("(np.sqrt(v_hat) + self.eps)",
+                                "((np.sqrt(self.v[name]) + self.eps) / "
+                                "(1 - self.beta2**self.t) ** 0.5)")},
+        "ε is divided by √(1 − β₂ᵗ) together with √v. Correct v first, take the root, then add ε.",
+    ),
+    Mistake(
         "t stays",
         {T: "self.t = 1"},
         "self.t does not grow, so that every step is corrected like the first.",
@@ -707,36 +735,37 @@ WINDOWS = (
     ),
 )
 
-LEARN = "losses.append(learn(model, *batch))"
+FORWARD = "logits = model.forward(x)"
+ROWS = "rows, right = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)"
+NOTE = "losses.append(cross_entropy(rows, right))\n        model"
+BACK = "model.backward(cross_entropy_backward(rows, right).reshape(logits.shape))"
 CLIPPED = "clip(model.grads, max_norm)"
 STEP = "optimizer.step(rate)"
 VALIDATE = "val_losses.append(loss_of(model, *validation))"
-ROWS = "rows, right = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)"
-BACK = "model.backward(cross_entropy_backward(rows, right).reshape(logits.shape))"
+LINE = "\n        "
 TRAIN = (
     Mistake(
         "validated before the step",
-        {LEARN: f"{VALIDATE}\n        {LEARN}", f"{STEP}\n        {VALIDATE}": STEP},
+        {FORWARD: VALIDATE + LINE + FORWARD, STEP + LINE + VALIDATE: STEP},
         "val_losses[i] is from before step i. Measure it after the step.",
     ),
     Mistake(
         "loss after the step",
-        {
-            LEARN: "learn(model, *batch)",
-            STEP: f"{STEP}\n        losses.append(loss_of(model, *batch))",
-        },
+        {NOTE: "model", STEP: STEP + LINE + "losses.append(loss_of(model, x, targets))"},
         "losses[i] is from after step i. It is the loss that comes with the gradient, before the "
         "step.",
     ),
     Mistake(
         "learns the validation text",
-        {STEP: f"{STEP}\n        learn(model, *validation); optimizer.step(rate)"},
+        {STEP: STEP + LINE + "logits = model.forward(validation[0]); model.backward("
+               "cross_entropy_backward(logits.reshape(-1, logits.shape[-1]), validation[1]"
+               ".reshape(-1)).reshape(logits.shape)); optimizer.step(rate)"},
         "the model learned the validation text, too. Then that loss no longer says how it does on "
         "text it has not seen.",
     ),
     Mistake(
         "learns only the validation text",
-        {LEARN: "losses.append(learn(model, *validation))"},
+        {FORWARD: "x, targets = validation" + LINE + FORWARD},
         "the model learns the validation text in place of the batch.",
     ),
     Mistake(
@@ -753,9 +782,9 @@ TRAIN = (
     ),
     Mistake(
         "validation in between",
-        {BACK: f"loss_of(model, (x + 1) % logits.shape[-1], targets)\n    {BACK}"},
-        "there is another forward pass between forward and backward. backward belongs to the "
-        "latest forward: it took the ids of the wrong text. Validate after the step.",
+        {NOTE: NOTE.replace("model", VALIDATE + LINE + "model"), STEP + LINE + VALIDATE: STEP},
+        "you validate between forward and backward. backward belongs to the latest forward, so it "
+        "took the ids of the validation text. Validate after the step.",
     ),
     Mistake(
         "not clipped",
@@ -764,7 +793,7 @@ TRAIN = (
     ),
     Mistake(
         "clipped too late",
-        {f"{CLIPPED}\n        {STEP}": f"{STEP}\n        {CLIPPED}"},
+        {CLIPPED + LINE + STEP: STEP + LINE + CLIPPED},
         "you clip after the step, when the gradient has done its work.",
     ),
     Mistake(
@@ -774,7 +803,7 @@ TRAIN = (
     ),
     Mistake(
         "step first",
-        {LEARN: f"{STEP}\n        {LEARN}", f"{CLIPPED}\n        {STEP}": CLIPPED},
+        {FORWARD: STEP + LINE + FORWARD, CLIPPED + LINE + STEP: CLIPPED},
         "the step comes before the backward pass, so it uses the gradient of the step before.",
     ),
     Mistake(
@@ -783,8 +812,13 @@ TRAIN = (
         "nothing was learned: optimizer.step(rate) is missing.",
     ),
     Mistake(
+        "no backward",
+        {BACK: "pass"},
+        "model.backward was not called, so all gradients are 0.",
+    ),
+    Mistake(
         "loss of the batch twice",
-        {VALIDATE: "val_losses.append(loss_of(model, *batch))"},
+        {VALIDATE: "val_losses.append(loss_of(model, x, targets))"},
         "val_losses is the loss of the batch after the step. Use the validation text: only text "
         "that is not learned can tell what is learned by heart.",
     ),
@@ -797,7 +831,7 @@ NEWTON = (
     Mistake(
         "not divided",
         {START: "X = g.copy()"},
-        "g is not divided by its norm. If a stretch is larger than √3, the cubic of the page makes "
+        "g is not divided by its norm. If a stretch is larger than √5, the cubic of the page makes "
         "it grow without end.",
     ),
     Mistake(

@@ -69,8 +69,11 @@ def windows(ids, starts, length):
 
 def train(model, optimizer, batches, rates, max_norm, validation):
     losses, val_losses = [], []
-    for batch, rate in zip(batches, rates, strict=True):
-        losses.append(learn(model, *batch))
+    for (x, targets), rate in zip(batches, rates, strict=True):
+        logits = model.forward(x)
+        rows, right = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
+        losses.append(cross_entropy(rows, right))
+        model.backward(cross_entropy_backward(rows, right).reshape(logits.shape))
         clip(model.grads, max_norm)
         optimizer.step(rate)
         val_losses.append(loss_of(model, *validation))
@@ -79,16 +82,8 @@ def train(model, optimizer, batches, rates, max_norm, validation):
 
 def loss_of(model, x, targets):
     """Return the loss."""
-    logits = model.forward(x)
-    return cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
-
-
-def learn(model, x, targets):
-    """Return the loss, and write all gradients."""
-    logits = model.forward(x)
-    rows, right = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)
-    model.backward(cross_entropy_backward(rows, right).reshape(logits.shape))
-    return cross_entropy(rows, right)
+    scores = model.forward(x)
+    return cross_entropy(scores.reshape(-1, scores.shape[-1]), targets.reshape(-1))
 
 
 def overfit():
