@@ -598,7 +598,12 @@ FIT = (
         {DOWN: f"{DOWN}\n            break"},
         "only the first array learns. Every parameter takes a step.",
     ),
-    Mistake("no step", {DOWN: "pass"}, "nothing is learned: the step is missing."),
+    Mistake(
+        "no step",
+        {DOWN: "pass"},
+        "no parameter changes: the step is missing, or it is not written into the array. "
+        "`p = p - …` makes a new array and leaves the old one as it is; `p -= …` writes into it.",
+    ),
     Mistake(
         "gradient of the first step",
         {NOTE: f"{NOTE}\n        grads = locals().get('grads') or "
@@ -634,6 +639,11 @@ WRONG = (
         {"slope = np.empty(p.shape)": "slope = derived[name].copy()",
          "for at in np.ndindex(p.shape):": "for at in [(0,) * p.ndim]:"},
         "only the first number of each array was measured. A gradient can be wrong in one place.",
+    ),
+    Mistake(
+        "once for each number",
+        {FAR: "for _ in np.argwhere(abs(slope - derived[name]) > 1e-6):"},
+        "a name is in the list once for each wrong number. Name each parameter once.",
     ),
     Mistake(
         "sums compared",
@@ -716,6 +726,16 @@ def _judge_values(name, p):
         text += (
             " It adds to the residual stream, as 2 · n_layers matrices do, so it is divided by "
             "√(2 · n_layers)."
+        )
+    elif is_last and 0.85 < std / (0.02 / (2 * N_LAYERS)) < 1.15:
+        text += (
+            f" There are {N_LAYERS} blocks here: divide by √(2 · n_layers) = 2, not by "
+            "2 · n_layers = 4."
+        )
+    elif is_last and 0.85 < std / (0.02 / math.sqrt(N_LAYERS)) < 1.15:
+        text += (
+            " Each block adds to the residual stream twice: divide by √(2 · n_layers), not by "
+            "√n_layers."
         )
     elif 0.85 < std < 1.15:
         text += " The loss would not begin near ln V."
