@@ -11,6 +11,7 @@ from minigpt.core.kernels import plain
 from minigpt.core.model import miniGPT
 from minigpt.course.joined import join
 from minigpt.course.lesson_folder import lessons
+from minigpt.inside import trace
 
 
 @pytest.fixture
@@ -80,3 +81,15 @@ def test_model_with_a_learners_layer_refuses_dropout():
     with pytest.raises(ValueError, match="MyAttention has no dropout"):
         model.forward([[1, 2, 3]])
     model.eval().forward([[1, 2, 3]])
+
+
+def test_model_with_learners_layers_is_traced():
+    ids, seen = [1, 2, 3], []
+    for theirs in (False, True):
+        model = miniGPT(7, 12, 8, 2, 2, seed=0, dtype="float64")
+        if theirs:
+            join(model, "MyAttention", lessons()[7].module().MyAttention)
+            join(model, "MyLayerNorm", lessons()[5].module().MyLayerNorm)
+        seen.append(trace(model, ids, target=(4, 2, "logit")))
+    np.testing.assert_allclose(seen[1].blocks[0].weights, seen[0].blocks[0].weights)
+    np.testing.assert_allclose(seen[1].logits, seen[0].logits)

@@ -122,6 +122,9 @@ def train(args: argparse.Namespace) -> int:
         say(f"continuing {args.resume} after step {run.step}")
     else:
         settings, free = settings_from(args)
+        if args.learner is not None and "dropout" in free:  # the layers of the course have none
+            settings = settings.replace({"dropout": 0.0})
+            free = [name for name in free if name != "dropout"]
         run = _new_run(settings, args.out, name_of(settings.data[0]), free)
     code = _train(run, args.tensorboard)
     if code == 0:

@@ -122,8 +122,10 @@ class Joined:
         """Go forward with the learner's code; with ours where a cache of keys is given."""
         if any(each is not None for each in more):
             return super().forward(x, *more)  # type: ignore[misc]
+        if "forward" in vars(self):  # a Tap records what is inside our layers, such as q, k and v
+            return super().forward(x)  # type: ignore[misc]
         if any(isinstance(part, Dropout) and part.p_now for part in vars(self).values()):
-            raise ValueError(f"{self.made.__name__} has no dropout: train with dropout 0")
+            raise ValueError(f"{self.made.__name__} has no dropout: train with --dropout 0")
         arrays = self._arrays()
         params = [{name: param for name, (param, _) in arrays.items()}] if arrays else []
         theirs = self.made(*params, *self.seat.options(self))

@@ -829,7 +829,7 @@ EXERCISES = [
         idea="`p -= …` writes into the arrays that your layers hold. The dictionary and the layers "
         "share them.",
         outputs=("losses", "first_params"), inputs=("ids", "targets", "learning_rate", "n_steps"),
-        cases=fits, call=fitted, mistakes=FIT, includes=("9.6",), tolerance=1e-6,
+        cases=fits, call=fitted, mistakes=FIT, includes=("9.6", "9.5", "9.4"), tolerance=1e-6,
     ),
     Exercise(
         "9.8", "wrong_gradients", "The whole model, checked",
