@@ -11,7 +11,7 @@ from minigpt.core.kernels import plain
 from minigpt.core.model import miniGPT
 from minigpt.course.joined import join
 from minigpt.course.lesson_folder import lessons
-from minigpt.inside import trace
+from minigpt.inside import Target, trace
 
 
 @pytest.fixture
@@ -90,6 +90,6 @@ def test_model_with_learners_layers_is_traced():
         if theirs:
             join(model, "MyAttention", lessons()[7].module().MyAttention)
             join(model, "MyLayerNorm", lessons()[5].module().MyLayerNorm)
-        seen.append(trace(model, ids, target=(4, 2, "logit")))
+        seen.append(trace(model, ids, target=Target(4, 2, "logit")))
     np.testing.assert_allclose(seen[1].blocks[0].weights, seen[0].blocks[0].weights)
     np.testing.assert_allclose(seen[1].logits, seen[0].logits)
