@@ -144,17 +144,17 @@ def layer_norm_backward(
 
     The sum over j of dx̂_j times this is
 
-        dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / s
+        dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / s        where mean(dx̂) = dy · scale / C
     """
     x_hat, inverse_s = kept
+    dy_x_hat = dy * x_hat
     if d_scale is not None:
-        d_scale[...] = as_matrix(dy * x_hat).sum(axis=0)
+        d_scale[...] = as_matrix(dy_x_hat).sum(axis=0)
     if d_shift is not None:
         d_shift[...] = as_matrix(dy).sum(axis=0)
-    d_x_hat = dy * scale
-    through_mean = d_x_hat.mean(axis=-1, keepdims=True)
-    through_std = x_hat * (d_x_hat * x_hat).mean(axis=-1, keepdims=True)
-    return (d_x_hat - through_mean - through_std) * inverse_s
+    through_mean = (dy @ scale)[..., None] / len(scale)
+    through_std = (dy_x_hat @ scale)[..., None] / len(scale)
+    return (dy * scale - x_hat * through_std - through_mean) * inverse_s
 
 
 GELU_1 = -2 * math.sqrt(2 / math.pi)
