@@ -73,13 +73,23 @@ def mark(args: argparse.Namespace) -> int:
             points = sum(v.points for v in verdicts if v.right)
             print(f"{name}: {points} of {sum(v.points for v in verdicts)} points")
         else:
-            print(*verdicts, sep="\n\n")
+            print(*_once(verdicts), sep="\n\n")
             if len(verdicts) > 1:
                 print(f"\n{sum(v.right for v in verdicts)} of {len(verdicts)} right.")
     if args.csv:
         write_csv(args.csv, marks)
         say(f"wrote {args.csv}")
     return 0 if all(v.right for verdicts in marks.values() for v in verdicts) else 1
+
+
+def _once(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts; of several on a file that cannot be read, only the first."""
+    before = [None, *(verdict.text for verdict in verdicts)]
+    return [
+        verdict
+        for verdict, text in zip(verdicts, before, strict=False)
+        if verdict.line is not None or verdict.text != text
+    ]
 
 
 def _mark_many(args: argparse.Namespace) -> dict[str, list[Verdict]]:

@@ -641,6 +641,14 @@ WRONG = (
         "only the first number of each array was measured. A gradient can be wrong in one place.",
     ),
     Mistake(
+        "whole rows moved",
+        {"for at in np.ndindex(p.shape):": "for at in np.ndindex(p.shape[:1]):",
+         "old = p[at]\n": "old = p[at].copy()\n"},
+        "of a matrix, you moved a whole row p[i] at once. Its slope is the sum of the slopes of "
+        "all numbers in the row. Move one number at a time: `for at in np.ndindex(p.shape)` and "
+        "p[at].",
+    ),
+    Mistake(
         "once for each number",
         {FAR: "for _ in np.argwhere(abs(slope - derived[name]) > 1e-6):"},
         "a name is in the list once for each wrong number. Name each parameter once.",
