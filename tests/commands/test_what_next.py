@@ -84,7 +84,7 @@ def test_for_shell_quotes_for_windows(monkeypatch):
 
 
 def test_check_length_writes_one_token_in_the_singular():
-    with pytest.raises(ValueError, match="has 1 token, and"):
+    with pytest.raises(ValueError, match="has 1 token, but"):
         check_length("validation", 1, 8)
 
 

@@ -34,7 +34,7 @@ from minigpt.training.loop import Step
 INTERNAL = (
     *("minigpt.web", "minigpt.show.explain", "minigpt.fast.attention", "minigpt.__main__"),
     *("minigpt.course.apart", "minigpt.course.exercise", "minigpt.course.joined"),
-    "minigpt.course.lesson_folder",
+    *("minigpt.course.lesson_folder", "minigpt.commands.command_table"),
 )
 FEW_NUMBERS = {"Evaluation", "Sampling", "Target", "KnownText", "Change"}
 TRIED_BELOW = {"Settings", "GradientCheck", "Trace"}
