@@ -186,9 +186,10 @@ def test_broken_files_end_nothing(learner, capsys):
     learner.write(1, "def softmax(:")
     learner.write(6, "\x00")
     (learner.folder / "lesson_07.py").write_bytes(b"\xff\xfe")
-    assert main(["course"]) == 0
+    assert main(["course"]) == 0, capsys.readouterr().err
     assert main(["course", "mark"]) == 1
-    text = " ".join(capsys.readouterr().out.split())
-    assert text.count("Python cannot read lesson_01.py") == 1
+    printed = capsys.readouterr()
+    text = " ".join(printed.out.split())
+    assert text.count("Python cannot read lesson_01.py") == 1, printed.err
     assert "lesson_07.py is not UTF-8" in text
     assert "Traceback" not in text

@@ -24,14 +24,21 @@ def learner(tmp_path):
 
 
 def train(learner, *flags):
+    text = learner.folder.parent / "text.txt"
+    text.write_text("my dear goose, where is my lantern?\n" * 40, "utf-8")
+    small = (
+        "--tokenizer char --d-model 16 --n-layers 1 --n-heads 2 --block-size 16 --batch-size 2 "
+        "--steps 3 --out run"
+    )
+    command = [sys.executable, "-m", "minigpt", "train", "--data", str(text), *small.split()]
     done = subprocess.run(
-        [sys.executable, "-m", "minigpt", "demo", "--steps", "3", "--out", "run", *flags],
+        [*command, *flags],
         cwd=learner.folder.parent, capture_output=True, text=True, encoding="utf-8",
     )  # fmt: skip
     return done.returncode, done.stderr
 
 
-def test_demo_trains_a_model_of_the_learners_layers(learner):
+def test_train_makes_a_model_of_the_learners_layers(learner):
     code, said = train(learner, "--with", str(learner.folder))
     assert code == 0
     [line] = [line for line in said.splitlines() if line.startswith("yours: ")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -111,14 +112,25 @@ def _with_fresh(old: str, lesson: Lesson, exercise: Exercise, path: Path) -> str
     return "\n".join([*lines[: first - 1], *fresh, *lines[node.end_lineno :]]) + "\n"
 
 
+_PARSING = threading.Lock()
 Definition = ast.FunctionDef | ast.ClassDef
+
+
+def parse(source: str) -> ast.Module:
+    """Return the syntax tree of a source.
+
+    Several exercises are marked at once, and Python 3.11 confuses trees that two threads make at
+    the same time ("AST constructor recursion depth mismatch").
+    """
+    with _PARSING:
+        return ast.parse(source)
 
 
 def definition(source: str, name: str) -> Definition | None:
     """Return the last function or class of this name in `source`; None if there is none."""
     found = [
         node
-        for node in ast.parse(source).body
+        for node in parse(source).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
     ]
     return found[-1] if found else None

@@ -24,7 +24,7 @@ from minigpt.course.advice import advice
 from minigpt.course.apart import Outcome, run_apart
 from minigpt.course.crossing import Stranger
 from minigpt.course.exercise import Case, Exercise, Mistake, Values, as_lists, differs
-from minigpt.course.folder import definition, read_source
+from minigpt.course.folder import definition, parse, read_source
 from minigpt.course.joined import losses_with
 from minigpt.course.lesson_folder import Lesson
 from minigpt.course.plain_text import first_difference, numbers, shown
@@ -129,7 +129,7 @@ class Marking:
             )
         try:
             source = read_source(self.file)
-            tree = ast.parse(source)
+            tree = parse(source)
             node = definition(source, self.exercise.name)
         except UnicodeDecodeError as error:
             raise Wrong(f"{name} is not UTF-8: {error.reason} at byte {error.start}.") from None
