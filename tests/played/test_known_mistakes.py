@@ -1,5 +1,6 @@
 """Plant every known mistake of the course, on seeds drawn anew each time."""
 
+import copy
 import random
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_no_known_mistake_is_right(lesson, exercise):
     ours = lesson.module()
     for seed in range(SEED, SEED + 20):
         cases = [inputs for _, inputs in exercise.cases(seed)]
-        right = [exercise.run(ours, marker._copy(inputs)) for inputs in cases]
+        right = [exercise.run(ours, copy.deepcopy(inputs)) for inputs in cases]
         for mistake in exercise.mistakes:
             wrong = lesson.module(mistake.edits)
             assert any(
@@ -76,7 +77,7 @@ def test_no_known_mistake_is_right(lesson, exercise):
 def differ(exercise, module, inputs, expected):
     try:
         with np.errstate(all="ignore"):
-            got = exercise.run(module, marker._copy(inputs))
+            got = exercise.run(module, copy.deepcopy(inputs))
     except Exception:
         return True
     return any(differs(got[k], expected[k], exercise.tolerance) for k in exercise.outputs)

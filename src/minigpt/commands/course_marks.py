@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minigpt.support.terminal import console, log_progress, say
+from minigpt.support.terminal import progress as progress_of
+from minigpt.support.terminal import say
 from minigpt.support.wording import for_shell
 
 if TYPE_CHECKING:
@@ -179,12 +180,4 @@ def mark_exercises(
     from minigpt.course.grades import mark_all
 
     verdicts = mark_all(folder, chosen, seed)
-    stderr = console(stderr=True)
-    if len(chosen) == 1 or not stderr.is_terminal:
-        return list(log_progress(verdicts, "marked")) if len(chosen) > 1 else list(verdicts)
-    done = []
-    with stderr.status("marking") as status:
-        for verdict in verdicts:
-            done.append(verdict)
-            status.update(f"marked {verdict.id}, {len(done)} of {len(chosen)}")
-    return done
+    return list(verdicts if len(chosen) == 1 else progress_of("marking", len(chosen))(verdicts))

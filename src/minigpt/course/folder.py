@@ -10,6 +10,7 @@ import ast
 import json
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from minigpt.course.exercise import Exercise
@@ -116,8 +117,9 @@ _PARSING = threading.Lock()
 Definition = ast.FunctionDef | ast.ClassDef
 
 
+@lru_cache(maxsize=64)
 def parse(source: str) -> ast.Module:
-    """Return the syntax tree of a source.
+    """Return the syntax tree of a source, to be read and not changed.
 
     Several exercises are marked at once, and Python 3.11 confuses trees that two threads make at
     the same time ("AST constructor recursion depth mismatch").

@@ -10,8 +10,8 @@ from typing import Any
 
 from minigpt.core import layers, model
 from minigpt.core.kernels import PLAIN, plug_in
-from minigpt.course.exercise import Exercise
 from minigpt.course.folder import is_course
+from minigpt.course.grades import mark_all
 from minigpt.course.joined import (
     LOSS,
     OPTIMIZERS,
@@ -21,7 +21,6 @@ from minigpt.course.joined import (
     loss_of,
 )
 from minigpt.course.lesson_folder import Lesson, find, lessons
-from minigpt.course.marker import mark
 from minigpt.training import optimizers
 
 
@@ -65,13 +64,14 @@ def use(folder: Path, say: Callable[[str], None]) -> None:
 
 def finished(folder: Path) -> dict[str, Any]:
     """Return the learner's layers and optimizers that are right, by name; the loss if it is."""
-    right: dict[str, tuple[Lesson, Exercise]] = {}
-    for lesson, exercise in find("", lessons()):
-        needed = SEATS.keys() | OPTIMIZERS.keys() | {LOSS, f"{LOSS}_backward"}
-        if exercise.name in needed and mark(folder, lesson, exercise).right:
-            right[exercise.name] = lesson, exercise  # of two lessons with one class, the later
+    right: dict[str, Lesson] = {}
+    needed = SEATS.keys() | OPTIMIZERS.keys() | {LOSS, f"{LOSS}_backward"}
+    chosen = [(lesson, each) for lesson, each in find("", lessons()) if each.name in needed]
+    for (lesson, exercise), verdict in zip(chosen, mark_all(folder, chosen), strict=True):
+        if verdict.right:
+            right[exercise.name] = lesson  # of two lessons with one class, the later
     sys.path.append(str(folder.resolve()))
-    modules = {name: importlib.import_module(lesson.stem) for name, (lesson, _) in right.items()}
+    modules = {name: importlib.import_module(lesson.stem) for name, lesson in right.items()}
     found = {n: getattr(module, n) for n, module in modules.items() if not n.startswith(LOSS)}
     if right.keys() >= {LOSS, f"{LOSS}_backward"}:
         of_loss = modules[LOSS]

@@ -98,7 +98,7 @@ class Marking:
             return
         ours = self.lesson.module()
         self.done = self.cases[: len(self.got)]
-        self.expected = [exercise.run(ours, _copy(inputs)) for _, inputs in self.done]
+        self.expected = [exercise.run(ours, copy.deepcopy(inputs)) for _, inputs in self.done]
         others = tuple(name for name in exercise.outputs if name not in exercise.forward)
         if len(self.done) < len(self.cases):  # wrong numbers in a simpler case say more
             self.check_shapes()
@@ -378,7 +378,7 @@ class Marking:
         """Return whether a wrong solution raises what the learner's code raised."""
         try:
             with np.errstate(all="ignore"):
-                self.exercise.run(self.lesson.module(mistake.edits), _copy(inputs))
+                self.exercise.run(self.lesson.module(mistake.edits), copy.deepcopy(inputs))
         except Exception as raised:
             return (type(raised).__name__, str(raised)) == (error["type"], error["text"])
         return False
@@ -403,7 +403,7 @@ class Marking:
         for (_, inputs), got in list(zip(self.done, self.got, strict=True))[:n_cases]:
             try:
                 with np.errstate(all="ignore"):
-                    results = self.exercise.run(module, _copy(inputs))
+                    results = self.exercise.run(module, copy.deepcopy(inputs))
             except Exception:  # such as shapes that do not fit
                 return False
             if any(differs(got[key], results[key], self.exercise.tolerance) for key in outputs):
@@ -437,10 +437,6 @@ class Marking:
                     f"our {self.exercise.used_in}, {a:.6f}. Does it keep something from call to "
                     "call, or compute in another precision?"
                 )
-
-
-def _copy(inputs: Values) -> Values:
-    return copy.deepcopy(inputs)
 
 
 def _kind(value: Any) -> str:
