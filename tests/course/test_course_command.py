@@ -112,6 +112,12 @@ def test_reset_of_an_exercise_keeps_the_others_and_the_old_lines(learner, capsys
     assert (learner.folder / "lesson_07.old-2.py").exists()
 
 
+def test_reset_by_the_name_of_a_file_means_the_whole_lesson(learner):
+    learner.solve(7)
+    assert main(["course", "reset", "lesson_07.py"]) == 0
+    assert (learner.folder / "lesson_07.py").read_text("utf-8") == lessons()[7].stub
+
+
 def test_reset_brings_back_what_was_deleted(learner):
     learner.write(7, "import numpy as np\n")
     assert main(["course", "reset", "7.3"]) == 0

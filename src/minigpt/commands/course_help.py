@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from minigpt.commands.course_marks import chosen_exercises, mark_exercises, print_hint
 from minigpt.support.terminal import say
-
-if TYPE_CHECKING:
-    pass
 
 
 def hint(args: argparse.Namespace) -> int:
@@ -45,7 +41,7 @@ def reset(args: argparse.Namespace) -> int:
     from minigpt.course.lesson_folder import find, lessons
 
     [(lesson, exercise), *_] = find(args.what, lessons(*args.lessons))
-    kept = folder.reset(args.mine, lesson, exercise if "." in args.what else None)
+    kept = folder.reset(args.mine, lesson, exercise if args.what == exercise.id else None)
     say(f"{lesson.stem}.py is fresh" + (f"; your lines are in {kept.name}" if kept else ""))
     return 0
 
