@@ -26,6 +26,7 @@ from minigpt.course.crossing import Stranger
 from minigpt.course.exercise import Case, Exercise, Mistake, Values, as_lists, differs
 from minigpt.course.folder import definition, parse, read_source
 from minigpt.course.joined import losses_with
+from minigpt.course.known_mistakes import KnownMistakes
 from minigpt.course.lesson_folder import Lesson
 from minigpt.course.plain_text import first_difference, numbers, shown
 from minigpt.course.report import NOT_WRITTEN, Verdict
@@ -75,6 +76,9 @@ class Marking:
         self.folder, self.lesson, self.exercise, self.seed = folder, lesson, exercise, seed
         self.file = folder / f"{lesson.stem}.py"
         self.node: ast.FunctionDef | ast.ClassDef | Any = None
+        self.done: list[Case] = []
+        self.got: list[Values] = []
+        self.known_mistakes = KnownMistakes(lesson, exercise, self.done, self.got)
         self.verdict = Verdict(
             exercise.id, exercise.name, exercise.points, place=exercise.place, file=self.file.name
         )
@@ -90,14 +94,14 @@ class Marking:
         self.verdict.printed = outcome.printed
         if exercise.judge is not None or not outcome.results:
             self.check_end(outcome)
-        self.got = [self.checked(n, outcome) for n in range(len(outcome.results))]
+        self.got += [self.checked(n, outcome) for n in range(len(outcome.results))]
         if exercise.judge is not None:
             if sentence := exercise.judge(self.got[0], self.seed):
                 raise Wrong(sentence)
             yield exercise.judged
             return
         ours = self.lesson.module()
-        self.done = self.cases[: len(self.got)]
+        self.done += self.cases[: len(self.got)]
         self.expected = [exercise.run(ours, copy.deepcopy(inputs)) for _, inputs in self.done]
         others = tuple(name for name in exercise.outputs if name not in exercise.forward)
         if len(self.done) < len(self.cases):  # wrong numbers in a simpler case say more
@@ -208,9 +212,8 @@ class Marking:
             case, inputs = self.cases[n]
             given = "\n".join("    " + shown(name, inputs[name]) for name in self.names_shown())
             text += f"\nin the case “{case}”, with\n{given}"
-            if found := [m for m in self.known() if self.fails_alike(m, inputs, error)]:
-                better = [m for m in found if n and self.agrees(m, self.exercise.outputs)]
-                raise Wrong(text + self.likely(better or found))
+            if found := self.known_mistakes.behind_error(n, inputs, error):
+                raise Wrong(text + self.likely(found))
         raise Wrong(text + advice(self.folder, self.file, self.node, error, self.axes(n)))
 
     def unfinished(self, line: int) -> None:
@@ -339,17 +342,10 @@ class Marking:
         return "\n".join([*rows, "", last])
 
     def causes(self, n: int, first: str) -> str:
-        """Name the known mistakes whose results are the learner's, in all cases.
-
-        If there are none, those that give the same for the first wrong output; if there are none,
-        those that give the same for it up to case `n`, where it was wrong.
-        """
-        known = [*self.known()]
-        for outputs in (self.exercise.outputs, (first,)):
-            if found := [m for m in known if self.agrees(m, outputs)]:
-                return self.likely(found)
-        if found := [m for m in known if self.agrees(m, (first,), n + 1)]:
-            return self.likely(found, "Perhaps")
+        """Name the known mistakes that explain the first wrong output, of case `n`."""
+        how, found = self.known_mistakes.behind(n, first)
+        if found:
+            return self.likely(found, how)
         return "\n\nThis is none of the mistakes we know. Compare your lines with the page."
 
     def likely(self, found: list[Mistake], how: str = "Likely cause") -> str:
@@ -373,42 +369,6 @@ class Marking:
         return [m for m in found if m.name.partition(":")[0] not in right] or [
             m._replace(why=f"as {m.why[3:]}") for m in found
         ]
-
-    def fails_alike(self, mistake: Mistake, inputs: Values, error: dict[str, Any]) -> bool:
-        """Return whether a wrong solution raises what the learner's code raised."""
-        try:
-            with np.errstate(all="ignore"):
-                self.exercise.run(self.lesson.module(mistake.edits), copy.deepcopy(inputs))
-        except Exception as raised:
-            return (type(raised).__name__, str(raised)) == (error["type"], error["text"])
-        return False
-
-    def known(self) -> Iterator[Mistake]:
-        """Yield the known mistakes of this exercise, then those of the exercises it uses."""
-        yield from self.exercise.mistakes
-        for each in self.exercise.includes:
-            part = self.lesson.exercises[each]
-            for m in part.mistakes:
-                yield m._replace(
-                    name=f"{each}: {m.name}",
-                    why=f"in {each}, {part.name}: {m.why}",
-                    place=m.place or part.place,
-                )
-
-    def agrees(
-        self, mistake: Mistake, outputs: tuple[str, ...], n_cases: int | None = None
-    ) -> bool:
-        """Return whether a wrong solution has the learner's results, in the first `n_cases`."""
-        module = self.lesson.module(mistake.edits)
-        for (_, inputs), got in list(zip(self.done, self.got, strict=True))[:n_cases]:
-            try:
-                with np.errstate(all="ignore"):
-                    results = self.exercise.run(module, copy.deepcopy(inputs))
-            except Exception:  # such as shapes that do not fit
-                return False
-            if any(differs(got[key], results[key], self.exercise.tolerance) for key in outputs):
-                return False
-        return True
 
     def check_slopes(self, ours: Any) -> None:
         """Stage 4. Results are compared with ours before, so this one checks the course itself."""
